@@ -1,0 +1,35 @@
+/* Bits, branch hints and the assertion macro. */
+#ifndef SLG_BITS_H
+#define SLG_BITS_H
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SLG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define SLG_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static inline int slg_ctz64(uint64_t x) { return __builtin_ctzll(x); }
+static inline int slg_clz64(uint64_t x) { return __builtin_clzll(x); }
+static inline uint64_t slg_rotl64(uint64_t x, int k) { return k ? (x << k) | (x >> (64 - k)) : x; }
+static inline uint64_t slg_rotr64(uint64_t x, int k) { return k ? (x >> k) | (x << (64 - k)) : x; }
+static inline void slg_prefetch(const void *p) { __builtin_prefetch(p); }
+
+/* A broken promise inside the core: says where and stops, in debug and sanitizer builds only. */
+#ifdef SLG_DEBUG
+#define SLG_ASSERT(cond)                                                                  \
+    do {                                                                                  \
+        if (SLG_UNLIKELY(!(cond))) {                                                      \
+            fprintf(stderr, "%s:%d: assertion failed: %s\n", __FILE__, __LINE__, #cond);  \
+            abort();                                                                      \
+        }                                                                                 \
+    } while (0)
+#define SLG_UNREACHABLE()                                                                 \
+    do {                                                                                  \
+        fprintf(stderr, "%s:%d: unreachable\n", __FILE__, __LINE__);                      \
+        abort();                                                                          \
+    } while (0)
+#else
+#define SLG_ASSERT(cond) ((void)0)
+#define SLG_UNREACHABLE() ((void)0)
+#endif
+#endif

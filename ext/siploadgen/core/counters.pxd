@@ -1,0 +1,35 @@
+# What an engine counts. One writer (the engine), monotone; readers keep the last copy and subtract.
+from libc.stdint cimport int64_t
+
+cpdef enum Counter:
+    # calls; due = started + the not_started ones, started = finished outcomes + in progress
+    COUNT_DUE = 0
+    COUNT_STARTED
+    COUNT_NOT_STARTED_NO_SLOT       # bound on open calls, or no record left
+    COUNT_NOT_STARTED_STOPPED       # the run was stopped before its time came
+    COUNT_NOT_STARTED_NO_USER       # every user of the pool was busy
+    COUNT_ANSWERED                  # instances started by a request from outside
+    # messages
+    COUNT_RETRANSMITTED             # sent again by us, requests and responses
+    COUNT_RETRANSMITTED_OWN_FAULT   # ... although the answer already lay in our receive queue
+    COUNT_RECEIVED_AGAIN            # duplicates of messages absorbed by a transaction
+    COUNT_MALFORMED                 # datagrams that are not SIP
+    COUNT_KEEPALIVE
+    COUNT_UNEXPECTED                # well-formed messages that no program wanted
+    COUNT_STRAY_RESPONSE            # responses that match no transaction of this run
+    COUNT_STRAY_REQUEST             # requests in a dialog that we do not know
+    COUNT_AUTO_ANSWERED             # answered by the engine itself: 481, 405, 501, 503, 200 to OPTIONS
+    COUNT_DIALOG_MISMATCH           # our tag, but another Call-ID or remote tag
+    COUNT_OVERSIZE                  # stamped message larger than a datagram
+    # honesty
+    COUNT_LATE_STARTS               # calls started more than 1 ms after they were due
+    COUNT_SLAB_FULL                 # records wanted and not there
+    COUNT_LINGER_CUT                # finished transactions forgotten early to make room
+    COUNT_LOOPS
+    COUNT_BUSY_NS                   # time of the loop outside the wait
+    COUNT_WAIT_NS
+    COUNT_TRANSPORT_ERRORS          # ICMP errors that ended a transaction
+    COUNT_DROPPED_BY_REQUEST        # answering side: --drop
+    COUNT_LIMITED                   # answering side: refused by --rate-limit
+    COUNT_TRACE_DROPPED
+    COUNT_COUNT

@@ -1,0 +1,25 @@
+# HDR histogram recording: bucket arithmetic identical to the hdrhistogram package for 1 us to 1 h at 3 digits.
+from libc.stdint cimport int64_t, uint32_t
+from siploadgen.core.types cimport slg_clz64
+
+cdef enum:
+    HIST_LOWEST_US = 1
+    HIST_HIGHEST_US = 3600000000
+    HIST_DIGITS = 3
+    HIST_SUB_BUCKETS = 2048         # per bucket; half of them are used from the second bucket on
+    HIST_LENGTH = 23552             # counters in one histogram
+    HIST_OVERFLOW = 23552           # index of one counter more: values above the highest
+    HIST_STRIDE = 23553             # counters from one histogram to the next
+
+cdef inline uint32_t hist_index(int64_t value_us) noexcept nogil:
+    """Counter of a value in microseconds; negative counts as 0, above HIST_HIGHEST_US is HIST_OVERFLOW."""
+    cdef int bucket
+    if value_us > HIST_HIGHEST_US:
+        return HIST_OVERFLOW
+    if value_us < HIST_SUB_BUCKETS:
+        return <uint32_t>value_us if value_us > 0 else 0
+    bucket = 53 - slg_clz64(<unsigned long long>value_us)
+    return <uint32_t>((bucket << 10) + (value_us >> bucket))
+
+cdef inline void hist_record(int64_t* counts, int64_t value_us) noexcept nogil:
+    counts[hist_index(value_us)] += 1

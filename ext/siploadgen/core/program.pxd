@@ -1,0 +1,171 @@
+# The instruction format: what the compiler (Python) makes and the VM runs. Every table is a flat array; Python sees the
+# enums as IntEnums and builds the arrays with numpy dtypes of the same layout (siploadgen/compile/program.py).
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cpdef enum Op:
+    OP_END = 0          # a: outcome. Releases the instance, its legs and its open transactions.
+    OP_SEND             # a: template, b: leg. Stamps and sends; a request opens a client transaction.
+    OP_AWAIT            # a: number of CASEs that follow, b: pc on timeout, c: timeout ns (0: none). Suspends.
+                        #    Entered again without another suspension or SEND of a request between, the deadline stays.
+    OP_CASE             # a: matcher, b: pc when it fits
+    OP_PAUSE            # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Cut by a hang-up.
+    OP_JUMP             # b: pc
+    OP_JUMP_IF          # a: variable (or a VAR_ pseudo variable), flags: Compare, b: pc, c: constant
+    OP_CHANCE           # b: pc, c: probability in 1e-9
+    OP_CLOCK_START      # a: clock
+    OP_CLOCK_STOP       # a: clock. Records in the clock's two histograms, once for each start.
+    OP_SET              # a: variable, c: operand
+    OP_ADD              # a: variable, c: operand
+    OP_MUL              # a: variable, c: operand in 1e-9: variable = variable * operand / 1e9
+    OP_EXTRACT          # a: variable, b: Extract, from the message last matched
+    OP_CREDENTIAL       # a: text (user name), c: text (password), b: pc when the challenge cannot be answered. Takes the
+                        #    challenge of the message last matched; FIELD_AUTHORIZATION answers it from then on.
+    OP_COUNT            # a: user counter, c: amount
+    OP_CHALLENGE_CHECK  # a: text (password), c: realm text, b: pc when the request's credentials are missing or wrong
+    OP_COUNT_OF_OPS
+
+cpdef enum Compare:
+    CMP_EQ = 0
+    CMP_NE
+    CMP_LT
+    CMP_LE
+    CMP_GT
+    CMP_GE
+
+cpdef enum PseudoVariable:      # read-only, in place of a variable number
+    VAR_STOPPING = 0xFFFF       # 1 once the run wants its calls to end
+    VAR_STATUS = 0xFFFE         # status of the message last matched, 0 for a request
+    VAR_RETRIES = 0xFFFD        # challenges answered in a row by this instance
+
+cpdef enum Extract:
+    EXTRACT_STATUS = 0
+    EXTRACT_EXPIRES             # seconds granted to our Contact, else Expires; -1: none
+    EXTRACT_MIN_EXPIRES         # -1: none
+    EXTRACT_RETRY_AFTER         # -1: none
+    EXTRACT_CONTENT_LENGTH
+
+cpdef enum OperandKind:
+    OPERAND_CONST = 0           # value
+    OPERAND_VARIABLE            # variable number in value
+    OPERAND_COLUMN              # column number in value; decimal digits of the instance's row
+    OPERAND_UNIFORM             # p1 .. p2
+    OPERAND_NORMAL              # mean p1, deviation p2; below 0 counts as 0
+    OPERAND_LOGNORMAL           # exp(normal(p1, p2))
+    OPERAND_EXPONENTIAL         # mean p1
+
+cpdef enum TemplateKind:
+    TEMPLATE_REQUEST = 0        # new transaction, CSeq + 1
+    TEMPLATE_ACK                # for a 2xx: CSeq of the leg's INVITE, no transaction
+    TEMPLATE_ACK_FAILURE        # for a 3xx-6xx; companion of an INVITE template, sent by the transaction
+    TEMPLATE_CANCEL             # companion of an INVITE template: its own transaction, branch and CSeq number of the INVITE
+    TEMPLATE_RESPONSE           # to the leg's open request of .method
+    TEMPLATE_TEXT               # not a message: user name, password, realm
+
+cpdef enum TemplateFlag:
+    TEMPLATE_IN_DIALOG = 1      # to the leg's next hop rather than to the run's target
+    TEMPLATE_FIXED_LENGTH = 2   # every instance has the same length
+
+cpdef enum Field:
+    FIELD_LITERAL = 0           # text[offset : offset + length]
+    FIELD_BRANCH                # the 24 hex digits after "z9hG4bK" of this transaction (CANCEL, ACK_FAILURE: the INVITE's)
+    FIELD_CALL_ID               # the leg's Call-ID
+    FIELD_LOCAL_TAG             # 24 hex digits, the leg's token
+    FIELD_TOKEN                 # the same digits as Contact user
+    FIELD_CSEQ                  # number; from 1000, so four digits for 9,000 requests
+    FIELD_REQUEST_URI           # the leg's remote target (in a dialog)
+    FIELD_ROUTES                # "Route: ...\r\n" for the leg's route set, or nothing
+    FIELD_REMOTE_TAG            # ";tag=..." once the leg knows it, or nothing
+    FIELD_LOCAL_PARTY           # From value of a request sent in a dialog that the peer opened (tag included)
+    FIELD_REMOTE_PARTY          # To value likewise
+    FIELD_LOCAL                 # "host:port" of the engine's socket
+    FIELD_LOCAL_HOST            # "host"
+    FIELD_COLUMN                # arg: column; text of the instance's row
+    FIELD_VARIABLE              # arg: variable, in decimal
+    FIELD_AUTHORIZATION         # "Authorization: Digest ...\r\n" or "Proxy-Authorization: ...\r\n", or nothing
+    FIELD_ECHO                  # response: Via ... CSeq and Record-Route of the request, our To tag added; lines with CRLF
+    FIELD_CONTENT_LENGTH        # digits of the body's length, when the body has variable parts
+    FIELD_CHALLENGE             # response 401/407: 'Digest realm="...", nonce="..."...' value; arg: DigestAlgorithm
+    FIELD_CONTACTS              # response to REGISTER: "Contact: ...;expires=n\r\n" for each Contact of the request
+    FIELD_ECHO_PARTIES          # ACK_FAILURE: From, To and Call-ID lines of the response being acknowledged
+    FIELD_INITIAL_URI           # Request-URI of the leg's INVITE when that was in a dialog: as FIELD_REQUEST_URI at the time
+
+cpdef enum MatcherKind:
+    MATCH_RESPONSE = 0          # status range and CSeq method
+    MATCH_REQUEST               # method
+    MATCH_TIMEOUT               # a transaction of the leg timed out (B, F, or no ACK after 2xx)
+    MATCH_TRANSPORT             # ... or its transport failed
+    MATCH_CANCEL                # the peer cancelled the INVITE that this leg has not answered finally
+
+cpdef enum Outcome:             # how an instance ended; classes of `calls.failed` in run.json
+    OUTCOME_SUCCEEDED = 0
+    OUTCOME_REJECTED            # a final response that the program does not expect
+    OUTCOME_TIMEOUT             # timer B or F, or an AWAIT ran out
+    OUTCOME_TRANSPORT           # ICMP error, connection lost
+    OUTCOME_UNEXPECTED          # a request that ends the call before the program wanted it
+    OUTCOME_AUTH_FAILED
+    OUTCOME_NO_ACK              # answering side: 2xx never acknowledged
+    OUTCOME_CANCELLED           # answering side: cancelled by the caller
+    OUTCOME_ABORTED             # stopped by the second signal or at the end of the graceful stop
+    OUTCOME_NO_RESOURCE         # a slab was full in the middle of the call
+    OUTCOME_NO_ANSWER           # answering side and caller: rang until the ring limit
+    OUTCOME_USER = 16           # first of the program's own (Program.outcomes)
+    OUTCOME_COUNT = 48
+
+cdef packed struct Insn:        # 16 bytes
+    uint8_t op
+    uint8_t flags
+    uint16_t a
+    uint32_t b
+    int64_t c
+
+cdef packed struct Segment:     # 12 bytes
+    uint8_t field               # Field
+    uint8_t spare
+    uint16_t arg
+    uint32_t offset             # into text
+    uint32_t length
+
+cdef packed struct Template:    # 32 bytes
+    uint8_t kind                # TemplateKind
+    uint8_t method              # Method; of the CSeq for a response
+    uint16_t status
+    uint16_t flags              # TemplateFlag
+    uint16_t count              # segments
+    uint32_t first              # first segment
+    uint32_t body               # number of segments before the body (count when there is none)
+    uint16_t ack                # companion of an INVITE: template of the ACK for a failure; 0xFFFF
+    uint16_t cancel             # companion of an INVITE: template of its CANCEL; 0xFFFF
+    uint32_t method_offset      # name of a method that Method does not know, into text
+    uint32_t method_length
+
+cdef packed struct Matcher:     # 12 bytes
+    uint8_t kind                # MatcherKind
+    uint8_t method              # Method, METHOD_UNKNOWN: any
+    uint8_t leg                 # 0xFF: any
+    uint8_t spare
+    uint16_t low                # status range, both ends included
+    uint16_t high
+    uint32_t flags
+
+cdef packed struct Operand:     # 32 bytes
+    uint8_t kind                # OperandKind
+    uint8_t spare[7]
+    int64_t value
+    double p1
+    double p2
+
+cdef packed struct Entry:       # 16 bytes: one scenario
+    uint32_t pc
+    uint16_t role               # 0 caller (started by the schedule), 1 answerer (started by a request)
+    uint16_t flags
+    uint16_t legs               # legs that it uses, 1 .. 8
+    uint16_t spare
+    uint32_t weight             # of a mix, in 1e-6; 0: only by name
+
+cdef packed struct Answer:      # 16 bytes: a row of the answer table; the first that fits takes the request
+    uint8_t method
+    uint8_t spare
+    uint16_t entry
+    uint32_t user_offset        # user part of the Request-URI, into text; length 0: any
+    uint32_t user_length
+    uint32_t flags

@@ -1,0 +1,129 @@
+# Message -> places. No copy, no allocation; every Span points into the caller's buffer.
+#
+# sip_parse reads one message and everything that the engine needs to route and match it (the typed fields below).
+# The rest is typed only when asked for, by the functions at the end.
+from siploadgen.core.sip.tokens cimport HEADER_COUNT
+from siploadgen.core.span cimport Span
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cpdef enum ParseStatus:
+    PARSE_OK = 0
+    PARSE_PARTIAL = 1           # a stream needs more octets; never for datagrams
+    PARSE_KEEPALIVE = 2         # CRLFs, NULs or "jaK" only: not a message (RFC 5626, practice)
+    PARSE_BAD = 3               # SipMessage.error says which rule and .error_at where
+
+cdef enum:
+    PARSE_HEADERS = 256         # headers kept in the table; more are read and checked, flagged, not kept
+    PARSE_DATAGRAM = 0
+    PARSE_STREAM = 1
+
+cdef struct SipHeader:
+    Span name
+    Span value                  # trimmed; folds are still inside
+    uint16_t next               # next header of the same id, 0xFFFF at the end
+    uint8_t id                  # HeaderId
+
+cdef struct SipVia:             # one via-parm
+    Span transport              # "UDP"
+    Span host                   # IPv6 with its brackets
+    Span branch                 # length 0: none
+    Span received
+    uint16_t port               # 0: none given
+    uint16_t rport_value
+    bint has_rport
+    bint has_rport_value
+
+cdef struct SipMessage:
+    const uint8_t* data
+    uint32_t length             # octets consumed: start line to the end of the body, CRLFs before the start line included
+    bint is_request
+    uint8_t method              # Method of a request, or of the CSeq of a response
+    uint8_t cseq_method         # Method
+    bint too_many_headers
+    uint16_t status             # 0 for a request
+    uint16_t header_count
+    int32_t error               # ParseError of a PARSE_BAD; see parse.pyx
+    uint32_t error_at           # octet
+    Span method_text
+    Span uri                    # of a request
+    Span reason
+    Span call_id
+    Span cseq_method_text
+    Span from_value             # whole header value
+    Span from_tag               # length 0: none
+    Span to_value
+    Span to_tag
+    Span contact_uri            # first Contact, without < > and parameters; length 0: none or "*"
+    SipVia via                  # topmost
+    uint32_t via_count          # via-parms, comma separated ones counted
+    uint32_t cseq
+    Span body
+    uint16_t first[48]          # HeaderId -> index of the first such header, 0xFFFF: none
+    SipHeader headers[256]
+
+cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t length, int mode) noexcept nogil
+# RFC grammar of everything that sip_parse left alone; 0, or the SIP status that refuses the request (400, 416 ...), with
+# message.error and .error_at set.
+cdef int sip_validate(SipMessage* message) noexcept nogil
+
+cdef inline SipHeader* sip_header(SipMessage* message, uint8_t id) noexcept nogil:
+    """First header of that id, or NULL."""
+    cdef uint16_t index = message.first[id]
+    return &message.headers[index] if index != 0xFFFF else NULL
+
+cdef inline SipHeader* sip_header_next(SipMessage* message, SipHeader* header) noexcept nogil:
+    return &message.headers[header.next] if header.next != 0xFFFF else NULL
+
+# --- typed access, on demand ---
+cdef struct SipUri:
+    Span scheme                 # without the colon
+    Span user
+    Span password
+    Span host                   # IPv6 with its brackets
+    Span parameters             # from after the first ';', without the headers
+    Span headers                # from after '?'
+    uint16_t port               # 0: none
+    uint8_t kind                # 1 sip, 2 sips, 3 tel, 0 any other
+
+cdef bint uri_parse(SipUri* uri, Span text) noexcept nogil
+cdef Span uri_parameter(SipUri* uri, const char* name, bint* present) noexcept nogil     # name in lower case
+
+cdef struct SipAddress:         # name-addr or addr-spec, with its header parameters
+    Span display                # quotes kept
+    Span uri
+    Span parameters             # from after the first ';' that belongs to the header
+
+cdef bint address_parse(SipAddress* address, Span* rest) noexcept nogil     # takes the next of a comma separated list off rest
+cdef Span parameter_find(Span parameters, const char* name, bint* present) noexcept nogil  # ;a=b;c, quoted values unquoted
+cdef bint via_parse(SipVia* via, Span* rest) noexcept nogil                 # takes the next via-parm off rest
+cdef bint list_next(Span* rest, Span* item) noexcept nogil                  # next comma separated item, quotes and <> kept whole
+cdef bint list_has(SipMessage* message, uint8_t id, const char* token) noexcept nogil    # option tag in any such header
+cdef bint header_uint(SipMessage* message, uint8_t id, uint64_t* value) noexcept nogil   # Expires, Min-Expires, ...
+# Seconds granted to our own binding (RFC 3261 10.2.4): ;expires of the Contact whose user is `user`, else Expires; -1: none
+cdef int64_t contact_expires(SipMessage* message, Span user) noexcept nogil
+
+cdef struct SipChallenge:       # one WWW-Authenticate or Proxy-Authenticate; strings without their quotes
+    Span scheme
+    Span realm
+    Span nonce
+    Span opaque
+    Span algorithm
+    Span qop
+    bint stale
+
+cdef bint challenge_parse(SipChallenge* challenge, Span value) noexcept nogil
+
+cdef struct SipCredentials:     # one Authorization or Proxy-Authorization; strings without their quotes
+    Span scheme
+    Span username
+    Span realm
+    Span nonce
+    Span uri
+    Span response
+    Span algorithm
+    Span cnonce
+    Span opaque
+    Span qop
+    Span nc
+
+cdef bint credentials_parse(SipCredentials* credentials, Span value) noexcept nogil

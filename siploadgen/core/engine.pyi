@@ -1,0 +1,101 @@
+"""The door of the compiled core: one Engine per thread, sharing nothing.
+
+Times are int64 nanoseconds on CLOCK_MONOTONIC (or any virtual clock when the engine is driven by `feed` and `advance`).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+HIST_LATENESS: int  # histogram 0: send time minus due time of calls and of scheduled requests inside calls
+HIST_RECEIVE_DELAY: int  # histogram 1: kernel receive time stamp to processing
+HIST_CLOCKS: int  # 2: clock k has histogram 2 + 2k (from the due time) and 3 + 2k (from the actual send)
+
+class Engine:
+    """One nogil engine: program and due times in, counters, histograms and traces out.
+
+    `program` is a `siploadgen.compile.program.Program`; `rows` a `siploadgen.load.rows.Rows` or None.
+    """
+
+    def __init__(
+        self,
+        program: Any,
+        *,
+        local: tuple[str, int],  # numeric address that goes into Via and Contact
+        target: tuple[str, int] | None = None,  # numeric address that callers send to
+        rows: Any = None,
+        engine_id: int = 0,  # 0 .. 255
+        run_id: int = 1,  # 32 random bits: tells this run's identifiers from another's
+        seed: int = 1,
+        now: int = 0,
+        max_calls: int = 0,  # bound on open calls started by the schedule; 0: max_instances
+        max_instances: int = 1_048_576,
+        max_transactions: int = 4_194_304,
+        first_row: int = 0,  # call k of this engine takes row (first_row + k * row_stride) % rows
+        row_stride: int = 1,
+        t1: int = 500_000_000,
+        t2: int = 4_000_000_000,
+        t4: int = 5_000_000_000,
+        linger: int = -1,  # ns that finished transactions are remembered; -1: as the RFCs say, cut short when memory runs out
+        gso_group: int = 32,  # most datagrams in one GSO group; 1: none
+        drop_share: float = 0.0,  # answering side: requests from outside dialogs thrown away
+        rate_limit: float = 0.0,  # answering side: new instances a second, others get 503; 0: none
+        trace_failures: int = 100,  # failures of each outcome kept for `failures()`
+    ) -> None: ...
+
+    # --- sans-IO: tests and the simulator ---
+    def feed(self, data: bytes, source: tuple[str, int], now: int) -> None: ...
+    def advance(self, now: int) -> None:
+        """Run every timer and start every call that is due at `now`."""
+    def outbox(self) -> list[tuple[bytes, tuple[str, int]]]:
+        """Datagrams written since the last call, oldest first."""
+    def transport_error(self, data: bytes, now: int) -> None:
+        """The first octets of a datagram of ours that an ICMP error came back for."""
+    def next_event(self) -> int:
+        """When `advance` has something to do; 2**63 - 1: never."""
+    # --- schedule and control (any thread) ---
+    def schedule(self, due: NDArray[np.int64], last: bool = True) -> None:
+        """Append sorted due times; `last` says that no more will come. The array is kept, not copied."""
+    def stop_starts(self) -> None:
+        """Start no more calls; those still due are counted as not started (stopped)."""
+    def hang_up(self) -> None:
+        """Let open calls end early: pauses are cut, ringing INVITEs are cancelled."""
+    def abort(self) -> None:
+        """End every open call at once (outcome aborted) and leave `run`."""
+    def pause(self, paused: bool) -> None:
+        """Hold back starts; the due times that pass meanwhile are late when it is lifted."""
+    # --- real sockets ---
+    def open_udp(self, fd: int, gso: bool, gro: bool) -> dict[str, Any]:
+        """Take over a bound UDP socket; says what is in use: gso, gro, timestamps, receive_buffer, send_buffer."""
+    def run(self, until_idle: bool = True) -> None:
+        """Loop without the GIL until the schedule is over and no call is open (or until `abort`)."""
+    def finish(self) -> None:
+        """After `run`: due times never reached are counted as not started (stopped)."""
+    # --- results: views of the engine's own arrays, single writer, monotone; copy before subtracting ---
+    counters: NDArray[np.int64]  # [counters.Counter]
+    outcomes: NDArray[np.int64]  # [program.Outcome] of calls started by the schedule
+    answered_outcomes: NDArray[np.int64]  # [program.Outcome] of instances started by requests
+    sent_requests: NDArray[np.int64]  # [Method], first sendings and retransmissions
+    sent_responses: NDArray[np.int64]  # [Method, status - 100]
+    received_requests: NDArray[np.int64]  # [Method]
+    received_responses: NDArray[np.int64]  # [Method, status - 100]
+    retransmitted: NDArray[np.int64]  # [Method], requests and responses together
+    histograms: NDArray[np.int64]  # [histogram, HIST_STRIDE]; microseconds; the last column counts overflow
+    steps: NDArray[np.int64]  # [pc, (sent, received, retransmitted, timeout, unexpected)]
+    user_counters: NDArray[np.int64]
+    @property
+    def in_progress(self) -> int:
+        """Open calls that the schedule started."""
+    @property
+    def running(self) -> bool: ...
+    def udp_stats(self) -> dict[str, int]:
+        """Fields of net.udp.UdpStats by name."""
+    def failures(self) -> list[dict[str, Any]]:
+        """Failures since the last call: outcome, status, due, ended, call_id, pc, row, ladder, message (bytes)."""
+    def memory(self) -> dict[str, int]:
+        """Bytes in use by kind of record, and peaks."""
+    def census(self) -> dict[str, int]:
+        """Live records by kind: instances, legs, transactions, texts, timers. All zero after a drained run."""
+    def check(self) -> None:
+        """Walk every invariant; AssertionError names the broken one."""

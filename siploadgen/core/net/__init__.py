@@ -1,0 +1,1 @@
+"""Sockets: addresses, batched datagram input and output. Compiled; no SIP here."""

@@ -1,0 +1,1 @@
+"""SIP messages: parsing, stamping, digest. Compiled; no sockets here."""
