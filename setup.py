@@ -11,6 +11,12 @@ from setuptools import Extension, setup
 
 CORE = "siploadgen.core."
 MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libraries that it links with
+    "memory": (),
+    "slab": (),
+    "wheel": (),
+    "hist": (),
+    "ring": (),
+    "rand": ("m",),
 }
 
 KINDS = {
