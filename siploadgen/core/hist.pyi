@@ -15,7 +15,10 @@ def index(value_us: int) -> int:
     """Counter of a value in microseconds."""
 
 class Histogram:
-    """One histogram over a caller's int64 array of STRIDE counters, for tests; ValueError for another length."""
+    """One histogram over a caller's int64 array of STRIDE counters, for tests.
+
+    Raises ValueError for an array of another length.
+    """
 
     def __init__(self, counts: NDArray[np.int64]) -> None: ...
     def record(self, values_us: NDArray[np.int64]) -> None:

@@ -11,6 +11,6 @@ class Random:
     def below(self, n: int) -> int:
         """Uniform in 0 .. n - 1; ValueError for n = 0."""
     def normal(self) -> float:
-        """Normal, mean 0, deviation 1."""
+        """Draw from the normal distribution of mean 0 and deviation 1."""
     def exponential(self) -> float:
-        """Exponential, mean 1."""
+        """Draw from the exponential distribution of mean 1."""

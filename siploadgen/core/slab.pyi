@@ -3,7 +3,8 @@
 class SlabTable:
     """A slab of records, for tests. `record_size` in bytes, a multiple of 8.
 
-    Raises ValueError for sizes out of range and MemoryError, naming the bytes, when they cannot be reserved.
+    Raises ValueError for sizes out of range and MemoryError, naming the bytes, when they cannot
+    be reserved.
     """
 
     def __init__(self, capacity: int, record_size: int) -> None: ...
@@ -12,7 +13,7 @@ class SlabTable:
     def give(self, handle: int) -> None:
         """Free a live record; KeyError when the handle is stale."""
     def read(self, handle: int) -> bytes | None:
-        """The record's octets after its generation, or None when the handle is stale."""
+        """Return the record's octets after its generation, or None when the handle is stale."""
     def write(self, handle: int, data: bytes) -> None:
         """Overwrite the octets after the generation; KeyError when stale, ValueError for length."""
     @property

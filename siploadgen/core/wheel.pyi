@@ -3,8 +3,8 @@
 class TimerWheel:
     """A timing wheel over the nodes 0 .. capacity - 1, for tests. Times are int64 nanoseconds.
 
-    Raises ValueError for a capacity out of range and MemoryError, naming the bytes, when they cannot be reserved;
-    methods raise IndexError for an unknown node.
+    Raises ValueError for a capacity out of range and MemoryError, naming the bytes, when they
+    cannot be reserved; methods raise IndexError for an unknown node.
     """
 
     def __init__(self, capacity: int, now: int = 0) -> None: ...
@@ -13,7 +13,7 @@ class TimerWheel:
     def delete(self, node: int) -> None:
         """Disarm a node."""
     def pop(self, now: int) -> int | None:
-        """A node that is due at `now`, or None."""
+        """Disarm and return a node that is due at `now`, or None."""
     def next(self) -> int | None:
         """When to pop again, or None when nothing is armed."""
     def when(self, node: int) -> int | None:

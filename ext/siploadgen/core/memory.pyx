@@ -24,7 +24,7 @@ cdef void* memory_reserve(uint64_t bytes) except NULL:
     if memory == MAP_FAILED:
         raise MemoryError(f"cannot reserve {bytes} bytes: {strerror(errno).decode()}")
     if length >= HUGE_PAGE:
-        # Records are visited in no order: fewer TLB misses. A kernel that knows no huge pages may refuse, which is fine.
+        # Records are visited in no order, so this saves TLB misses; a kernel may refuse it.
         madvise(memory, length, MADV_HUGEPAGE)
     return memory
 

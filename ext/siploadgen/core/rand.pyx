@@ -86,9 +86,9 @@ cdef class Random:
         return rand_below(&self.rand, n)
 
     def normal(self):
-        """Normal, mean 0, deviation 1."""
+        """Draw from the normal distribution of mean 0 and deviation 1."""
         return rand_normal(&self.rand)
 
     def exponential(self):
-        """Exponential, mean 1."""
+        """Draw from the exponential distribution of mean 1."""
         return rand_exponential(&self.rand)

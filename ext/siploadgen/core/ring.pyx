@@ -1,6 +1,7 @@
 """Single-producer single-consumer ring of byte records: see ring.pxd.
 
-A record is its length (uint32) and its octets, padded to 8, so a length never straddles the end of the buffer.
+A record is its length (uint32) and its octets, padded to 8, so a length never straddles the end
+of the buffer.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -117,7 +118,7 @@ cdef class ByteRing:
         return done
 
     def pop(self, uint32_t room=65536):
-        """The oldest record (one thread only), cut to `room` octets; None when empty."""
+        """Take the oldest record (one thread only), cut to `room` octets; None when empty."""
         cdef bytearray record = bytearray(room)
         cdef uint8_t* data = record
         cdef int64_t length
@@ -131,5 +132,5 @@ cdef class ByteRing:
         return self.ring.dropped
 
     def check(self):
-        """Raise AssertionError naming the first broken invariant; only while no thread is at work."""
+        """Raise AssertionError naming the first broken invariant; only while no thread works."""
         ring_check(&self.ring)

@@ -81,7 +81,7 @@ cdef class SlabTable:
         slab_give(&self.slab, handle_index(handle))
 
     def read(self, Handle handle):
-        """The record's octets after its generation, or None when the handle is stale."""
+        """Return the record's octets after its generation, or None when the handle is stale."""
         cdef uint8_t* record = <uint8_t*>slab_get(&self.slab, handle)
         if record == NULL:
             return None

@@ -1,6 +1,7 @@
-# Hierarchical timing wheel (Varghese and Lauck 1987) over node numbers. Ticks of 65.5 us, five levels of 64 slots with a
-# bitmap each: 19.5 hours; later times wait apart. Ticks only sort: a node is delivered by its own nanosecond, never early.
-# It knows nothing of what a node is. A node of zeroes is not armed, so the node array costs nothing until it is used.
+# Hierarchical timing wheel (Varghese and Lauck 1987) over node numbers. Ticks of 65.5 us, five
+# levels of 64 slots with a bitmap each: 19.5 hours; later times wait apart. Ticks only sort: a node is
+# delivered by its own nanosecond, never early. It knows nothing of what a node is. A node of zeroes
+# is not armed, so the node array costs nothing until it is used.
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t, int64_t
 
@@ -10,7 +11,7 @@ cdef enum:
     WHEEL_LEVELS = 5
     WHEEL_SLOTS = 64
     # Lists beside the 5 * 64 slots
-    WHEEL_NEAR = 320            # ticks up to the wheel's own: in no order, looked through when .near_when has come
+    WHEEL_NEAR = 320            # ticks up to the wheel's own, looked through at .near_when
     WHEEL_FAR = 321             # beyond the top level's 2**30 ticks
     WHEEL_EXPIRED = 322         # due at the wheel's .now and not yet popped
     WHEEL_LISTS = 323
@@ -24,19 +25,23 @@ cdef struct Wheel:
     WheelNode* nodes
     uint32_t capacity
     uint32_t armed
-    uint64_t tick               # nodes of this tick and earlier ones are in WHEEL_NEAR, later ones in the slots
+    uint64_t tick               # nodes up to this tick are in WHEEL_NEAR, later ones in the slots
     Nanos now                   # latest time that wheel_pop was told
-    Nanos soonest               # nothing is due before, expired nodes apart; may be too early, never too late
+    Nanos soonest               # no node but the expired is due before; never too late
     Nanos near_when             # the same for WHEEL_NEAR alone
     uint64_t bits[5]            # which slots hold nodes
-    uint32_t heads[323]         # first node of each list: level * 64 + slot, WHEEL_NEAR ...; NONE when empty
+    uint32_t heads[323]         # first node of each list (level * 64 + slot ...), or NONE
 
 cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1
 cdef void wheel_close(Wheel* wheel) noexcept nogil
-cdef void wheel_add(Wheel* wheel, uint32_t node, Nanos when) noexcept nogil      # arms; an armed node is moved
-cdef void wheel_del(Wheel* wheel, uint32_t node) noexcept nogil                  # disarms; nothing if not armed
-cdef int wheel_check(Wheel* wheel) except -1                                     # invariants, by dumb looping
-cdef uint32_t wheel_pop_due(Wheel* wheel, Nanos now) noexcept nogil              # wheel_pop's slow part
+# Arms; an armed node is moved.
+cdef void wheel_add(Wheel* wheel, uint32_t node, Nanos when) noexcept nogil
+# Disarms; nothing if not armed.
+cdef void wheel_del(Wheel* wheel, uint32_t node) noexcept nogil
+# Invariants, by dumb looping.
+cdef int wheel_check(Wheel* wheel) except -1
+# wheel_pop's slow part.
+cdef uint32_t wheel_pop_due(Wheel* wheel, Nanos now) noexcept nogil
 
 cdef inline uint32_t wheel_pop(Wheel* wheel, Nanos now) noexcept nogil:
     """A node with when <= now, disarmed; NONE when there is no more. now never runs backwards."""

@@ -43,7 +43,10 @@ cdef inline void unlink(Wheel* wheel, uint32_t node) noexcept nogil:
 
 
 cdef inline uint32_t list_of(Wheel* wheel, uint64_t tick) noexcept nogil:
-    """Where a node of that tick belongs: the slot of the highest digit in which it differs from the wheel's tick."""
+    """Where a node of that tick belongs.
+
+    The highest digit in which it differs from the wheel's tick is the level, that digit the slot.
+    """
     cdef int level
     if tick <= wheel.tick:
         return WHEEL_NEAR
@@ -65,10 +68,10 @@ cdef inline void place(Wheel* wheel, uint32_t node) noexcept nogil:
 
 
 cdef uint32_t next_list(Wheel* wheel, uint64_t* start) noexcept nogil:
-    """The next slot that holds nodes (or WHEEL_FAR) and the tick where its time begins; NONE: there is none.
+    """The next slot that holds nodes (or WHEEL_FAR) and the tick where it begins; NONE: no more.
 
-    A level's slots all lie inside the current slot of the level above, so the lowest level with a later slot has the
-    earliest one.
+    A level's slots all lie inside the current slot of the level above, so the lowest level with a
+    later slot has the earliest one.
     """
     cdef int level, shift
     cdef uint32_t digit, slot
@@ -88,7 +91,7 @@ cdef uint32_t next_list(Wheel* wheel, uint64_t* start) noexcept nogil:
 
 
 cdef void step(Wheel* wheel, uint64_t target) noexcept nogil:
-    """Move on to the next slot that holds nodes and place those again, or to `target` if that comes first."""
+    """Move on to the next slot that holds nodes and place those again, `target` at most."""
     cdef uint64_t start = 0
     cdef uint32_t where = next_list(wheel, &start)
     cdef uint32_t node, next
@@ -215,12 +218,12 @@ cdef int wheel_check(Wheel* wheel) except -1:
     cdef WheelNode* record
     cdef bint bit
     assert wheel.tick <= tick_of(wheel.now), "the tick is not ahead of the time"
-    for where in range(WHEEL_LISTS):
+    for where in range(<uint32_t>WHEEL_LISTS):
         node = wheel.heads[where]
         if where < WHEEL_NEAR:
             bit = wheel.bits[where >> WHEEL_LEVEL_BITS] >> (where & (WHEEL_SLOTS - 1)) & 1
             assert bit == (node != NONE), f"slot {where}: the bit says whether it holds nodes"
-        before = <uint32_t>IN_HEAD | where
+        before = <uint32_t>(IN_HEAD | where)
         while node != NONE:
             assert node < wheel.capacity, f"list {where}: node {node} exists"
             record = &wheel.nodes[node]
@@ -270,7 +273,7 @@ cdef class TimerWheel:
         wheel_del(&self.wheel, node)
 
     def pop(self, Nanos now):
-        """A node that is due at `now`, or None."""
+        """Disarm and return a node that is due at `now`, or None."""
         cdef uint32_t node = wheel_pop(&self.wheel, now)
         return None if node == NONE else node
 
