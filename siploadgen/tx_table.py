@@ -1,8 +1,8 @@
 """The four transaction machines of RFC 3261 section 17, corrected by RFC 6026, as data.
 
-`ROWS` says what an event does in a state, `CLOCKS` which timers run in a state. The compiled walker
-(`siploadgen.core.tx`) reads both once, at import; the diagrams in `docs/transactions` are drawn from
-them. Names are those of the enums in `ext/siploadgen/core/tx.pxd` without their prefix.
+`ROWS` says what an event does in a state, `CLOCKS` which timers run in a state. The compiled
+walker (`siploadgen.core.tx`) reads both once, at import; the diagrams in `docs/transactions` are
+drawn from them. Names are those of the enums in `ext/siploadgen/core/tx.pxd` without their prefix.
 
 An event without a row is impossible there: it changes nothing and is counted as a stray.
 """
@@ -48,11 +48,12 @@ class Row:
 class Clock:
     """The timers of a state; they start when it is entered from another one.
 
-    `repeat` is the retransmission timer: it fires after `first` (RUNNING: keeps the instant that the
-    state before had set) and then as `then` says; on a reliable transport only if `streams`.
-    `deadline` is the timer that ends the state (RUNNING: that of the state before goes on) with the
-    event `expires`; `zero_on_streams`: it lasts no time on a reliable transport. `after_ack` takes the
-    deadline's place, counted from the same instant and with the event LINGER, when the ACK came.
+    `repeat` is the retransmission timer: it fires after `first` (RUNNING: keeps the instant that
+    the state before had set) and then as `then` says; on a reliable transport only if `streams`.
+    `deadline` is the timer that ends the state (RUNNING: that of the state before goes on) with
+    the event `expires`; `zero_on_streams`: it lasts no time on a reliable transport. `after_ack`
+    takes the deadline's place, counted from the same instant and with the event LINGER, when the
+    ACK came.
     """
 
     kind: Kind
@@ -144,7 +145,7 @@ _INVITE_SERVER_ROWS = (
     _invite_server("PROCEEDING", "REQUEST", "PROCEEDING", ("RESEND",), "17.2.1"),
     _invite_server("PROCEEDING", "TRANSPORT", "PROCEEDING", ("FAIL_TRANSPORT",), "6026 7.1"),
     _invite_server("COMPLETED", "REQUEST", "COMPLETED", ("RESEND",), "17.2.1"),
-    # The RFC's machine eats this ACK; a scenario may want to wait for it, so it is told of the first.
+    # The RFC's machine eats this ACK; a scenario may want to wait for it: it is told of the first.
     _invite_server("COMPLETED", "ACK", "CONFIRMED", ("PASS",), "17.2.1"),
     _invite_server("COMPLETED", "RETRANSMIT", "COMPLETED", ("RESEND",), "17.2.1"),
     _invite_server("COMPLETED", "TIMEOUT", "TERMINATED", ("FAIL_TIMEOUT", "END"), "17.2.1"),

@@ -53,13 +53,13 @@ class TxAction(IntEnum):
     TXA_END = 256
 
 def rule(kind: int, state: int, event: int) -> tuple[int, int]:
-    """The compiled row of a case as (next state, actions); IndexError when there is no such case."""
+    """Return the compiled row of a case: (next state, actions). IndexError: no such case."""
 
 class Transaction:
     """One transaction, driven by hand.
 
-    Times are nanoseconds on any clock. `t1`, `t2`, `t4` set all timers as RFC 3261 says; single ones
-    are overridden by letter (`d=0`, `l=2_000_000_000`, ...). TypeError: no such timer.
+    Times are nanoseconds on any clock. `t1`, `t2`, `t4` set all timers as RFC 3261 says; single
+    ones are overridden by letter (`d=0`, `l=2_000_000_000`, ...). TypeError: no such timer.
 
     >>> invite = Transaction(TxKind.TX_INVITE_CLIENT)
     >>> invite.on_event(TxEvent.TXE_START, 0), invite.next
@@ -81,17 +81,17 @@ class Transaction:
         i: int = ...,
         j: int = ...,
         k: int = ...,
-        l: int = ...,  # noqa: E741 - the RFC's letter
+        l: int = ...,
         m: int = ...,
     ) -> None: ...
     def on_event(self, event: int, now: int, status: int = -1) -> int:
-        """Take an event at `now`; returns TxAction bits. `status`: the response sent or received."""
+        """Take an event at `now`; returns TxAction bits. `status`: of the response it was."""
     def on_acked(self, now: int) -> int:
-        """The ACK for our 2xx came (RFC 3261 13.3.1.4); returns TxAction bits."""
+        """Take the ACK for our 2xx (RFC 3261 13.3.1.4); returns TxAction bits."""
     def on_cancelled(self, now: int) -> None:
-        """A CANCEL was sent for this INVITE (RFC 3261 9.1): it times out 64*T1 later."""
+        """Note that a CANCEL was sent (RFC 3261 9.1): the INVITE times out 64*T1 later."""
     def due(self, now: int) -> TxEvent | None:
-        """The timer event that is due at `now`; the deadline wins over a retransmission."""
+        """Return the timer event due at `now`; the deadline wins over a retransmission."""
     @property
     def next(self) -> int:
         """When `due` has something to say; 2**63 - 1: never."""

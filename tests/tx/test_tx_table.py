@@ -1,4 +1,4 @@
-"""The compiled table against a list of transitions that was typed from the RFCs, not from the table."""
+"""The compiled table against transitions that were typed from the RFCs, not from the table."""
 
 import itertools
 

@@ -1,5 +1,6 @@
-# Walks the machines of siploadgen/tx_table.py. The table is read once, when this module is imported, into static arrays;
-# from then on an event costs two array look-ups and, when the state changes, the start of its timers.
+# Walks the machines of siploadgen/tx_table.py. The table is read once, when this module is
+# imported, into static arrays; from then on an event costs two array look-ups and, when the state changes,
+# the start of its timers.
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
@@ -72,7 +73,9 @@ cdef int read_rows() except -1:
 cdef int read_clocks() except -1:
     """Fill `clocks` from the table."""
     firsts = {"": FIRST_NEVER, "T1": FIRST_T1, "RUNNING": FIRST_RUNNING}
-    thens = {"": THEN_NEVER, "DOUBLE": THEN_DOUBLE, "DOUBLE_TO_T2": THEN_DOUBLE_TO_T2, "T2": THEN_T2}
+    thens = {
+        "": THEN_NEVER, "DOUBLE": THEN_DOUBLE, "DOUBLE_TO_T2": THEN_DOUBLE_TO_T2, "T2": THEN_T2,
+    }
     deadlines = {"": DEADLINE_NONE, "RUNNING": DEADLINE_RUNNING}
     deadlines.update((letter, DEADLINE_B + i) for i, letter in enumerate("BDFHIJKLM"))
     cdef uint32_t kind, state
@@ -193,8 +196,8 @@ cdef void repeat_again(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
     if tx.interval <= 0:                # T2 of 0: no more repeats, rather than one at every look
         repeat_never(tx)
         return
-    # Counted from the instant that was due, so that a late look does not move the whole schedule; but a sender that
-    # slept over several of them does not make up for it by a burst.
+    # Counted from the instant that was due, so that a late look does not move the whole schedule;
+    # but a sender that slept over several of them does not make up for it by a burst.
     tx.next_retransmit = after(tx.next_retransmit, tx.interval)
     if tx.next_retransmit <= now:
         tx.next_retransmit = after(now, tx.interval)
@@ -216,7 +219,7 @@ cdef uint32_t tx_acked(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
     cdef Nanos accepted
     if clock.after_ack == DEADLINE_NONE or tx.acked:
         return 0
-    # The deadline until now was the wait for the ACK, so it tells when the 2xx was sent: L runs from there.
+    # The deadline so far was the wait for the ACK, so it tells when the 2xx was sent: L's start.
     accepted = now
     if tx.deadline != INT64_MAX:
         accepted = tx.deadline - timer_length(timers, clock.deadline)
@@ -254,7 +257,7 @@ cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* tim
         actions |= tx_acked(tx, now, timers)
     if actions & TXA_RESEND:
         if tx.status == 0 and tx.kind >= TX_INVITE_SERVER:
-            return actions ^ (TXA_RESEND | TXA_ABSORB)      # RFC 3261 17.2.1: no response to repeat yet
+            return actions ^ (TXA_RESEND | TXA_ABSORB)  # RFC 3261 17.2.1: nothing to repeat yet
         if tx.retransmits < 255:
             tx.retransmits += 1
     SLG_ASSERT(((actions & TXA_END) != 0) == (tx.state == TX_TERMINATED))
@@ -296,7 +299,7 @@ cdef class Transaction:
         return 0
 
     def on_event(self, int event, Nanos now, int status=-1):
-        """Take an event at `now` (ns); returns TxAction bits. `status` is noted as the engine would."""
+        """Take an event at `now` (ns); returns TxAction bits. `status`: of the response it was."""
         cdef uint32_t actions
         if not 0 <= event < TXE_EVENTS:
             raise ValueError(f"event {event}: 0 to {TXE_EVENTS - 1}")
