@@ -18,6 +18,7 @@ MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libra
     "hist": (),
     "ring": (),
     "rand": ("m",),
+    "tx": (),
 }
 
 KINDS = {
