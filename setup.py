@@ -11,6 +11,9 @@ from setuptools import Extension, setup
 
 CORE = "siploadgen.core."
 MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libraries that it links with
+    "sip.tokens": (),
+    "sip.parse": (),
+    "sip.validate": (),
 }
 
 KINDS = {
