@@ -19,6 +19,9 @@ MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libra
     "ring": (),
     "rand": ("m",),
     "tx": (),
+    "sip.tokens": (),
+    "sip.parse": (),
+    "sip.validate": (),
 }
 
 KINDS = {
