@@ -1,7 +1,7 @@
 """Real SIP software, started and stopped by the tests: on loopback, on free ports, for a time.
 
-Each peer is a context manager. Whatever happens inside it, the peer is gone afterwards: it stands in
-a process group of its own, which is killed, and the kernel kills it should the tests die first.
+Each peer is a context manager. Whatever happens inside it, the peer is gone afterwards: it stands
+in a process group of its own, which is killed, and the kernel kills it should the tests die first.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def sipp_uas(folder: Path, *, port: int | None = None, scenario: str | Path = "u
 @contextmanager
 def sipp_uac(folder: Path, target: int, *, rate: float, calls: int, port: int | None = None,
              scenario: str | Path = "uac", extra: Sequence[str] = (), binary: str = "sipp",
-             open_calls: int = 100_000, cores: set[int] | None = None) -> Iterator[Sipp]:
+             open_calls: int = 10_000, cores: set[int] | None = None) -> Iterator[Sipp]:
     """Run a calling SIPp: `calls` calls at `rate` a second to the port; it ends by itself."""
     port = port or free_port()
     command, stats, errors = _sipp_command(binary, port, folder, scenario, "uac")

@@ -39,9 +39,9 @@ def ask(port: int, text: str) -> str:
 
 def test_sipp_calls_sipp_and_the_capture_agrees(tmp_path: Path, peers: dict[str, str]) -> None:
     caller = free_port()
-    with sipp_uas(tmp_path) as answering, capture(tmp_path, caller) as taken:
-        with sipp_uac(tmp_path, answering.port, rate=500, calls=CALLS, port=caller) as calling:
-            stats = calling.wait(30)
+    with (sipp_uas(tmp_path) as answering, capture(tmp_path, caller) as taken,
+          sipp_uac(tmp_path, answering.port, rate=500, calls=CALLS, port=caller) as calling):
+        stats = calling.wait(30)
         assert stats.successful == CALLS
         assert (stats.failed, stats.retransmissions) == (0, 0)
     assert taken.dropped == 0
@@ -60,10 +60,10 @@ def test_sipp_calls_sipp_through_the_recording_proxy(tmp_path: Path, peers: dict
     caller = free_port()
     with (sipp_uas(tmp_path, scenario=HERE / "sipp" / "answerer.xml") as answering,
           kamailio(tmp_path, "proxy", target=answering.port) as proxy,
-          capture(tmp_path, proxy) as taken):
-        with sipp_uac(tmp_path, proxy, rate=500, calls=CALLS, port=caller,
-                      scenario=HERE / "sipp" / "caller.xml") as calling:
-            stats = calling.wait(30)
+          capture(tmp_path, proxy) as taken,
+          sipp_uac(tmp_path, proxy, rate=500, calls=CALLS, port=caller,
+                   scenario=HERE / "sipp" / "caller.xml") as calling):
+        stats = calling.wait(30)
     assert (stats.successful, stats.failed) == (CALLS, 0), calling.log()
     assert not nothing_malformed(taken)
     messages = read(taken.file, (proxy,))
@@ -84,8 +84,11 @@ def test_the_registrar_challenges(tmp_path: Path, peers: dict[str, str], algorit
                          answer)
         assert (f"algorithm={algorithm}" in answer) or algorithm == "MD5"
         assert registered(registrar) == 0
-        if algorithm == "MD5":  # this SIPp knows no other
-            with sipp_uac(tmp_path, registrar, rate=200, calls=200,
+        if algorithm == "MD5":  # SIPp knows no other
+            users = tmp_path / "users.csv"
+            users.write_text("SEQUENTIAL\n" + "".join(
+                f"u{n};[authentication username=u{n} password=secret]\n" for n in range(200)))
+            with sipp_uac(tmp_path, registrar, rate=200, calls=200, extra=["-inf", str(users)],
                           scenario=HERE / "sipp" / "registrant.xml") as calling:
                 stats = calling.wait(20)
             assert (stats.successful, stats.failed) == (200, 0), calling.log()
