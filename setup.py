@@ -17,6 +17,7 @@ MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libra
     "hist": (),
     "ring": (),
     "rand": ("m",),
+    "sip.digest": ("crypto",),
 }
 
 KINDS = {
