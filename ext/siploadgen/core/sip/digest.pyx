@@ -143,7 +143,8 @@ cdef inline void nc_write(uint32_t nc, uint8_t* hex) noexcept nogil:
     hex_write(octets, 4, hex)
 
 
-cdef uint32_t digest_response(Digest* digest, const DigestInput* input, uint8_t* hex) noexcept nogil:
+cdef uint32_t digest_response(Digest* digest, const DigestInput* input,
+                              uint8_t* hex) noexcept nogil:
     cdef uint8_t nc[NC_LENGTH]
     nc_write(input.nc, nc)
     return respond(digest, input, span_make(nc, NC_LENGTH), hex)
@@ -302,7 +303,7 @@ cdef int digest_open(Digest* digest) except -1:
     digest.kinds[<int>DIGEST_MD5] = EVP_MD_fetch(NULL, b"MD5", NULL)
     digest.kinds[<int>DIGEST_SHA256] = EVP_MD_fetch(NULL, b"SHA2-256", NULL)
     digest.kinds[<int>DIGEST_SHA512_256] = EVP_MD_fetch(NULL, b"SHA2-512/256", NULL)
-    ERR_clear_error()   # a policy without MD5 leaves a message behind; answering 0 is our way to say so
+    ERR_clear_error()   # left behind by a policy without MD5, which we tell by answering 0
     return 0
 
 
@@ -392,7 +393,7 @@ cdef class Digester:
 
     def verify(self, dict credentials not None, bytes method not None, bytes password not None,
                bytes body=b""):
-        """Whether the response fits; `credentials` holds the parameters by name, all of them bytes."""
+        """Whether the response fits; `credentials` holds the parameters by name."""
         cdef SipCredentials given
         cdef Span by = borrow(method), word = borrow(password), content = borrow(body)
         given.scheme = borrow(credentials.get("scheme", b"Digest"))
