@@ -1,6 +1,6 @@
 # Digest access authentication (RFC 2617, 7616, 8760): challenges answered and answers checked.
-# Hashes are libcrypto's. Strings are hashed and written as they stand, without their quotes and with
-# the backslashes that they came with (unq() of RFC 7616 3.4).
+# Hashes are libcrypto's. Strings are hashed and written as they stand, without their quotes and
+# with the backslashes that they came with (unq() of RFC 7616 3.4).
 from siploadgen.core.span cimport Span
 from siploadgen.core.sip.parse cimport SipCredentials
 from siploadgen.core.types cimport Nanos
@@ -46,7 +46,8 @@ cdef void digest_close(Digest* digest) noexcept nogil
 cdef uint8_t digest_algorithm(Span name, bint* session) noexcept nogil
 # Best of a challenge's qop list: auth before auth-int; QOP_NONE: none offered.
 cdef uint8_t digest_qop(Span offered) noexcept nogil
-# The `response` parameter, lower-case hex without a NUL; returns its length (32 or 64), 0 on failure.
+# The `response` parameter, lower-case hex without a NUL; returns its length (32 or 64), 0 on
+# failure.
 cdef uint32_t digest_response(Digest* digest, const DigestInput* input, uint8_t* hex) noexcept nogil
 # "Digest username=..., ..." into out; returns its length, 0 when room is short or the hash failed.
 # opaque and algorithm_text of length 0 are left out; so are cnonce, qop and nc without a qop (the
