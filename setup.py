@@ -12,6 +12,32 @@ from setuptools import Extension, setup
 
 CORE = "siploadgen.core."
 MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libraries that it links with
+    "memory": (),
+    "slab": (),
+    "wheel": (),
+    "hist": (),
+    "ring": (),
+    "rand": ("m",),
+    "table": (),
+    "texts": (),
+    "counters": (),
+    "program": (),
+    "sip.tokens": (),
+    "sip.parse": (),
+    "sip.validate": (),
+    "sip.stamp": (),
+    "sip.digest": ("crypto",),
+    "net.outbox": (),
+    "net.udp": (),
+    "tx": (),
+    "auth": (),
+    "dialog": (),
+    "outgoing": (),
+    "vm": ("m",),
+    "feed": (),
+    "advance": (),
+    "loop": (),
+    "engine": (),
 }
 
 KINDS = {

@@ -1,0 +1,124 @@
+/*
+ * Words of SIP by number: header names (any case, compact ones too) and methods (exact octets).
+ * The numbers are HeaderId and Method of sip/tokens.pxd; tests/sip/test_tokens.py walks through all of them.
+ */
+#ifndef SLG_NAMES_H
+#define SLG_NAMES_H
+#include "slg_scan.h"
+
+#define SLG_NAME_LONGEST 19
+
+typedef struct {
+    uint8_t length;
+    char text[SLG_NAME_LONGEST + 1];    /* as printed in the RFCs */
+} slg_name;
+
+static const slg_name slg_header_names[48] = {
+    {0, ""},
+    {3, "Via"}, {4, "From"}, {2, "To"},
+    {7, "Call-ID"}, {4, "CSeq"}, {7, "Contact"},
+    {12, "Max-Forwards"}, {5, "Route"}, {12, "Record-Route"},
+    {14, "Content-Length"}, {12, "Content-Type"}, {7, "Expires"},
+    {11, "Min-Expires"}, {7, "Require"}, {13, "Proxy-Require"},
+    {9, "Supported"}, {11, "Unsupported"}, {5, "Allow"},
+    {16, "WWW-Authenticate"}, {18, "Proxy-Authenticate"}, {13, "Authorization"},
+    {19, "Proxy-Authorization"}, {19, "Authentication-Info"}, {11, "Retry-After"},
+    {5, "Event"}, {18, "Subscription-State"}, {8, "Refer-To"},
+    {11, "Referred-By"}, {8, "Replaces"}, {4, "RSeq"},
+    {4, "RAck"}, {8, "SIP-ETag"}, {12, "SIP-If-Match"},
+    {15, "Session-Expires"}, {6, "Min-SE"}, {4, "Path"},
+    {13, "Service-Route"}, {6, "Accept"}, {16, "Content-Encoding"},
+    {9, "Timestamp"}, {7, "Warning"}, {6, "Reason"},
+    {4, "Date"}, {7, "Subject"}, {12, "Allow-Events"},
+    {10, "User-Agent"},
+};
+
+/* (first letter, last letter, length) -> the only known name with that sum; found by trial. */
+#define SLG_NAME_HASH(first, last, length) \
+    (((((first) | 0x20u) * 223u + ((last) | 0x20u) * 8u + (length) * 120u) >> 3) & 127u)
+static const uint8_t slg_header_hash[128] = {
+    24, 10, 9, 0, 43, 7, 0, 28, 0, 0, 0, 0, 0, 0, 0, 0,
+    31, 0, 0, 0, 4, 0, 30, 0, 40, 8, 0, 23, 0, 35, 39, 0,
+    0, 33, 0, 0, 6, 20, 0, 0, 0, 0, 0, 0, 0, 37, 3, 0,
+    0, 42, 0, 0, 0, 0, 45, 14, 0, 0, 0, 0, 0, 22, 25, 0,
+    21, 0, 0, 0, 2, 41, 17, 46, 0, 0, 19, 0, 0, 0, 0, 0,
+    27, 18, 0, 0, 29, 0, 36, 0, 0, 34, 15, 12, 0, 38, 0, 0,
+    11, 0, 44, 0, 32, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+    16, 0, 0, 0, 5, 0, 13, 0, 26, 0, 0, 0, 0, 0, 0, 0,
+};
+
+/* RFC 3261 7.3.3 and the registry of compact forms: a ... z. */
+static const uint8_t slg_header_compact[26] = {
+    0, 28, 11, 0, 39, 2, 0, 0, 4, 0, 16, 10, 6,
+    0, 25, 0, 0, 27, 44, 3, 45, 1, 0, 34, 0, 0,
+};
+
+/* Number of the name of `length` octets at p, 0 when it is not known. */
+static inline unsigned slg_header_find(const uint8_t *p, uint32_t length, const uint8_t *limit) {
+    if (length == 1) {
+        uint8_t letter = (uint8_t)((p[0] | 0x20) - 'a');
+        return letter < 26 && p[0] >= 'A' ? slg_header_compact[letter] : 0;
+    }
+    if (length == 0 || length > SLG_NAME_LONGEST) return 0;
+    unsigned id = slg_header_hash[SLG_NAME_HASH(p[0], p[length - 1], length)];
+    const slg_name *name = &slg_header_names[id];
+    if (name->length != length) return 0;
+    /* Letters may differ in the case bit, all other octets not at all: a name is letters and hyphens only. */
+    uint32_t i = 0;
+    if (limit - p >= 16) {
+        const slg_v16 wanted = slg_load16((const uint8_t *)name->text), seen = slg_load16(p);
+        const slg_v16 bit = slg_fill16(0x20), hyphen = slg_fill16('-');
+        const slg_v16 same = slg_and16(
+            slg_equal16(slg_or16(wanted, bit), slg_or16(seen, bit)),
+            slg_equal16(slg_equal16(wanted, hyphen), slg_equal16(seen, hyphen)));
+        const uint32_t care = length >= 16 ? 0xFFFF : (1u << length) - 1;
+        if ((slg_bits16(same) & care) != care) return 0;
+        i = 16;
+    }
+    for (; i < length; i++) {
+        uint8_t a = (uint8_t)name->text[i], b = p[i];
+        if (a == '-' ? a != b : (a | 0x20) != (b | 0x20)) return 0;
+    }
+    return id;
+}
+
+static inline unsigned slg_method_find(const uint8_t *p, uint32_t length) {
+    switch (length) {
+    case 3: return !memcmp(p, "ACK", 3) ? 2 : !memcmp(p, "BYE", 3) ? 3 : 0;
+    case 4: return !memcmp(p, "INFO", 4) ? 11 : 0;
+    case 5: return !memcmp(p, "REFER", 5) ? 10 : !memcmp(p, "PRACK", 5) ? 13 : 0;
+    case 6:
+        return !memcmp(p, "INVITE", 6) ? 1 : !memcmp(p, "CANCEL", 6) ? 4 : !memcmp(p, "NOTIFY", 6) ? 8
+            : !memcmp(p, "UPDATE", 6) ? 12 : 0;
+    case 7:
+        return !memcmp(p, "OPTIONS", 7) ? 6 : !memcmp(p, "MESSAGE", 7) ? 14 : !memcmp(p, "PUBLISH", 7) ? 9 : 0;
+    case 8: return !memcmp(p, "REGISTER", 8) ? 5 : 0;
+    case 9: return !memcmp(p, "SUBSCRIBE", 9) ? 7 : 0;
+    default: return 0;
+    }
+}
+
+/* What an octet may be part of. */
+enum {
+    SLG_TOKEN = 1,
+    SLG_DIGIT = 2,
+    SLG_ALPHA = 4,
+    SLG_SPACE = 8,      /* SP, HTAB, and the CR and LF of a fold */
+    SLG_HEX = 16,
+    SLG_USER = 32,      /* unreserved and user-unreserved */
+    SLG_PARAM = 64,     /* param-unreserved and unreserved */
+    SLG_WORD = 128      /* of a Call-ID */
+};
+static const uint8_t slg_class[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 0, 0, 8, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    8, 225, 128, 0, 96, 129, 96, 225, 224, 224, 225, 225, 32, 225, 225, 224,
+    243, 243, 243, 243, 243, 243, 243, 243, 243, 243, 192, 32, 128, 32, 128, 160,
+    0, 245, 245, 245, 245, 245, 245, 229, 229, 229, 229, 229, 229, 229, 229, 229,
+    229, 229, 229, 229, 229, 229, 229, 229, 229, 229, 229, 192, 128, 192, 0, 225,
+    129, 245, 245, 245, 245, 245, 245, 229, 229, 229, 229, 229, 229, 229, 229, 229,
+    229, 229, 229, 229, 229, 229, 229, 229, 229, 229, 229, 128, 0, 128, 225, 0,
+};
+
+static inline int slg_is(uint8_t c, int classes) { return (slg_class[c] & classes) != 0; }
+#endif
