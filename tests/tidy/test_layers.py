@@ -13,7 +13,8 @@ from source import CORE, PACKAGE, ROOT, where
 # The longest prefix of a module's name says on which floor it stands.
 FLOORS = {
     "siploadgen.errors": 0, "siploadgen.units": 0, "siploadgen.tx_table": 0,
-    "siploadgen.core.types": 0, "siploadgen.core.span": 0, "siploadgen.core.slab": 0,
+    "siploadgen.core.types": 0, "siploadgen.core.span": 0, "siploadgen.core.memory": 0,
+    "siploadgen.core.slab": 0,
     "siploadgen.core.wheel": 0, "siploadgen.core.hist": 0, "siploadgen.core.counters": 0,
     "siploadgen.core.ring": 0, "siploadgen.core.rand": 0,
     "siploadgen.core.sip": 1, "siploadgen.core.net": 1,
@@ -25,13 +26,14 @@ FLOORS = {
     "siploadgen.report": 7, "siploadgen.cluster": 7,
     "siploadgen.cli": 8, "siploadgen.__main__": 9, "siploadgen": 9,
 }
-# Arrows on one floor: inside a folder, and these. types.pxd and span.pxd are words, not rooms.
+# Arrows on one floor: inside a folder, and these. Types, spans and reserved memory are the words that
+# every room is written in.
 SAME_FLOOR = {
     ("siploadgen.core.engine", "siploadgen.core.loop"),
     ("siploadgen.core.loop", "siploadgen.core.engine"),
     ("siploadgen.compile", "siploadgen.model"),
 }
-WORDS = {"siploadgen.core.types", "siploadgen.core.span"}
+WORDS = {"siploadgen.core.types", "siploadgen.core.span", "siploadgen.core.memory"}
 # Arrows that point down and are forbidden all the same.
 NEVER = {("siploadgen.report", "siploadgen.run")}
 FOLDERS = {"siploadgen.core.sip", "siploadgen.core.net", "siploadgen.model", "siploadgen.compile",
