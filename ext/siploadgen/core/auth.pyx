@@ -192,7 +192,7 @@ cdef bint auth_check(Core* core, Instance* instance, uint16_t password_text, uin
     while header != NULL:
         if credentials_parse(&credentials, header.value) and span_equal(credentials.realm, place):
             age = digest_nonce_age(&core.digest, core.nonce_secret, core.now, credentials.nonce)
-            return 0 <= age < NONCE_LIFE_NS and digest_verify(
+            return 0 <= age < <Nanos>NONCE_LIFE_NS and digest_verify(
                 &core.digest, &credentials, core.message.method_text, proof, core.message.body)
         header = sip_header_next(core.message, header)
     return False
