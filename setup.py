@@ -11,6 +11,8 @@ from setuptools import Extension, setup
 
 CORE = "siploadgen.core."
 MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libraries that it links with
+    "program": (),
+    "counters": (),
 }
 
 KINDS = {
