@@ -188,7 +188,8 @@ def _check_credentials(c: Recorder) -> None:
     if not c.v.challenge:
         return
     with c.challenge(c.v.password, realm=c.v.realm):
-        c.respond(401, headers={"WWW-Authenticate": f"{{challenge.{c.v.challenge}}}"})
+        c.respond(401, headers={
+            "WWW-Authenticate": f'Digest realm="{c.v.realm}", {{challenge.{c.v.challenge}}}'})
         c.end("challenged", ok=True)
 
 

@@ -157,16 +157,12 @@ cdef uint8_t* put(uint8_t* at, const char* text, uint32_t length) noexcept nogil
     return at + length
 
 
-cdef Span challenge_text(Core* core, uint16_t number, Nanos started, uint8_t* out, uint32_t room) noexcept nogil:
+cdef Span challenge_text(Core* core, uint16_t number, Nanos started, uint8_t* out) noexcept nogil:
     cdef const Segment* segment = core.segments + core.templates[number].first
     cdef uint8_t* at = out
     while segment.field != FIELD_CHALLENGE:
         segment += 1
-    if segment.length + 256 > room:
-        return span_make(out, 0)
-    at = put(at, b'Digest realm="', 14)
-    at = put(at, <const char*>(core.text + segment.offset), segment.length)
-    at = put(at, b'", nonce="', 10)
+    at = put(at, b'nonce="', 7)
     at += digest_nonce(&core.digest, core.nonce_secret, started, at)
     at = put(at, b'", algorithm=', 13)
     if segment.arg == DIGEST_SHA256:

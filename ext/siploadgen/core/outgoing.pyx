@@ -552,7 +552,7 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, 0, tx.cseq)
     if core.needs[number] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, number, tx.started, core.scratch + AT_CHALLENGE, 4096)
+            core, number, tx.started, core.scratch + AT_CHALLENGE)
     if not template_send(core, instance, number, &fields, &tx.peer, tx):
         return False
     if template.method == METHOD_INVITE and 200 <= template.status < 300:
@@ -760,7 +760,7 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
     fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
     if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, tx.template, tx.started, core.scratch + AT_CHALLENGE, 4096)
+            core, tx.template, tx.started, core.scratch + AT_CHALLENGE)
     template_send(core, instance, tx.template, &fields, &tx.peer, tx)
     core_count(core, COUNT_RETRANSMITTED)
     core.retransmitted[tx.method] += 1
