@@ -279,7 +279,7 @@ def test_only_datagram_sockets_are_taken() -> None:
     door = UdpDoor()
     with socket.socket() as stream, pytest.raises(ValueError, match="datagram"):
         door.adopt(stream.fileno())
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="descriptor"):
         door.adopt(9999)
     with pytest.raises(IndexError):
         door.receive(0)

@@ -83,7 +83,6 @@ cdef inline bint host_parse(Span text, Peer* peer) noexcept nogil:
     cdef char copy[PEER_TEXT_MAX]
     cdef uint8_t ip[16]
     cdef bint v6 = False
-    cdef uint32_t i
     if text.length >= 2 and text.data[0] == 91 and text.data[text.length - 1] == 93:   # [ ]
         text = span_make(text.data + 1, text.length - 2)
         v6 = True

@@ -34,8 +34,8 @@ cdef struct UdpStats:
     uint64_t send_errors            # datagrams given up
     uint64_t received
     uint64_t receive_calls
-    # SO_RXQ_OVFL, summed over sockets. A lower bound with GRO: the kernel counts a dropped buffer of
-    # joined datagrams once.
+    # SO_RXQ_OVFL, summed over sockets. With GRO a lower bound: the kernel counts a dropped buffer
+    # of joined datagrams once.
     uint64_t receive_drops
     uint64_t icmp_errors
 

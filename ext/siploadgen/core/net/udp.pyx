@@ -2,7 +2,7 @@
 # with GSO and GRO one message of the kernel carries up to 64 datagrams.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetFromErrno
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -78,7 +78,7 @@ cdef enum:
     # buffers apart in the caches, which 64 KiB steps would map to the same few lines.
     BUFFER_STEP = 65536 + 17 * 64
     ERROR_BYTES = 2048              # an ICMP error holds at most a small packet
-    SEND_WAITS = 20                 # 1 ms waits for room in one flush; after that messages are dropped
+    SEND_WAITS = 20                 # 1 ms waits for room in one flush; then messages are dropped
     SEND_AGAIN = 4                  # tries of one message against errors that earlier ones caused
     GSO_SIZE_SURE = 1200            # a path that takes no group of this size takes none
 
@@ -258,14 +258,14 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil:
     cdef uint32_t entries = UDP_BATCH_GRO if udp.gro else UDP_BATCH
     cdef uint32_t count = 0
     cdef uint32_t i
-    cdef uint32_t tries
+    cdef uint32_t _try
     cdef int got = 0
     cdef Nanos now
     SLG_ASSERT(socket < udp.sockets)
     for i in range(entries):
         state.inn[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage)
         state.inn[i].msg_hdr.msg_controllen = SLG_RECEIVE_CONTROL
-    for tries in range(<uint32_t>SEND_AGAIN):
+    for _try in range(<uint32_t>SEND_AGAIN):
         got = recvmmsg(udp.fds[socket], state.inn, entries, MSG_DONTWAIT, NULL)
         udp.stats.receive_calls += 1
         if got >= 0 or not (errno == EINTR or about_a_datagram(errno)):
@@ -406,7 +406,7 @@ cdef void send_singly(Udp* udp, const Outbox* outbox, uint32_t entry, int fd) no
     cdef State* state = <State*>udp.state
     cdef uint32_t message = outbox_group(outbox, state.out_group[entry]).first
     cdef const OutMessage* one = &outbox.messages[message]
-    cdef uint32_t tries
+    cdef uint32_t _try
     cdef mmsghdr single
     cdef iovec vector
     cdef int sent
@@ -424,7 +424,7 @@ cdef void send_singly(Udp* udp, const Outbox* outbox, uint32_t entry, int fd) no
         vector.iov_base = one.data
         vector.iov_len = one.length
         sent = 0
-        for tries in range(<uint32_t>SEND_AGAIN):
+        for _try in range(<uint32_t>SEND_AGAIN):
             sent = sendmmsg(fd, &single, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
             udp.stats.sent_calls += 1
             if sent == 1 or not (errno == EINTR or about_a_datagram(errno)):
