@@ -10,7 +10,7 @@ from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span
 from siploadgen.core.types cimport SLG_ASSERT, SLG_LIKELY, SLG_UNLIKELY
 from siploadgen.core.sip.tokens cimport (
     HEADER_CALL_ID, HEADER_CONTACT, HEADER_CONTENT_LENGTH, HEADER_CSEQ, HEADER_EXPIRES, HEADER_FROM, HEADER_MAX_FORWARDS,
-    HEADER_OTHER, HEADER_TO, HEADER_VIA,
+    HEADER_OTHER, HEADER_TO, HEADER_VIA, METHOD_UNKNOWN,
 )
 
 from siploadgen.core.sip.validate cimport message_validate
@@ -24,10 +24,13 @@ cdef extern from "slg_names.h" nogil:
     const uint8_t* slg_find2(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t a, uint8_t b)
     const uint8_t* slg_find4(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
                              uint8_t a, uint8_t b, uint8_t c, uint8_t d)
-    const uint8_t* slg_find_break(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t a, uint8_t b)
+    const uint8_t* slg_find_break(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
+                                  uint8_t a, uint8_t b, uint8_t c)
     const uint8_t* slg_find_atmost(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t c)
     uint32_t slg_colon16(const uint8_t* p, const uint8_t* limit)
     bint slg_word8(const uint8_t* p, const char* word)
+    bint slg_word4(const uint8_t* p, const char* word)
+    void slg_clear(void* p, size_t size)
     unsigned slg_header_find(const uint8_t* p, uint32_t length, const uint8_t* limit)
     unsigned slg_method_find(const uint8_t* p, uint32_t length)
     bint slg_is(uint8_t c, int classes)
@@ -173,11 +176,13 @@ cdef bint _status_line(SipMessage* message, Place p, Place end) noexcept nogil:
 
 cdef inline bint _start_line(SipMessage* message, Place p, Place end, Place limit) noexcept nogil:
     """False: hopeless, this is not SIP; the fault is noted."""
-    cdef Place q = _skip_token(p, end)
+    cdef Place q = slg_find(p, end, limit, SPACE)
+    message.method = <uint8_t>slg_method_find(p, <uint32_t>(q - p))
+    if message.method == METHOD_UNKNOWN or q == end:
+        q = _skip_token(p, end)
     if q < end and q[0] == SPACE and q > p:
         message.is_request = True
         message.method_text = span_between(p, q)
-        message.method = <uint8_t>slg_method_find(p, message.method_text.length)
         q += 1
         if SLG_LIKELY(end - q >= 9 and slg_word8(end - 8, b" sip/2.0")
                       and slg_find_atmost(q, end - 8, limit, SPACE) == end - 8):
@@ -215,15 +220,19 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
                 return NULL
             p = _skip_space(p + 1, end)
         number = 0
-    if p < end and slg_is(p[0], SLG_SPACE):
+    if SLG_LIKELY(end - p > 4 and (p[3] == SPACE and p[4] > SPACE) and (
+            slg_word4(p, b"udp ") or slg_word4(p, b"tcp ") or slg_word4(p, b"tls "))):
+        via.transport = span_make(p, 3)
+        p += 4
+    else:
         p = _skip_space(p, end)
-    name = p
-    p = _skip_token(p, end)
-    via.transport = span_between(name, p)
-    name = p
-    p = _skip_space(p, end)
-    if via.transport.length == 0 or p == name or p == end:
-        return NULL
+        name = p
+        p = _skip_token(p, end)
+        via.transport = span_between(name, p)
+        name = p
+        p = _skip_space(p, end)
+        if via.transport.length == 0 or p == name or p == end:
+            return NULL
     name = p
     if p[0] == BRACKET:
         p = slg_find(p, end, limit, BRACKET_END)
@@ -231,7 +240,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
             return NULL
         p += 1
     else:
-        p = _skip_token(p, end)         # as far as sip_parse cares; sip_validate knows hostnames
+        p = slg_find_break(p, end, limit, COLON, SEMICOLON, COMMA)      # sip_validate knows hostnames
     via.host = span_between(name, p)
     if p == name:
         return NULL
@@ -247,6 +256,13 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
         via.port = <uint16_t>number
         p = _skip_space(p, end)
     while p < end and p[0] == SEMICOLON:
+        if SLG_LIKELY(end - p > 8 and slg_word8(p, b";branch=") and p[8] != QUOTE and p[8] > SPACE):
+            name = p + 8
+            p = slg_find_break(name, end, limit, SEMICOLON, COMMA, COMMA)
+            via.branch = span_between(name, p)
+            if p < end and slg_is(p[0], SLG_SPACE):
+                p = _skip_space(p, end)
+            continue
         name = _skip_space(p + 1, end)
         p = _skip_token(name, end)
         stop = p
@@ -262,7 +278,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
                 if p == NULL:
                     return NULL
             else:
-                p = slg_find_break(p, end, limit, SEMICOLON, COMMA)
+                p = slg_find_break(p, end, limit, SEMICOLON, COMMA, COMMA)
         if _is_word(name, stop, b"branch", 6):
             if value != NULL:
                 via.branch = span_between(value, p)
@@ -340,6 +356,12 @@ cdef inline bint _tagged(Span value, Place limit, Span* tag) noexcept nogil:
             return True
         if p[0] != SEMICOLON:
             return False
+        if SLG_LIKELY(end - p > 5 and slg_word4(p, b";tag") and p[4] == EQUALS and p[5] != QUOTE and p[5] > SPACE
+                      and tag.length == 0):
+            name = p + 5
+            p = slg_find_break(name, end, limit, SEMICOLON, SEMICOLON, SEMICOLON)
+            tag[0] = span_between(name, p)
+            continue
         name = _skip_space(p + 1, end)
         p = _skip_token(name, end)
         stop = p
@@ -353,10 +375,10 @@ cdef inline bint _tagged(Span value, Place limit, Span* tag) noexcept nogil:
                 continue
             if tag.length == 0 and _is_word(name, stop, b"tag", 3):
                 name = p
-                p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON)
+                p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON, SEMICOLON)
                 tag[0] = span_between(name, p)
             else:
-                p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON)
+                p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON, SEMICOLON)
 
 
 cdef inline void _cseq(SipMessage* message, Span value) noexcept nogil:
@@ -371,11 +393,12 @@ cdef inline void _cseq(SipMessage* message, Span value) noexcept nogil:
         _fault(message, FAULT_CSEQ, p)
         return
     p = _skip_space(p, end)
-    if _skip_token(p, end) != end:
-        _fault(message, FAULT_CSEQ, p)
-        return
     message.cseq = <uint32_t>number
     message.cseq_method_text = span_between(p, end)
+    message.cseq_method = <uint8_t>slg_method_find(p, message.cseq_method_text.length)
+    if message.cseq_method == METHOD_UNKNOWN and _skip_token(p, end) != end:
+        _fault(message, FAULT_CSEQ, p)
+        message.cseq_method_text.length = 0
 
 
 cdef inline int64_t _content_length(Span value) noexcept nogil:
@@ -464,7 +487,7 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
     cdef SipHeader* header
 
     # All but the header table, which is written as far as header_count goes.
-    memset(message, 0, <size_t>(<char*>&message.first - <char*>message))
+    slg_clear(message, <size_t>(<char*>&message.first - <char*>message))
     memset(message.first, 0xFF, sizeof(message.first))
     message.data = data
     while p < limit and (p[0] == CR or p[0] == LF):         # RFC 3261 7.5
@@ -521,18 +544,20 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
                 end = line_feed
 
         size = slg_colon16(p, limit)
-        if size == 0 or p + size >= end:
+        if SLG_UNLIKELY(size == 0 or p + size >= end):
             size = <uint32_t>(slg_find(p, end, limit, COLON) - p)
             if p + size == end:
                 _fault(message, FAULT_HEADER_NAME, p)
                 continue
         value = span_between(p + size + 1, end)
-        while size and (p[size - 1] == SPACE or p[size - 1] == TAB):    # HCOLON, RFC 3261 25.1
-            size -= 1
         id = <uint8_t>slg_header_find(p, size, limit)
-        if id == HEADER_OTHER and (size == 0 or _skip_token(p, p + size) != p + size):
-            _fault(message, FAULT_HEADER_NAME, p)
-            continue
+        if SLG_UNLIKELY(id == HEADER_OTHER):
+            while size and (p[size - 1] == SPACE or p[size - 1] == TAB):        # HCOLON, RFC 3261 25.1
+                size -= 1
+            id = <uint8_t>slg_header_find(p, size, limit)
+            if id == HEADER_OTHER and (size == 0 or _skip_token(p, p + size) != p + size):
+                _fault(message, FAULT_HEADER_NAME, p)
+                continue
         if SLG_LIKELY(value.length > 1 and value.data[0] == SPACE and value.data[1] > SPACE):
             value.data += 1
             value.length -= 1
@@ -603,18 +628,13 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
     p = line_feed + 1
     if SLG_UNLIKELY(seen & NEEDED != NEEDED):
         _missing(message, seen, p)
-    if message.is_request:
-        if SLG_LIKELY(span_equal(message.method_text, message.cseq_method_text)):
-            message.cseq_method = message.method
-        else:
-            message.cseq_method = <uint8_t>slg_method_find(
-                message.cseq_method_text.data, message.cseq_method_text.length)
-            if message.cseq_method_text.length:
-                _fault(message, FAULT_CSEQ_METHOD, message.cseq_method_text.data)
-    else:
-        message.cseq_method = <uint8_t>slg_method_find(
-            message.cseq_method_text.data, message.cseq_method_text.length)
+    if not message.is_request:
         message.method = message.cseq_method
+    elif SLG_UNLIKELY(message.cseq_method != message.method or (
+            message.method == METHOD_UNKNOWN
+            and not span_equal(message.method_text, message.cseq_method_text))):
+        if message.cseq_method_text.length:
+            _fault(message, FAULT_CSEQ_METHOD, message.cseq_method_text.data)
     return _body(message, p, limit, body_length, mode)
 
 
@@ -896,7 +916,7 @@ cdef bint _auth_next(Place* at, Place end, Span* name, Span* value) noexcept nog
             return False
         value[0] = span_between(mark + 1, p - 1)
     else:
-        p = slg_find_break(p, end, end, COMMA, COMMA)
+        p = slg_find_break(p, end, end, COMMA, COMMA, COMMA)
         value[0] = span_between(mark, p)
     p = _skip_space(p, end)
     if p < end and p[0] != COMMA:
