@@ -63,31 +63,55 @@ static const uint8_t slg_header_compact[26] = {
     0, 25, 0, 0, 27, 44, 3, 45, 1, 0, 34, 0, 0,
 };
 
-/* Number of the name of `length` octets at p, 0 when it is not known. */
-static inline unsigned slg_header_find(const uint8_t *p, uint32_t length, const uint8_t *limit) {
-    if (__builtin_expect(length < 2 || length > SLG_NAME_LONGEST, 0)) {
-        uint8_t letter = length == 1 && p[0] >= 'A' ? (uint8_t)((p[0] | 0x20) - 'a') : 26;
+/* What 16 octets of a line have to be, once `fold` is set in them, to begin with that name and a colon; octets
+ * behind the colon do not matter. Of names of 16 and more, which have no room for it, nothing fits. */
+typedef struct {
+    uint8_t fold[16];
+    uint8_t text[16];
+} slg_name_key;
+static slg_name_key slg_header_keys[48] __attribute__((aligned(32)));
+
+/* Filled when the module is loaded: before any thread can look. */
+__attribute__((constructor)) static void slg_header_keys_fill(void) {
+    for (unsigned id = 0; id < 48; id++) {
+        const slg_name *name = &slg_header_names[id];
+        const int fits = name->length > 0 && name->length < 16;
+        for (unsigned i = 0; i < 16; i++) {
+            const int letter = i < name->length && name->text[i] >= 'A';
+            slg_header_keys[id].fold[i] = fits ? (letter ? 0x20 : i > name->length ? 0xFF : 0) : 0xFF;
+            slg_header_keys[id].text[i] = !fits ? 0 : i == name->length ? ':' : i > name->length ? 0xFF
+                : (uint8_t)(name->text[i] | (letter ? 0x20 : 0));
+        }
+    }
+}
+
+/* Number of the name of the `length` octets at p, 0 when it is not known. */
+static inline unsigned slg_header_find(const uint8_t *p, uint32_t length) {
+    if (length < 2 || length > SLG_NAME_LONGEST) {
+        const uint8_t letter = length == 1 && p[0] >= 'A' ? (uint8_t)((p[0] | 0x20) - 'a') : 26;
         return letter < 26 ? slg_header_compact[letter] : 0;
     }
-    unsigned id = slg_header_hash[slg_name_hash(p[0], p[length - 1], length)];
+    const unsigned id = slg_header_hash[slg_name_hash(p[0], p[length - 1], length)];
     const slg_name *name = &slg_header_names[id];
     if (name->length != length) return 0;
-    /* Letters may differ in the case bit, hyphens not at all. */
-    uint32_t i = 0;
-    if (__builtin_expect(limit - p >= 16, 1)) {
-        const slg_v16 wanted = slg_load16((const uint8_t *)name->text);
-        const slg_v16 fold = slg_and16(slg_atmost16(slg_fill16('A'), wanted), slg_fill16(0x20));
-        const uint32_t same = slg_bits16(
-            slg_equal16(slg_or16(wanted, fold), slg_or16(slg_load16(p), fold)));
-        const uint32_t care = (1u << length) - 1;
-        if (~same & care & 0xFFFF) return 0;
-        i = 16;
-    }
-    for (; i < length; i++) {
+    for (uint32_t i = 0; i < length; i++) {         /* letters may differ in case, hyphens not at all */
         const uint8_t fold = name->text[i] >= 'A' ? 0x20 : 0;
         if ((name->text[i] | fold) != (p[i] | fold)) return 0;
     }
     return id;
+}
+
+/* The same for a line of at least 16 readable octets that begins with a name of 2 to 15 octets and its colon at
+ * once: *length is that of the name. 0 when it is not so; there may be a name all the same. */
+static inline unsigned slg_header_line(const uint8_t *p, uint32_t *length) {
+    const slg_v16 seen = slg_load16(p);
+    const uint32_t colons = slg_bits16(slg_equal16(seen, slg_fill16(':'))) | 0x10000;
+    const uint32_t n = (uint32_t)__builtin_ctz(colons);
+    *length = n;
+    const unsigned id = slg_header_hash[slg_name_hash(p[0], p[(n - 1) & 15], n)];
+    const slg_name_key *key = &slg_header_keys[id];
+    const slg_v16 same = slg_equal16(slg_or16(seen, slg_load16(key->fold)), slg_load16(key->text));
+    return slg_bits16(same) == 0xFFFF ? id : 0;
 }
 
 static inline unsigned slg_method_find(const uint8_t *p, uint32_t length) {

@@ -175,13 +175,6 @@ static inline const uint8_t *slg_find_break(const uint8_t *p, const uint8_t *end
     return end;
 }
 
-/* Octets of a name before the colon, when it lies within the first 16 octets and those can be read; else 0. */
-static inline uint32_t slg_colon16(const uint8_t *p, const uint8_t *limit) {
-    if (limit - p < 16) return 0;
-    uint32_t bits = slg_bits16(slg_equal16(slg_load16(p), slg_fill16(':')));
-    return bits ? (uint32_t)__builtin_ctz(bits) : 0;
-}
-
 /* 1 when the 8 octets are `word` (given in lower case), whatever the case of their letters. */
 static inline int slg_word8(const uint8_t *p, const char word[8]) {
     uint64_t a, b, letters = 0;

@@ -27,11 +27,11 @@ cdef extern from "slg_names.h" nogil:
     const uint8_t* slg_find_break(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
                                   uint8_t a, uint8_t b, uint8_t c)
     const uint8_t* slg_find_atmost(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t c)
-    uint32_t slg_colon16(const uint8_t* p, const uint8_t* limit)
+    unsigned slg_header_line(const uint8_t* p, uint32_t* length)
     bint slg_word8(const uint8_t* p, const char* word)
     bint slg_word4(const uint8_t* p, const char* word)
     void slg_clear(void* p, size_t size)
-    unsigned slg_header_find(const uint8_t* p, uint32_t length, const uint8_t* limit)
+    unsigned slg_header_find(const uint8_t* p, uint32_t length)
     unsigned slg_method_find(const uint8_t* p, uint32_t length)
     bint slg_is(uint8_t c, int classes)
     enum:
@@ -58,6 +58,7 @@ cdef enum:
     BACKSLASH = 92
     BRACKET_END = 93
     NO_INDEX = 0xFFFF
+    NO_NAME = 0xFF
 
 cdef enum:
     ONCE = 1 << HEADER_FROM | 1 << HEADER_TO | 1 << HEADER_CALL_ID | 1 << HEADER_CSEQ | 1 << HEADER_MAX_FORWARDS \
@@ -338,16 +339,15 @@ cdef inline Place _address_end(Place p, Place end, Place limit, Span* uri) noexc
         return p + 1
 
 
-cdef inline bint _tagged(Span value, Place limit, Span* tag) noexcept nogil:
+cdef inline bint _tagged(Place value, Place end, Place limit, Span* tag) noexcept nogil:
     """The tag of a From or To; False when the address or the parameters do not end."""
-    cdef Place end = value.data + value.length
     cdef Place name
     cdef Place stop
     cdef Place p
     cdef Span uri
     tag[0] = span_make(NULL, 0)
     uri = tag[0]
-    p = _address_end(value.data, end, limit, &uri)
+    p = _address_end(value, end, limit, &uri)
     if p == NULL or uri.length == 0:
         return False
     while True:
@@ -381,15 +381,14 @@ cdef inline bint _tagged(Span value, Place limit, Span* tag) noexcept nogil:
                 p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON, SEMICOLON)
 
 
-cdef inline void _cseq(SipMessage* message, Span value) noexcept nogil:
+cdef inline void _cseq(SipMessage* message, Place value, Place end) noexcept nogil:
     """RFC 3261 20.16; 8.1.1.5 asks for less than 2^31, and up to 2^32-1 is taken."""
-    cdef Place p = value.data
-    cdef Place end = p + value.length
+    cdef Place p = value
     cdef uint64_t number = 0
     while p < end and slg_is(p[0], SLG_DIGIT) and number <= 0xFFFFFFFFULL:
         number = number * 10 + (p[0] - 48)
         p += 1
-    if p == value.data or p == end or number > 0xFFFFFFFFULL or not slg_is(p[0], SLG_SPACE):
+    if p == value or p == end or number > 0xFFFFFFFFULL or not slg_is(p[0], SLG_SPACE):
         _fault(message, FAULT_CSEQ, p)
         return
     p = _skip_space(p, end)
@@ -401,17 +400,19 @@ cdef inline void _cseq(SipMessage* message, Span value) noexcept nogil:
         message.cseq_method_text.length = 0
 
 
-cdef inline int64_t _content_length(Span value) noexcept nogil:
+cdef inline int64_t _content_length(Place p, Place end) noexcept nogil:
     """-1: not a number, or of more than 31 bits."""
-    cdef uint64_t number = 0
-    cdef uint32_t i
-    for i in range(value.length):
-        if not slg_is(value.data[i], SLG_DIGIT) or number > 0x7FFFFFFF:
-            return -1
-        number = number * 10 + (value.data[i] - 48)
-    if value.length == 0 or number > 0x7FFFFFFF:
+    cdef int64_t number = 0
+    if p == end:
         return -1
-    return <int64_t>number
+    while p < end:
+        if not slg_is(p[0], SLG_DIGIT):
+            return -1
+        number = number * 10 + (p[0] - 48)
+        if number > 0x7FFFFFFF:
+            return -1
+        p += 1
+    return number
 
 
 cdef void _missing(SipMessage* message, uint64_t seen, Place at) noexcept nogil:
@@ -425,6 +426,23 @@ cdef void _missing(SipMessage* message, uint64_t seen, Place at) noexcept nogil:
         _fault(message, FAULT_MISSING_CALL_ID, at)
     else:
         _fault(message, FAULT_MISSING_CSEQ, at)
+
+
+cdef uint8_t _odd_name(Place p, Place end, Place limit, uint32_t* length, Place* value) noexcept nogil:
+    """HeaderId of a line that is not a known name of 2 to 15 octets with its colon; NO_NAME when it has no name."""
+    cdef Place colon = slg_find(p, end, limit, COLON)
+    cdef uint32_t size = <uint32_t>(colon - p)
+    cdef uint8_t id
+    if colon == end:
+        return NO_NAME
+    value[0] = colon + 1
+    while size and (p[size - 1] == SPACE or p[size - 1] == TAB):        # HCOLON, RFC 3261 25.1
+        size -= 1
+    length[0] = size
+    id = <uint8_t>slg_header_find(p, size)
+    if id == HEADER_OTHER and (size == 0 or _skip_token(p, p + size) != p + size):
+        return NO_NAME
+    return id
 
 
 # --- before and instead of a message ---
@@ -483,8 +501,8 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
     cdef uint8_t id
     cdef uint16_t count = 0
     cdef uint16_t last[HEADER_COUNT]        # of each HeaderId whose message.first is set
-    cdef Span value
-    cdef SipHeader* header
+    cdef Place value
+    cdef SipHeader* header = message.headers
 
     # All but the header table, which is written as far as header_count goes.
     slg_clear(message, <size_t>(<char*>&message.first - <char*>message))
@@ -532,7 +550,7 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
             end = line_feed
         if end == p:
             break                                           # the empty line
-        while line_feed + 1 < stop and (line_feed[1] == SPACE or line_feed[1] == TAB):      # RFC 3261 7.3.1
+        while line_feed + 1 < stop and (line_feed[1] == SPACE or line_feed[1] == TAB):  # RFC 3261 7.3.1
             start = line_feed
             line_feed = slg_lines_next(&lines)
             if line_feed == NULL:
@@ -543,45 +561,40 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
                 _fault(message, FAULT_LINE_END, line_feed)
                 end = line_feed
 
-        size = slg_colon16(p, limit)
-        if SLG_UNLIKELY(size == 0 or p + size >= end):
-            size = <uint32_t>(slg_find(p, end, limit, COLON) - p)
-            if p + size == end:
-                _fault(message, FAULT_HEADER_NAME, p)
-                continue
-        value = span_between(p + size + 1, end)
-        id = <uint8_t>slg_header_find(p, size, limit)
+        id = HEADER_OTHER
+        if SLG_LIKELY(limit - p >= 16):
+            id = <uint8_t>slg_header_line(p, &size)
         if SLG_UNLIKELY(id == HEADER_OTHER):
-            while size and (p[size - 1] == SPACE or p[size - 1] == TAB):        # HCOLON, RFC 3261 25.1
-                size -= 1
-            id = <uint8_t>slg_header_find(p, size, limit)
-            if id == HEADER_OTHER and (size == 0 or _skip_token(p, p + size) != p + size):
+            id = _odd_name(p, end, limit, &size, &value)
+            if id == NO_NAME:
                 _fault(message, FAULT_HEADER_NAME, p)
                 continue
-        if SLG_LIKELY(value.length > 1 and value.data[0] == SPACE and value.data[1] > SPACE):
-            value.data += 1
-            value.length -= 1
-            if value.data[value.length - 1] <= SPACE:
-                value = span_trim(value)
         else:
-            value = span_trim(value)
+            value = p + size + 1
+        if SLG_LIKELY(end - value > 1 and value[0] == SPACE and value[1] > SPACE and (end - 1)[0] > SPACE):
+            value += 1
+        else:
+            value = _skip_space(value, end)
+            while end > value and slg_is((end - 1)[0], SLG_SPACE):
+                end -= 1
 
+        bit = <uint64_t>1 << id
         if SLG_LIKELY(count < PARSE_HEADERS):
-            header = &message.headers[count]
-            header.name = span_make(p, size)
-            header.value = value
+            header.name.data = p
+            header.name.length = size
+            header.value.data = value
+            header.value.length = <uint32_t>(end - value)
             header.next = NO_INDEX
             header.id = id
-            if message.first[id] == NO_INDEX:
+            if not seen & bit:
                 message.first[id] = count
             else:
                 message.headers[last[id]].next = count
             last[id] = count
             count += 1
+            header += 1
         else:
             message.too_many_headers = True
-
-        bit = <uint64_t>1 << id
         if SLG_UNLIKELY(seen & bit & ONCE):
             _fault(message, FAULT_DUPLICATE, p)
             if id == HEADER_CONTENT_LENGTH:
@@ -589,39 +602,40 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
             continue
         if id == HEADER_VIA:
             if not seen & bit:
+                p = _via(&message.via, value, end, limit)
                 message.via_count = 1
-                end = _via(&message.via, value.data, value.data + value.length, limit)
-                if SLG_UNLIKELY(end == NULL):
-                    _fault(message, FAULT_VIA, value.data)
-                    end = value.data
-                message.via_count += _commas(end, value.data + value.length, limit)
+                if SLG_UNLIKELY(p == NULL):
+                    _fault(message, FAULT_VIA, value)
+                    p = value
+                if p != end:
+                    message.via_count += _commas(p, end, limit)
             else:
-                message.via_count += 1 + _commas(value.data, value.data + value.length, limit)
+                message.via_count += 1 + _commas(value, end, limit)
         elif id == HEADER_FROM:
-            message.from_value = value
-            if SLG_UNLIKELY(not _tagged(value, limit, &message.from_tag)):
-                _fault(message, FAULT_FROM, value.data)
+            message.from_value = span_between(value, end)
+            if SLG_UNLIKELY(not _tagged(value, end, limit, &message.from_tag)):
+                _fault(message, FAULT_FROM, value)
         elif id == HEADER_TO:
-            message.to_value = value
-            if SLG_UNLIKELY(not _tagged(value, limit, &message.to_tag)):
-                _fault(message, FAULT_TO, value.data)
+            message.to_value = span_between(value, end)
+            if SLG_UNLIKELY(not _tagged(value, end, limit, &message.to_tag)):
+                _fault(message, FAULT_TO, value)
         elif id == HEADER_CALL_ID:
-            message.call_id = value
-            if SLG_UNLIKELY(value.length == 0):
-                _fault(message, FAULT_CALL_ID, value.data)
+            message.call_id = span_between(value, end)
+            if SLG_UNLIKELY(value == end):
+                _fault(message, FAULT_CALL_ID, value)
         elif id == HEADER_CSEQ:
-            _cseq(message, value)
+            _cseq(message, value, end)
         elif id == HEADER_CONTACT:
             if not seen & bit:
-                end = _address_end(value.data, value.data + value.length, limit, &message.contact_uri)
-                if SLG_UNLIKELY(end == NULL):
-                    _fault(message, FAULT_CONTACT, value.data)
+                p = _address_end(value, end, limit, &message.contact_uri)
+                if SLG_UNLIKELY(p == NULL):
+                    _fault(message, FAULT_CONTACT, value)
                 elif message.contact_uri.length == 1 and message.contact_uri.data[0] == 42:
                     message.contact_uri.length = 0
         elif id == HEADER_CONTENT_LENGTH:
-            body_length = _content_length(value)
+            body_length = _content_length(value, end)
             if SLG_UNLIKELY(body_length < 0):
-                _fault(message, FAULT_CONTENT_LENGTH, value.data)
+                _fault(message, FAULT_CONTENT_LENGTH, value)
         seen |= bit
 
     message.header_count = count
