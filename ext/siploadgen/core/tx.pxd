@@ -87,7 +87,15 @@ cdef struct Tx:                 # 128 bytes
     uint32_t insn               # program counter of the SEND
 
 cdef void tx_timers_default(TxTimers* timers, Nanos t1, Nanos t2, Nanos t4) noexcept nogil
+# Before TXE_START the caller sets kind, method, reliable and state = TX_IDLE; the rest above the line is set by TXE_START.
+# `status`, `template` and `flags` are the caller's to write after each message. A timer event that is not due is a stray.
 cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* timers) noexcept nogil
+# INVITE server in Accepted: the ACK for the 2xx came (found by dialog, so tx_on_event cannot know). Repeats stop and L ends
+# the record, counted from the first 2xx: TXA_END when that time is over already, else 0. Without an ACK the record lives
+# until H (64*T1), gives TXE_TIMEOUT and ends there, even where L is longer. Elsewhere, or twice: does nothing, returns 0.
+cdef uint32_t tx_acked(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
+# INVITE client in Proceeding: a CANCEL was sent; without a final the transaction times out after B (RFC 3261 9.1).
+cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
 # The event that is due at `now` (TXE_RETRANSMIT, TXE_TIMEOUT, TXE_LINGER), or TXE_EVENTS when none is.
 cdef uint32_t tx_due(const Tx* tx, Nanos now) noexcept nogil
 
