@@ -4,6 +4,8 @@ The main path of an entry is laid out straight; what seldom happens (challenges,
 comes after it, so that the instructions of an ordinary call lie side by side.
 """
 
+import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +17,7 @@ from siploadgen.compile.program import (
     ANSWER,
     ENTRY,
     INSN,
+    LEGS_MAX,
     MATCHER,
     NO_TEMPLATE,
     OPERAND,
@@ -56,11 +59,11 @@ from siploadgen.model.values import (
     VariableRef,
 )
 
-LEGS_MAX = 8  # of one instance; Entry.legs
 VARIABLES_MAX = 8  # of one instance
 CLOCKS_MAX = 8  # of one instance
 USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
 WEIGHT_UNIT = 1_000_000
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 CHANCE_UNIT = 1_000_000_000
 
 COMPARES: Mapping[tree.Compare, Compare] = {
@@ -131,6 +134,13 @@ class _Rows:
         self._what = what
         self._limit = limit
 
+    def named(self, name: str) -> int:
+        """Give the number of a name, which must look like one."""
+        if not _NAME.fullmatch(name):
+            raise ModelError(f"{name!r} cannot be a name",
+                             mend="use letters, digits, and . _ - after the first letter")
+        return self.number((name,))
+
     def number(self, row: tuple[Any, ...]) -> int:
         if row not in self._numbers:
             if len(self.rows) >= self._limit:
@@ -186,21 +196,21 @@ class _Assembler:
         return self._template_numbers[key]
 
     def matcher(self, match: tree.Match, leg: int) -> int:
+        row: tuple[int, ...]
         match match:
             case tree.OnResponse(low, high, method):
-                number = self._known_method(method)
-                row = (MatcherKind.MATCH_RESPONSE, number, leg, 0, low, high, 0)
+                # an extension method has no number, and METHOD_UNKNOWN fits the responses to any
+                # method; a leg has one open request of its own at a time
+                row = (MatcherKind.MATCH_RESPONSE, method_number(method), leg, 0, low, high, 0)
             case tree.OnRequest(method):
-                number = self._known_method(method) if method else 0
+                number = method_number(method)
+                if method and not number:
+                    raise ModelError(f"requests of method {method} cannot be told from others",
+                                     mend="choose a method of an RFC, upper case")
                 row = (MatcherKind.MATCH_REQUEST, number, leg, 0, 0, 0, 0)
             case tree.OnEvent():
                 row = (EVENTS[match], 0, leg, 0, 0, 0, 0)
         return self.matchers.number(row)
-
-    def _known_method(self, method: str) -> int:
-        # an extension method has no number: METHOD_UNKNOWN in a matcher fits any method, and a leg
-        # has one open request of its own at a time
-        return int(method_number(method))
 
     def operand(self, value: Value, variable: Callable[[str], int],
                 column: Callable[[str], int]) -> int:
@@ -227,8 +237,11 @@ class _Assembler:
     def outcome(self, name: str, ok: bool) -> int:
         if name in OUTCOMES:
             return int(OUTCOMES[name])
+        if not _NAME.fullmatch(name):
+            raise ModelError(f"{name!r} cannot be the name of an outcome",
+                             mend="use letters, digits, and . _ - after the first letter")
         if self.outcomes.setdefault(name, ok) != ok:
-            raise ModelError(f"the outcome {name} is a success in one place and a failure in another",
+            raise ModelError(f"the outcome {name} is a success here and a failure elsewhere",
                              mend="use two names")
         number = list(self.outcomes).index(name)
         if number >= USER_OUTCOMES_MAX:
@@ -239,7 +252,8 @@ class _Assembler:
 
     def program(self, scenarios: Sequence[tree.Scenario]) -> Program:
         entries, answers = [], []
-        total = sum(one.weight for one in scenarios if one.role is tree.Role.CALLER)
+        weights = _shared([one.weight if one.role is tree.Role.CALLER else 0.0
+                           for one in scenarios])
         for number, one in enumerate(scenarios):
             if one.legs > LEGS_MAX:
                 raise ModelError(f"{one.name} uses {one.legs} legs", place=str(one.place),
@@ -247,8 +261,7 @@ class _Assembler:
             pc = len(self.code)
             _Entry(self, one).assemble()
             caller = one.role is tree.Role.CALLER
-            weight = round(one.weight / total * WEIGHT_UNIT) if caller and total else 0
-            entries.append((pc, 0 if caller else 1, 0, one.legs, 0, weight))
+            entries.append((pc, 0 if caller else 1, 0, one.legs, 0, weights[number]))
             if not caller:
                 method = method_number(one.method)
                 if not method:
@@ -275,6 +288,7 @@ class _Assembler:
             scenarios=tuple(one.name for one in scenarios),
             sources=tuple(str(insn.place) for insn in self.code),
         )
+        program.check()
         return replace(program, step_names=tuple(
             listing.step_name(program, pc) for pc in range(len(program.code))))
 
@@ -318,13 +332,13 @@ class _Entry:
         return name in self._scenario.columns or ("." in name and not name.startswith("target."))
 
     def _column(self, name: str) -> int:
-        return self._out.columns.number((name,))
+        return self._out.columns.named(name)
 
     def _variable(self, name: str) -> int:
         if name not in self._written:
             raise ModelError(f"the variable {name} is never set",
                              mend=nearest(name, self._written))
-        return self._out.variables.number((name,))
+        return self._out.variables.named(name)
 
     def _subject(self, subject: str | tree.Pseudo) -> int:
         return self._variable(subject) if isinstance(subject, str) else int(PSEUDO[subject])
@@ -363,9 +377,9 @@ class _Entry:
             case tree.Pause():
                 self._pause(step)
             case tree.ClockStart(clock):
-                self._emit(Op.OP_CLOCK_START, step.place, a=out.clocks.number((clock,)))
+                self._emit(Op.OP_CLOCK_START, step.place, a=out.clocks.named(clock))
             case tree.ClockStop(clock):
-                self._emit(Op.OP_CLOCK_STOP, step.place, a=out.clocks.number((clock,)))
+                self._emit(Op.OP_CLOCK_STOP, step.place, a=out.clocks.named(clock))
             case tree.Change(how, variable, value):
                 self._emit(ARITHMETIC[how], step.place, a=self._variable(variable),
                            c=self._operand(value))
@@ -406,7 +420,7 @@ class _Entry:
                 self._emit(Op.OP_CHALLENGE_CHECK, step.place, a=self._text_template(password),
                            c=self._text_template(realm), b=self._aside(failed, step.place))
             case tree.Count(counter, amount):
-                self._emit(Op.OP_COUNT, step.place, a=out.counters.number((counter,)), c=amount)
+                self._emit(Op.OP_COUNT, step.place, a=out.counters.named(counter), c=amount)
             case tree.End():
                 self._end(step)
                 return True
@@ -428,7 +442,7 @@ class _Entry:
                    flags=int(COMPARES[condition.compare]), b=label, c=condition.constant)
 
     def _if(self, step: tree.If) -> None:
-        """The branch for which the condition holds is laid out straight."""
+        """Lay out the branch for which the condition holds straight."""
         if not step.otherwise and len(step.steps) == 1:
             match step.steps[0]:
                 case tree.End(outcome, ok) as end:
@@ -468,7 +482,7 @@ class _Entry:
         return label
 
     def _out_after(self, label: _Label) -> None:
-        """The label of the instruction after the one that is being emitted now."""
+        """Put the label behind the instruction that is being emitted now."""
         label.pc = len(self._out.code) + 1
 
     def _cases(self, cases: tuple[tree.Case, ...], here: _Label | None, beyond: _Label
@@ -556,6 +570,16 @@ class _Entry:
         if ack != NO_TEMPLATE:
             self._invites[step.leg] = number
         return number
+
+
+def _shared(weights: Sequence[float]) -> list[int]:
+    """Scale weights so that they add up to WEIGHT_UNIT exactly."""
+    if any(weight < 0 for weight in weights):
+        raise ModelError("a weight is below 0", mend="weights are shares of the load")
+    total = sum(weights)
+    bounds = [round(sum(weights[:n]) / total * WEIGHT_UNIT) if total else 0
+              for n in range(len(weights) + 1)]
+    return [high - low for low, high in itertools.pairwise(bounds)]
 
 
 def _opposite(condition: tree.Condition) -> tree.Condition:

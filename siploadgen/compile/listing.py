@@ -27,7 +27,7 @@ def _method(number: int) -> str:
 
 
 def template_name(program: Program, number: int) -> str:
-    """What a template is: `INVITE`, `200/BYE`, `text 4`."""
+    """Say what a template is: `INVITE`, `200/BYE`, `text 4`."""
     row = program.templates[number]
     if row["kind"] == TemplateKind.TEMPLATE_TEXT:
         return f"text {number}"
@@ -40,7 +40,7 @@ def template_name(program: Program, number: int) -> str:
 
 
 def matcher_name(program: Program, number: int) -> str:
-    """What a matcher lets pass: `180-189/INVITE`, `BYE`, `timeout`."""
+    """Say what a matcher lets pass: `180-189/INVITE`, `BYE`, `timeout`."""
     row = program.matchers[number]
     kind = MatcherKind(int(row["kind"]))
     if kind is MatcherKind.MATCH_RESPONSE:
@@ -54,7 +54,7 @@ def matcher_name(program: Program, number: int) -> str:
 
 
 def operand_name(program: Program, number: int, op: Op) -> str:
-    """An operand in the unit of the instruction that uses it."""
+    """Write an operand in the unit of the instruction that uses it."""
     row = program.operands[number]
     kind = OperandKind(int(row["kind"]))
 
@@ -134,13 +134,13 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
 
 
 def step_name(program: Program, pc: int) -> str:
-    """A few words for one instruction, for tables of steps."""
+    """Describe one instruction in a few words, for tables of steps."""
     name, what, _ = describe(program, pc)
     return f"{name.lower().replace('_', ' ')} {what}".rstrip()
 
 
 def template_text(program: Program, number: int) -> str:
-    """A template's text, its fields in braces and its line ends as in the message."""
+    """Write a template as text, its fields in braces and its line ends as in the message."""
     row = program.templates[number]
     out = ""
     first = int(row["first"])
@@ -158,7 +158,7 @@ def template_text(program: Program, number: int) -> str:
 
 
 def listing(program: Program) -> str:
-    """The instructions of a program, entry by entry."""
+    """List the instructions of a program, entry by entry."""
     starts = {int(entry["pc"]): number for number, entry in enumerate(program.entries)}
     answers = {int(row["entry"]): _method(int(row["method"])) for row in program.answers}
     width = len(str(max(len(program.code) - 1, 0)))
@@ -170,7 +170,7 @@ def listing(program: Program) -> str:
             lines.append(f"; {program.scenarios[number]} ({role})")
         name, what, where = describe(program, pc)
         indent = "  " if name == "CASE" else ""
-        lines.append(f"{pc:{width}}  {indent}{name:<{16 - len(indent)}}{what:<24}{where}".rstrip())
+        lines.append(f"{pc:{width}}  {indent}{name:<{16 - len(indent)}}{what:<23} {where}".rstrip())
     return "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,8 @@
 """Message text with `{fields}` -> segments that the engine stamps.
 
-Names in braces are, in this order: fields of the engine (`call_id`, `branch`, ...), what is known at
-compile time (`target.host`), variables of the scenario, columns of the data. `{{` is a brace. Text
-that is known now is folded and merged; an instance's message is a handful of copies.
+Names in braces are, in this order: fields of the engine (`call_id`, `branch`, ...), what is known
+when it is compiled (`target.host`), variables of the scenario, columns of the data. `{{` is a
+brace. Text that is known now is folded and merged; an instance's message is a handful of copies.
 """
 
 import re
@@ -84,7 +84,7 @@ class Scope:
     known: Callable[[], Iterable[str]] = tuple
 
     def part(self, name: str) -> Part:
-        """The part that a name stands for."""
+        """Find the part that a name stands for."""
         if name in FIELDS:
             return Part(*FIELDS[name])
         if name in self.constants:
@@ -130,17 +130,17 @@ def _merge(parts: Iterable[Part]) -> list[Part]:
 
 
 def compile_text(text: str, scope: Scope) -> Parts:
-    """Parts of a text that is not a message.
+    """Compile a text that is not a message.
 
-    >>> [part.literal for part in compile_text("sip:{target.host}", Scope({"target.host": "h"})).parts]
-    [b'sip:h']
+    >>> compile_text("sip:{target.host}", Scope({"target.host": "h"})).parts[0].literal
+    b'sip:h'
     """
     parts = _merge(_split(text, scope))
     return Parts(tuple(parts), len(parts))
 
 
 def compile_message(text: str, scope: Scope) -> Parts:
-    """Parts of a message; a Content-Length whose body is known becomes a number."""
+    """Compile a message; a Content-Length whose body is known becomes a number."""
     head, blank, body_text = text.replace("\r\n", "\n").replace("\n", "\r\n").partition("\r\n\r\n")
     if not blank:
         raise ModelError("the message has no empty line after its headers",
@@ -160,7 +160,7 @@ def compile_message(text: str, scope: Scope) -> Parts:
 
 
 def field_name(part: Part) -> str:
-    """A field as texts write it.
+    """Write a field as texts do.
 
     >>> field_name(Part(Field.FIELD_BRANCH))
     '{branch}'

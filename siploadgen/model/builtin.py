@@ -20,6 +20,7 @@ from siploadgen.model.python import (
     Wait,
     answer,
     call,
+    literal,
     read_settings,
 )
 from siploadgen.model.values import Distribution, parse_duration_ns, parse_share, scaled
@@ -28,17 +29,17 @@ ALGORITHMS = ("md5", "sha-256")
 NO_ANSWER = "no_answer"  # in a mix of refusals: let it ring
 TX_TIMEOUT = "32s"  # 64 * T1, RFC 3261 9.1 and 13.3.1.4
 
-_IDENTITY = {
-    "user": Setting("", "user name for From and for challenges; column `user` when there are users"),
-    "password": Setting("secret", "password for challenges; column `password` when there are users"),
+_IDENTITY: dict[str, Any] = {
+    "user": Setting("", "user name in From and for challenges; with users their column `user`"),
+    "password": Setting("secret", "password for challenges; with users their column `password`"),
     "domain": Setting("", "domain of the users; the target's host when empty"),
 }
 
 
 def _identity(c: Recorder) -> tuple[str, str, str]:
     """User name, password and From URI of a caller; empty texts when it has no name."""
-    user = "{user}" if "user" in c.columns else c.v.user
-    password = "{password}" if "password" in c.columns else c.v.password
+    user = "{user}" if "user" in c.columns else literal(c.v.user)
+    password = "{password}" if "password" in c.columns else literal(c.v.password)
     if not user:
         return "", "", ""
     return user, password, f"sip:{user}@{c.v.domain or '{target.host}'}"
@@ -57,12 +58,12 @@ def _challenged(wait: Wait, user: str, password: str) -> None:
     hold=Setting("0s", "time between ACK and BYE", "distribution"),
     ring_limit=Setting("0s", "longest ringing before CANCEL, 0s: none", "duration"),
     callee_hangs_up=Setting("no", "the answering side sends the BYE, after `hold`", "flag"),
-    sdp=Setting("g711", "session description of the offer: g711, g729"),
-    to=Setting("", "URI to call; the target, user `service`, when empty"),
+    sdp=Setting("g711", "session description: g711 or g729", "session"),
+    to=Setting("", "URI to call; the target, user `service`, when empty", "uri"),
     **_IDENTITY,
 )
 def call_model(c: Recorder) -> None:
-    """A call: INVITE with SDP, ringing, 200, ACK, hold, BYE."""
+    """Make a call: INVITE with SDP, ringing, 200, ACK, hold, BYE."""
     user, password, from_uri = _identity(c)
     c.invite(c.v.to, sdp=c.v.sdp, from_=from_uri, start="srd setup")
     ringing = c.expect(optional=100).optional("101-199", stop="srd")
@@ -105,17 +106,18 @@ def _give_up(c: Recorder) -> None:
     name="register",
     columns="user password",
     expires=Setting("3600", "seconds asked for", "count"),
-    refreshes=Setting("0", "refreshes before the registration is taken back", "count"),
+    refreshes=Setting("0", "refreshes before the registration is taken back, or `always`",
+                      "times"),
     refresh_at=Setting("uniform(50%,90%)", "when to refresh: share of the granted time, or a time",
                        "shares"),
     remove=Setting("yes", "take the registration back at the end", "flag"),
     domain=_IDENTITY["domain"],
 )
 def register_model(c: Recorder) -> None:
-    """A registration: REGISTER with digest, refreshes, and its removal."""
+    """Keep a registration: REGISTER with digest, refreshes, and its removal."""
     c.set("lifetime", c.v.expires)
     _registration(c, "rrd")
-    if c.v.refreshes:
+    if c.v.refreshes != 0:
         with c.loop(c.v.refreshes):
             c.jump("leave", when=c.stopping == 1)
             if isinstance(c.v.refresh_at, Share):
@@ -146,15 +148,15 @@ def _registration(c: Recorder, clock: str) -> None:
             c.end("rejected")
         c.resend()
     c.expect("2xx", stop=clock)
-    if c.v.refreshes:
+    if c.v.refreshes != 0:
         c.extract("granted", "expires")
         with c.if_(c.v.granted < 0):  # no lifetime in the answer: what was asked for
             c.set("granted", c.v.lifetime)
 
 
-@call(name="options", to=Setting("", "URI to ask; the target when empty"), **_IDENTITY)
+@call(name="options", to=Setting("", "URI to ask; the target when empty", "uri"), **_IDENTITY)
 def options_model(c: Recorder) -> None:
-    """A question: OPTIONS and its answer."""
+    """Ask for capabilities: OPTIONS and its answer."""
     user, password, from_uri = _identity(c)
     c.options(c.v.to, from_=from_uri, start="options")
     _challenged(c.expect(optional=100), user, password)
@@ -187,15 +189,15 @@ def _check_credentials(c: Recorder) -> None:
     """Challenge a request that has no valid credentials (RFC 3261 22.2)."""
     if not c.v.challenge:
         return
-    with c.challenge(c.v.password, realm=c.v.realm):
-        c.respond(401, headers={
-            "WWW-Authenticate": f'Digest realm="{c.v.realm}", {{challenge.{c.v.challenge}}}'})
+    with c.challenge(literal(c.v.password), realm=literal(c.v.realm)):
+        c.respond(401, headers={"WWW-Authenticate": f'Digest realm="{literal(c.v.realm)}", '
+                                                    f"{{challenge.{c.v.challenge}}}"})
         c.end("challenged", ok=True)
 
 
 @answer("INVITE", name="answer-call")
 def answer_call(c: Recorder) -> None:
-    """A call answered: 180, 200 with SDP, ACK; 200 to the BYE."""
+    """Answer a call: 180, 200 with SDP, ACK; 200 to the BYE."""
     _check_credentials(c)
     left = 1.0
     for status, share in c.v.refusals:
@@ -224,11 +226,15 @@ def answer_call(c: Recorder) -> None:
     if c.v.limit:
         with done.on_late():
             _bye(c, "timeout")
+    with done.on("INVITE"):  # a refresh, or a change of the session (RFC 3261 14.2)
+        c.respond(200, sdp=c.v.sdp)
+    with done.on("INFO"):
+        c.respond(200)
     c.respond(200, method="BYE")
 
 
 def _ring(c: Recorder) -> None:
-    """A provisional response: 183 with SDP, 180, or 100 when the answer takes its time."""
+    """Send a provisional response: 183 with SDP, 180, or 100 when the answer takes its time."""
     if c.v.early_media:
         c.respond(183, sdp=c.v.sdp)
     elif c.v.provisional:
@@ -266,7 +272,7 @@ def _bye(c: Recorder, outcome: str) -> None:
 
 @answer("REGISTER", name="answer-register")
 def answer_register(c: Recorder) -> None:
-    """A registration accepted: 200 with the Contacts of the request."""
+    """Accept a registration: 200 with the Contacts of the request."""
     _check_credentials(c)
     if c.v.min_expires:
         c.extract("asked", "expires")
@@ -278,7 +284,7 @@ def answer_register(c: Recorder) -> None:
 
 @answer("OPTIONS", name="answer-options")
 def answer_options(c: Recorder) -> None:
-    """A question answered: 200 with Allow and Accept."""
+    """Answer OPTIONS: 200 with Allow and Accept."""
     _check_credentials(c)
     c.respond(200)
 
@@ -318,7 +324,7 @@ MODELS: dict[str, Model] = {
 
 
 def parse_refusals(text: str) -> tuple[tuple[int | str, float], ...]:
-    """A mix of refusals: statuses and their shares; `no_answer` lets calls ring.
+    """Read a mix of refusals: statuses and their shares; `no_answer` lets calls ring.
 
     >>> parse_refusals("486:3%,503:1%")
     ((486, 0.03), (503, 0.01))

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 class ModelError(ValueError):
     """A scenario, a setting or a template that cannot be compiled.
 
-    `place` is `file:line` of the step (empty when the fault is in a setting), `message` says what is
-    wrong and `mend` what to do about it.
+    `place` is `file:line` of the step (empty when the fault is in a setting), `message` says what
+    is wrong and `mend` what to do about it.
 
     >>> print(ModelError("unknown setting hol", place="calls.py:3", mend='did you mean "hold"?'))
     calls.py:3: unknown setting hol (did you mean "hold"?)

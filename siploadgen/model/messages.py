@@ -5,7 +5,7 @@ Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
 
 from collections.abc import Mapping
 
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS"
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
 # The dialog's own target: RFC 3261 12.2.1.1. The token in it carries the leg's handle.
 CONTACT = "Contact: <sip:{token}@{local}>"
 PRODUCT = "siploadgen"
@@ -47,10 +47,12 @@ t=0 0
 m=audio 6000 RTP/AVP 18
 a=fmtp:18 annexb=no
 """
-SESSIONS: Mapping[str, str] = {"g711": _G711, "g729": _G729}  # name in `sdp=` -> session description
+# name in `sdp=` -> session description
+SESSIONS: Mapping[str, str] = {"g711": _G711, "g729": _G729}
 
-# Methods whose request carries a Contact (RFC 3261 8.1.1.8, 3311, 3515, 6665)
-WITH_CONTACT = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY", "REGISTER", "OPTIONS"})
+# Methods whose request carries a Contact (RFC 3261 8.1.1.8, RFC 3311, 3515, 6665)
+WITH_CONTACT = frozenset(
+    {"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY", "REGISTER", "OPTIONS"})
 # Methods whose 2xx carries one (RFC 3261 12.1.1, 3311 5.2, 6665 4.2.1.1)
 CONTACT_IN_2XX = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY"})
 # Requests that say what their sender can do (RFC 3261 13.2.1)
@@ -59,7 +61,7 @@ ALLOW_IN_2XX = frozenset({"INVITE", "OPTIONS"})
 
 
 def via(transport: str) -> str:
-    """Via of every request; the answer comes back to the socket that sent it (RFC 3581)."""
+    """Write the Via of a request; answers come back to the socket that sent it (RFC 3581)."""
     return f"Via: SIP/2.0/{transport} {{local}};rport;branch=z9hG4bK{{branch}}"
 
 
@@ -83,7 +85,7 @@ def request_text(
     routes: bool = False, authorization: bool = True, contact: bool | None = None,
     headers: tuple[tuple[str, str], ...] = (), content_type: str = "", body: str = "",
 ) -> str:
-    """A request. `from_value` and `to_value` are the whole header values, tags included."""
+    """Write a request. `from_value` and `to_value` are the whole header values, tags included."""
     lines = [f"{method} {uri} SIP/2.0", via(transport)]
     if routes:
         lines.append("{routes}")
@@ -103,7 +105,7 @@ def response_text(
     status: int, method: str, *, reason: str = "", contact: bool | None = None,
     headers: tuple[tuple[str, str], ...] = (), content_type: str = "", body: str = "",
 ) -> str:
-    """A response to a request of `method`; `{echo}` gives back Via ... CSeq and Record-Route."""
+    """Write a response to `method`; `{echo}` gives back Via ... CSeq and Record-Route."""
     lines = [f"SIP/2.0 {status} {reason or REASONS.get(status, '')}", "{echo}"]
     dialog = method == "INVITE" and 101 <= status <= 199  # RFC 3261 12.1.1
     if (dialog or (method in CONTACT_IN_2XX and 200 <= status <= 299)

@@ -24,7 +24,7 @@ class Method(IntEnum):
 
 
 def method_number(name: str) -> Method:
-    """Number of a method; methods are case-sensitive (RFC 3261 7.1).
+    """Find the number of a method; methods are case-sensitive (RFC 3261 7.1).
 
     >>> method_number("BYE"), method_number("bye")
     (<Method.BYE: 3>, <Method.UNKNOWN: 0>)

@@ -15,6 +15,7 @@ settings, which are known when the function runs; what an instance learns later 
 `c.if_`, `c.loop` and `c.jump`.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,7 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 DEFAULT_FROM = "sip:caller@{local_host}"
 DEFAULT_USER = "service"  # of a target that names none
 _HERE = {__file__}
+_URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:|\{)[^\s<>]+", re.IGNORECASE)  # may begin with a field
 _METHOD_CHARACTERS = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~")
 
@@ -64,7 +66,7 @@ def _caller_place() -> Place:
 
 
 def parse_what(what: What, method: str) -> tree.Match:
-    """What a wait waits for: a status, a range of them, a request's method, or an event.
+    """Read what a wait waits for: a status, a range, a request's method, or an event.
 
     >>> parse_what("18x", "INVITE")
     OnResponse(low=180, high=189, method='INVITE')
@@ -106,7 +108,8 @@ class Setting:
     """A parameter of a model that `--set NAME=VALUE` changes.
 
     `kind` says how its text is read: duration (ns), distribution (of durations), shares (a
-    distribution of shares, or of durations), share, count, flag, or text.
+    distribution of shares, or of durations), share, count, times (a count, or `always`), flag,
+    uri, session (a session description or its name), or text.
     """
 
     default: str
@@ -114,7 +117,7 @@ class Setting:
     kind: str = "text"
 
     def read(self, text: str, name: str) -> Any:
-        """The value that a text stands for."""
+        """Read the value that a text stands for."""
         try:
             return _KINDS[self.kind](text)
         except ModelError as error:
@@ -137,6 +140,38 @@ def _count(text: str) -> int:
     return number
 
 
+def _times(text: str) -> int | None:
+    return None if text == "always" else _count(text)
+
+
+def _text(text: str) -> str:
+    if not text.isprintable():
+        raise ModelError(f"{text!r} has control characters", mend="leave them out")
+    return text
+
+
+def _uri(text: str) -> str:
+    if text and not _URI.fullmatch(_text(text)):
+        raise ModelError(f"{text!r} is not a URI", mend="write it as sip:user@host")
+    return text
+
+
+def _session(text: str) -> str:
+    if "\n" not in text and text not in messages.SESSIONS:
+        raise ModelError(f"there is no session description {text}",
+                         mend=nearest(text, messages.SESSIONS))
+    return text
+
+
+def literal(text: str) -> str:
+    """Write a text such that none of it is taken for a field.
+
+    >>> literal("a{b}")
+    'a{{b}}'
+    """
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A distribution of shares, in units of 1e-9 (see `values.SHARE_UNIT`)."""
@@ -149,7 +184,10 @@ def _shares(text: str) -> Share | Distribution:
 
 
 _KINDS: Mapping[str, Callable[[str], Any]] = {
-    "text": str,
+    "text": _text,
+    "uri": _uri,
+    "session": _session,
+    "times": _times,
     "duration": parse_duration_ns,
     "distribution": parse_distribution,
     "shares": _shares,
@@ -219,7 +257,7 @@ class Names:
         self._settings = settings
 
     def __getattr__(self, name: str) -> Any:
-        """A setting's value when there is one of that name, else the variable."""
+        """Find a setting's value when there is one of that name, else the variable."""
         return self._settings[name] if name in self._settings else Variable(name)
 
 
@@ -305,8 +343,9 @@ class Wait:
              attempts: int = 2) -> "Wait":
         """Answer these challenges and send the request again (RFC 3261 22).
 
-        `user` and `password` are texts with `{fields}`, by default the columns of those names. The
-        call ends as `auth_failed` when a challenge cannot be answered, or after `attempts` in a row.
+        `user` and `password` are texts with `{fields}`, by default the columns of those names.
+        The call ends as `auth_failed` when a challenge cannot be answered, or after `attempts` in
+        a row.
         """
         place = _caller_place()
         request = self._leg.last_request
@@ -356,9 +395,8 @@ class Wait:
 class Recorder:
     """Records one scenario; the `c` of a call model.
 
-    Examples in the docstrings run with this recorder:
-
-    >>> c = Recorder("example", target=parse_target("sip:127.0.0.1:5060"))
+    Variables (`c.v.name`) are whole numbers of 64 bits and start at 0. The examples of each method
+    run with a recorder of their own, whose target is sip:127.0.0.1:5060.
     """
 
     def __init__(self, name: str, *, role: tree.Role = tree.Role.CALLER, method: str = "",
@@ -389,8 +427,8 @@ class Recorder:
                headers: Headers = (), start: Words = (), from_: str = "", leg: str = "") -> None:
         """Send an INVITE to the target, or to `to`; in a dialog a re-INVITE.
 
-        `sdp` names a session (`g711`, `g729`) or is the description itself. `start` names the clocks
-        to start. `from_` is the caller's URI.
+        `sdp` names a session (`g711`, `g729`) or is the description itself. `start` names the
+        clocks to start. `from_` is the caller's URI.
 
         >>> c.invite(to="sip:bob@{target.host}", sdp="g711", start="srd setup")
         """
@@ -400,7 +438,9 @@ class Recorder:
     def ack(self, *, sdp: str = "", headers: Headers = (), leg: str = "") -> None:
         """Acknowledge a 2xx (other finals are acknowledged by the transaction, RFC 3261 17.1.1.3).
 
-        >>> c.expect(200).optional(100, 180); c.ack()
+        >>> c.invite(sdp="g711")
+        >>> wait = c.expect(200).optional(100, 180)
+        >>> c.ack()
         """
         self._send("ACK", kind=tree.SendKind.ACK, sdp=sdp, headers=headers, leg=leg)
 
@@ -417,7 +457,11 @@ class Recorder:
     def bye(self, *, headers: Headers = (), start: Words = (), leg: str = "") -> None:
         """Hang up.
 
-        >>> c.bye(start="sdd"); c.expect(200, stop="sdd")
+        >>> c.invite()
+        >>> wait = c.expect(200)
+        >>> c.ack()
+        >>> c.bye(start="sdd")
+        >>> wait = c.expect(200, stop="sdd")
         """
         self.send("BYE", headers=headers, start=start, leg=leg)
 
@@ -426,8 +470,8 @@ class Recorder:
                  leg: str = "") -> None:
         """Register the Contact of this leg for `sip:user@domain` (RFC 3261 10.2).
 
-        `expires` is in seconds, 0 takes the registration back; it may be a variable. All REGISTERs of
-        one leg have the same Call-ID and rising CSeq numbers.
+        `expires` is in seconds, 0 takes the registration back; it may be a variable. All REGISTERs
+        of one leg have the same Call-ID and rising CSeq numbers.
         """
         where = domain or "{target.host}"
         value = f"<sip:{user}@{where}>"
@@ -479,8 +523,8 @@ class Recorder:
         """Wait for one of these: statuses (200, "18x", "300-399"), methods or events.
 
         Statuses are those of responses to the leg's last request, or to `method`. With `optional`
-        alone the expectation belongs to the next one: both make one wait. `stop` names the clocks to
-        stop when it comes, `within` is the longest wait (a duration).
+        alone the expectation belongs to the next one: both make one wait. `stop` names the clocks
+        to stop when it comes, `within` is the longest wait (a duration).
 
         >>> c.invite(sdp="g711", start="srd")
         >>> wait = c.expect(optional=100).optional(180, 183, stop="srd")
@@ -513,6 +557,9 @@ class Recorder:
 
         A pause of fixed length 0 is left out.
 
+        >>> c.invite()
+        >>> wait = c.expect(200)
+        >>> c.ack()
         >>> with c.pause("30s").on("BYE"):
         ...     c.respond(200)
         ...     c.end("unexpected")
@@ -579,7 +626,7 @@ class Recorder:
         return self._block(tree.If, condition=self._condition(condition))
 
     def else_(self) -> _Block:
-        """The other branch of the `if_` just before."""
+        """Record the other branch of the `if_` just before."""
         items = self._stack[-1]
         if not items or not isinstance(items[-1], _BlockBuilder) or items[-1].kind is not tree.If:
             raise ModelError("else_ without an if_ before it", place=str(_caller_place()),
@@ -651,7 +698,7 @@ class Recorder:
         self._stack[-1].append(step)
 
     def _settle(self) -> None:
-        """A wait with optional cases alone may only be followed by another expectation."""
+        """Refuse that a wait with optional cases alone is followed by anything but another."""
         items = self._stack[-1]
         if not items or not isinstance(items[-1], Wait):
             return
@@ -700,12 +747,10 @@ class Recorder:
         if body:
             raise ModelError("sdp and body are both given", place=str(place),
                              mend="leave one of them out")
-        if "\n" in sdp:
-            return sdp
-        if sdp not in messages.SESSIONS:
-            raise ModelError(f"there is no session description {sdp}", place=str(place),
-                             mend=nearest(sdp, messages.SESSIONS))
-        return messages.SESSIONS[sdp]
+        try:
+            return messages.SESSIONS.get(sdp, _session(sdp))
+        except ModelError as error:
+            raise ModelError(error.message, place=str(place), mend=error.mend) from None
 
     def _note_dialog(self, leg: _Leg, matches: tuple[tree.Match, ...]) -> None:
         """After a 2xx to INVITE, SUBSCRIBE or REFER the leg has a dialog (RFC 3261 12.1)."""
@@ -723,6 +768,9 @@ class Recorder:
         if not method or not set(method) <= _METHOD_CHARACTERS:
             raise ModelError(f"{method!r} is not a method", place=str(place),
                              mend="a method is one word, such as MESSAGE")
+        if to and not _URI.fullmatch(to):
+            raise ModelError(f"{to!r} is not a URI", place=str(place),
+                             mend="write it as sip:user@host")
         in_dialog = state.in_dialog
         if method in ("ACK", "BYE", "PRACK") and not in_dialog:
             raise ModelError(f"{method} outside of a dialog", place=str(place),
@@ -791,7 +839,7 @@ class Recorder:
         return [tree.Pause(wait._pause, cases, wait._place)]
 
     def scenario(self) -> Scenario:
-        """What was recorded."""
+        """Freeze what was recorded."""
         self._settle()
         constants: tuple[tuple[str, str], ...] = ()
         if self.target is not None:
@@ -828,11 +876,11 @@ class CallModel:
 
     @property
     def summary(self) -> str:
-        """First line of the function's docstring."""
+        """The first line of the function's docstring."""
         return (self.function.__doc__ or "").strip().partition("\n")[0]
 
     def with_values(self, values: Mapping[str, Any]) -> "CallModel":
-        """The same model with more settings that are known already."""
+        """Make the same model with more settings that are known already."""
         return replace(self, values={**self.values, **values})
 
     def record(self, *, target: str = "", settings: Mapping[str, str] | None = None,
@@ -859,11 +907,12 @@ def _model(function: Callable[[Recorder], None], name: str, role: tree.Role, met
                      _words(columns), Place(Path(code.co_filename).name, code.co_firstlineno))
 
 
-def call(*, name: str = "", columns: Words = (), **values: Any) -> Decorator:
+def call(*, name: str = "", columns: Words = (), users: Any = None, **values: Any) -> Decorator:
     """Make a function the model of what a caller does.
 
-    `name` is the function's unless given, `columns` the data columns that its texts use. All other arguments are settings: they are
-    found under `c.v`; those made with `Setting` can be changed with `--set`.
+    `name` is the function's unless given, `columns` the data columns that its texts use; `users`
+    (anything with `columns`) brings its own. All other arguments are settings: they are found under
+    `c.v`; those made with `Setting` can be changed with `--set`.
 
     >>> @call(hold=Setting("0s", "time between ACK and BYE", "distribution"))
     ... def quick(c):
@@ -877,7 +926,8 @@ def call(*, name: str = "", columns: Words = (), **values: Any) -> Decorator:
     >>> len(quick.record(target="sip:127.0.0.1").steps)
     5
     """
-    return lambda function: _model(function, name, tree.Role.CALLER, "", columns, values)
+    names = (*_words(columns), *getattr(users, "columns", ()))
+    return lambda function: _model(function, name, tree.Role.CALLER, "", names, values)
 
 
 def answer(method: str, *, name: str = "", columns: Words = (), **values: Any) -> Decorator:

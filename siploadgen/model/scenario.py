@@ -247,8 +247,8 @@ class Jump:
 class Authenticate:
     """Answer the challenge last received, from the next request on.
 
-    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when the challenge
-    cannot be answered, or was answered `attempts` times in a row.
+    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when the
+    challenge cannot be answered, or was answered `attempts` times in a row.
     """
 
     user: str

@@ -36,18 +36,18 @@ class Target:
         return "TLS" if self.scheme == "sips" else "UDP"
 
     def uri(self, user: str = "") -> str:
-        """The whole URI, with `user` when it names none itself."""
+        """Write the whole URI, with `user` when it names none itself."""
         name = self.user or user
         return f"{self.scheme}:{name + '@' if name else ''}{self.host_port}{self.parameters}"
 
     def address(self, user: str = "") -> str:
-        """URI for From and To, where ports and transports do not belong (RFC 3261 19.1.1)."""
+        """Write the URI for From and To, which have no port or transport (RFC 3261 19.1.1)."""
         name = self.user or user
         return f"{self.scheme}:{name + '@' if name else ''}{self.host}"
 
 
 def parse_target(text: str) -> Target:
-    """Take a target apart.
+    """Take a SIP URI apart.
 
     >>> parse_target("sip:10.0.0.5:5060;transport=tcp").uri("service")
     'sip:service@10.0.0.5:5060;transport=tcp'
@@ -65,7 +65,7 @@ def parse_target(text: str) -> Target:
 
 
 def address_of(uri: str) -> str:
-    """A URI text (fields allowed) without port, parameters and headers, for From and To.
+    """Strip port, parameters and headers off a URI (fields allowed), for From and To.
 
     >>> address_of("sip:{callee.user}@10.0.0.5:5060;transport=tcp")
     'sip:{callee.user}@10.0.0.5'

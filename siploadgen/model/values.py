@@ -27,7 +27,7 @@ SHARE_UNIT = 1_000_000_000  # a share of 1 in the units of OP_MUL and OP_CHANCE
 
 
 def parse_duration_ns(text: str) -> int:
-    """Nanoseconds of a duration.
+    """Read a duration as nanoseconds.
 
     >>> parse_duration_ns("1h30m"), parse_duration_ns("250ms"), parse_duration_ns("0")
     (5400000000000, 250000000, 0)
@@ -45,7 +45,7 @@ def parse_duration_ns(text: str) -> int:
 
 
 def format_duration(ns: float) -> str:
-    """Shortest text for a duration, as people write it.
+    """Write a duration as people do.
 
     >>> format_duration(1_500_000_000), format_duration(5_400_000_000_000), format_duration(0)
     ('1.5s', '1h30m', '0s')
@@ -63,7 +63,7 @@ def format_duration(ns: float) -> str:
 
 
 def parse_share(text: str) -> float:
-    """A share between 0 and 1.
+    """Read a share between 0 and 1.
 
     >>> parse_share("3%"), parse_share("0.25")
     (0.03, 0.25)
@@ -145,7 +145,7 @@ def _number(value: str | float, unit: Callable[[str], float] = parse_duration_ns
 
 
 def fixed(value: str | int) -> Fixed:
-    """Always the same duration.
+    """Make a distribution of one duration alone.
 
     >>> fixed("2s")
     Fixed(value=2000000000)
@@ -154,7 +154,7 @@ def fixed(value: str | int) -> Fixed:
 
 
 def uniform(low: str | float, high: str | float) -> Uniform:
-    """Any duration between two, all as likely.
+    """Make a distribution of durations between two, all as likely.
 
     >>> uniform("1s", "3s")
     Uniform(low=1000000000, high=3000000000)
@@ -167,7 +167,7 @@ def uniform(low: str | float, high: str | float) -> Uniform:
 
 
 def normal(mean: str | float, deviation: str | float) -> Normal:
-    """Normally distributed durations; below 0 counts as 0.
+    """Make a normal distribution of durations; below 0 counts as 0.
 
     >>> normal("2s", "100ms")
     Normal(mean=2000000000, deviation=100000000)
@@ -176,7 +176,7 @@ def normal(mean: str | float, deviation: str | float) -> Normal:
 
 
 def lognormal(mean: str | float, sigma: float) -> Lognormal:
-    """Lognormally distributed durations: their mean, and the deviation of the normal underneath.
+    """Make a lognormal distribution of this mean; sigma is that of the normal underneath.
 
     >>> round(lognormal("200ms", 0.4).mu, 4)
     19.0338
@@ -189,7 +189,7 @@ def lognormal(mean: str | float, sigma: float) -> Lognormal:
 
 
 def exponential(mean: str | float) -> Exponential:
-    """Exponentially distributed durations.
+    """Make an exponential distribution of durations.
 
     >>> exponential("2s")
     Exponential(mean=2000000000)
@@ -207,8 +207,9 @@ _FORMS: dict[str, tuple[str, str]] = {
 }
 
 
-def parse_distribution(text: str, unit: Callable[[str], float] = parse_duration_ns) -> Distribution:
-    """A fixed value or a distribution, as `--set` and scenario files write it.
+def parse_distribution(text: str,
+                       unit: Callable[[str], float] = parse_duration_ns) -> Distribution:
+    """Read a fixed value or a distribution, as `--set` and scenario files write it.
 
     >>> parse_distribution("uniform(1s,3s)")
     Uniform(low=1000000000, high=3000000000)
@@ -248,7 +249,7 @@ def parse_distribution(text: str, unit: Callable[[str], float] = parse_duration_
 
 
 def parse_share_distribution(text: str) -> Distribution:
-    """A distribution of shares, in units of 1e-9.
+    """Read a distribution of shares, in units of 1e-9.
 
     >>> parse_share_distribution("uniform(50%,90%)")
     Uniform(low=500000000.0, high=900000000.0)
@@ -257,7 +258,7 @@ def parse_share_distribution(text: str) -> Distribution:
 
 
 def describe_value(value: Value, unit: Callable[[float], str] = format_duration) -> str:
-    """A value as scenario files write it.
+    """Write a value as scenario files do.
 
     >>> describe_value(uniform("1s", "3s"))
     'uniform(1s,3s)'
@@ -278,7 +279,7 @@ def describe_value(value: Value, unit: Callable[[float], str] = format_duration)
 
 
 def scaled(value: Distribution, factor: float) -> Distribution:
-    """The distribution of a multiple.
+    """Make the distribution of a multiple.
 
     >>> scaled(Uniform(0.5, 1.5), 2)
     Uniform(low=1.0, high=3.0)
