@@ -200,6 +200,7 @@ class Pacer:
         self._factor = 1.0
         self._x0 = 0.0  # position in the unit process ...
         self._y0 = 0.0  # ... that falls on this number of calls of the shape
+        self._more = False  # the last chunk was cut at its limit
         self._done = False
 
     @property
@@ -223,21 +224,23 @@ class Pacer:
 
     def take(self, until_ns: int, limit: int = CHUNK) -> NDArray[np.int64]:
         """The next due times before `until_ns`, at most `limit` of them, sorted."""
-        if self._done or until_ns <= self.reached_ns:
+        if self._done or (until_ns <= self.reached_ns and not self._more):
             return np.empty(0, np.int64)
+        until_ns = max(until_ns, self.reached_ns)
+        end_ns = self.shape.duration_ns
+        ends = end_ns is not None and until_ns >= end_ns
         last = self.shape.total
-        wanted = self.shape.calls_by(until_ns)
-        ends = wanted >= last
+        wanted = last if ends else self.shape.calls_by(until_ns)
         # The shape's end is exact but for rounding: the call due at the very end is not wanted.
         goal = self._x0 + (min(wanted, last) - self._y0) * self._factor
         goal -= 1e-9 * max(1.0, goal) if ends else 0.0
         if self.calls is not None:
             limit = min(limit, self.calls - self.handed)
-        points, more = self._take_points(goal, limit)
+        points, self._more = self._take_points(goal, limit)
         due = self.shape.time_of(self._y0 + (points - self._x0) / self._factor)
         self.handed += len(due)
-        self._done = self.handed == self.calls or (ends and not more)
-        self.reached_ns = int(due[-1]) if more and len(due) else until_ns
+        self._done = self.handed == self.calls or (ends and not self._more)
+        self.reached_ns = int(due[-1]) if self._more and len(due) else until_ns
         return due
 
     def take_split(self, until_ns: int, parts: int) -> list[NDArray[np.int64]]:

@@ -31,7 +31,7 @@ stage_lists = st.lists(
 
 
 @given(stage_lists)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_stage_starts_as_many_calls_as_its_integral(stages):
     due = due_times(stages, Arrival())
     assert np.all(np.diff(due) >= 0)
@@ -46,7 +46,7 @@ def test_every_stage_starts_as_many_calls_as_its_integral(stages):
 
 @given(stage_lists, st.sampled_from([Arrival(), POISSON, Arrival("batch", 7)]),
        st.integers(1, 2**32), st.lists(st.integers(1, 2 * NANOS), max_size=20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_chunks_do_not_matter(stages, arrival, seed, steps):
     whole = due_times(stages, arrival, seed)
     pacer = Pacer(RateShape(stages), arrival, seed)
