@@ -194,6 +194,7 @@ class Pacer:
         self.calls = calls
         self.handed = 0  # due times handed out so far
         self.reached_ns = 0  # everything due before this time is handed out
+        self.end_ns = 2**62  # when the schedule is over; known once it is exhausted
         self._rng = np.random.default_rng(seed)
         self._points = np.empty(0)  # Poisson: points drawn and not handed out
         self._last_point = 0.0
@@ -239,7 +240,10 @@ class Pacer:
         points, self._more = self._take_points(goal, limit)
         due = self.shape.time_of(self._y0 + (points - self._x0) / self._factor)
         self.handed += len(due)
-        self._done = self.handed == self.calls or (ends and not self._more)
+        if self.handed == self.calls:
+            self._done, self.end_ns = True, int(due[-1]) if len(due) else self.reached_ns
+        elif ends and not self._more:
+            self._done, self.end_ns = True, until_ns if end_ns is None else end_ns
         self.reached_ns = int(due[-1]) if self._more and len(due) else until_ns
         return due
 
