@@ -38,6 +38,7 @@ MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libra
     "advance": (),
     "loop": (),
     "engine": (),
+    "sip.digest": ("crypto",),
 }
 
 KINDS = {

@@ -130,7 +130,7 @@ cdef Span auth_header(Core* core, uint32_t text, Tx* tx, const uint8_t* message,
         tx.nc = auth.nc
     values.nc = tx.nc if tx != NULL else auth.nc
     # The client nonce is a function of the server's and the count, so a retransmission repeats it.
-    slg_hex16(cnonce, slg_mix64(core.hash_seed ^ values.nc, text + 0x9E3779B97F4A7C15))
+    slg_hex16(cnonce, slg_mix64(core.hash_seed ^ values.nc, core.nonce_secret + text))
     values.algorithm = auth.algorithm
     values.qop = auth.qop
     values.session = auth.session

@@ -1,6 +1,6 @@
 # Walks the machines of siploadgen/tx_table.py. The table is read once, when this module is
-# imported, into static arrays; from then on an event costs two array look-ups and, when the state changes,
-# the start of its timers.
+# imported, into static arrays; from then on an event costs two array look-ups and, when the state
+# changes, the start of its timers.
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 

@@ -45,6 +45,7 @@ from siploadgen.core.wheel cimport wheel_add, wheel_del
 cdef enum:
     INSTRUCTION_LIMIT = 100000          # of one wake-up: a program that loops without waiting is ended
     TRACE_MESSAGE_MAX = 2048
+    TRACE_RECORD_MAX = 2048 + 256
 
 
 # --- life ---
@@ -128,7 +129,7 @@ cdef void server_release(Core* core, uint32_t index) noexcept nogil:
 
 cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexcept nogil:
     """The first failures of each outcome go to Python with their ladder and the message that decided them."""
-    cdef uint8_t record[sizeof(Failure) + TRACE_MESSAGE_MAX]
+    cdef uint8_t record[TRACE_RECORD_MAX]
     cdef Failure* failure = <Failure*>record
     cdef uint32_t leg = instance_legs(core, instance)[0]
     if core.trace_left[outcome] == 0:

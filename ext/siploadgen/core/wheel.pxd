@@ -1,7 +1,7 @@
 # Hierarchical timing wheel (Varghese and Lauck 1987) over node numbers. Ticks of 65.5 us, five
-# levels of 64 slots with a bitmap each: 19.5 hours; later times wait apart. Ticks only sort: a node is
-# delivered by its own nanosecond, never early. It knows nothing of what a node is. A node of zeroes
-# is not armed, so the node array costs nothing until it is used.
+# levels of 64 slots with a bitmap each: 19.5 hours; later times wait apart. Ticks only sort: a node
+# is delivered by its own nanosecond, never early. It knows nothing of what a node is. A node of
+# zeroes is not armed, so the node array costs nothing until it is used.
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t, int64_t
 
