@@ -14,7 +14,8 @@ from source import CORE, PACKAGE, ROOT, where
 # a lower floor or on a lower step of its own. The longest prefix of a module's name finds its room.
 HOUSE = {
     "siploadgen.core": (
-        (0, "types atomic counters program | span memory | slab wheel ring table hist rand | texts"),
+        (0, "types atomic counters program | span memory | slab wheel ring table hist rand"
+            " | texts"),
         (1, "sip net"),
         (2, "tx"),
         (3, "records | auth | outgoing | dialog match | vm"),
