@@ -46,17 +46,18 @@ def rows_from_columns(names: Sequence[str], columns: Sequence[Sequence[str]]) ->
     return Rows(len(columns[0]) if columns else 0, tuple(names), blobs, offsets)
 
 
-def generated_users(columns: Sequence[str], count: int) -> Rows:
-    """Make up `user000001`, `callee000001` ... and passwords `secret000001` ...
+def generated_users(columns: Sequence[str], count: int, password: str = "secret") -> Rows:
+    """Make up `user000001`, `callee000001` ... who share one password.
 
-    Columns that end in `password` get passwords, others their own name and the number of the row.
+    Columns that end in `password` get it, others their own name and the number of the row.
     """
     width = max(6, len(str(count)))
     numbers = [f"{row:0{width}}" for row in range(1, count + 1)]
     made = []
     for name in columns:
-        stem = "secret" if name.endswith("password") else name.replace(".", "_")
-        made.append([stem + number for number in numbers])
+        stem = name.replace(".", "_")
+        made.append([password] * count if name.endswith("password")
+                    else [stem + number for number in numbers])
     return rows_from_columns(columns, made)
 
 

@@ -56,7 +56,7 @@ def _challenged(wait: Wait, user: str, password: str) -> None:
 @call(
     name="call",
     hold=Setting("0s", "time between ACK and BYE", "distribution"),
-    ring_limit=Setting("0s", "longest ringing before CANCEL, 0s: none", "duration"),
+    ring_limit=Setting("180s", "longest ringing before CANCEL, 0s: none", "duration"),
     callee_hangs_up=Setting("no", "the answering side sends the BYE, after `hold`", "flag"),
     sdp=Setting("g711", "session description: g711 or g729", "session"),
     to=Setting("", "URI to call; the target, user `service`, when empty", "uri"),
