@@ -31,7 +31,7 @@
 #define UDP_GRO 104
 #endif
 
-enum kind { INVITE, RINGING, OK_INVITE, ACK, BYE, OK_BYE, KINDS, QUIT = KINDS };
+enum kind { INVITE, RINGING, OK_INVITE, ACK, BYE, OK_BYE, KINDS, QUIT = KINDS, HELLO };
 enum {
     GROUP = 64,           /* datagrams in one GSO group */
     GROUP_BYTES = 65000,  /* and their octets */
@@ -249,6 +249,10 @@ static int receive(struct end *e, void (*take)(struct end *, enum kind, uint64_t
             uint64_t call;
             if (*data == QUIT)
                 return -1;
+            if (*data == HELLO) {
+                sendto(e->fd, data, SMALLEST, 0, (struct sockaddr *)&e->peer, sizeof e->peer);
+                continue;
+            }
             memcpy(&call, data + 1, sizeof call);
             e->received++;
             take(e, (enum kind)*data, call);
@@ -302,12 +306,27 @@ static void caller_take(struct end *e, enum kind kind, uint64_t call)
     }
 }
 
+/* Waits until the answerer is there: in another process it may start later. */
+static void greet(struct end *e)
+{
+    char hello[SMALLEST] = {HELLO}, back[SMALLEST];
+    for (int i = 0; i < 20; i++) {
+        sendto(e->fd, hello, sizeof hello, 0, (struct sockaddr *)&e->peer, sizeof e->peer);
+        if (recv(e->fd, back, sizeof back, 0) == SMALLEST && back[0] == HELLO)
+            return;
+        usleep(100000); /* refused: nobody there yet */
+    }
+    fprintf(stderr, "bare_sockets: no answerer on port %d\n", opt.port);
+    exit(2);
+}
+
 /* Returns the seconds from the first INVITE to the last 200. */
 static double caller_run(struct end *e)
 {
     double start, last;
     char quit[SMALLEST] = {QUIT};
     end_pin(e);
+    greet(e);
     start = last = seconds_of(CLOCK_MONOTONIC);
     for (int i = 0; i < opt.window; i++)
         put(e, INVITE, calls.started++);
