@@ -38,6 +38,9 @@ MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libra
     "advance": (),
     "loop": (),
     "engine": (),
+    "sip.digest": ("crypto",),
+    "program": (),
+    "counters": (),
 }
 
 KINDS = {

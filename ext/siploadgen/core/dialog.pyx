@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
-from siploadgen.core.net.addr cimport peer_from_host
+from siploadgen.core.net.addr cimport host_parse, peer_clear
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.records cimport (
     Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, ROLE_ANSWERER,
@@ -114,7 +114,9 @@ cdef void next_hop_set(Core* core, Leg* leg, Span target, const SipUri* first, b
         uri = first[0]
     elif not uri_parse(&uri, target):
         uri.host.length = 0
-    if uri.host.length and peer_from_host(&peer, uri.host, uri.port if uri.port else 5060):
+    peer_clear(&peer)
+    if uri.host.length and host_parse(uri.host, &peer):
+        peer.port = uri.port if uri.port else 5060
         peer.socket = core.source.socket
         leg.next_hop = peer
     elif leg.next_hop.family == PEER_NONE:

@@ -11,7 +11,7 @@ from siploadgen.core.counters cimport COUNT_COUNT, COUNT_TRACE_DROPPED
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.hist cimport HIST_STRIDE
 from siploadgen.core.loop cimport loop_close, loop_open, loop_run
-from siploadgen.core.net.addr cimport peer_from_host, peer_host_write
+from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport (
     outbox_clear, outbox_close, outbox_open, OutMessage,
 )
@@ -41,7 +41,7 @@ from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open
 from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
 from siploadgen.core.tx cimport Tx, tx_timers_default
-from siploadgen.core.types cimport INDEX_MAX, Peer, PEER_IPV6
+from siploadgen.core.types cimport INDEX_MAX, NONE, Peer, PEER_IPV6
 from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_next, wheel_open
 
 import numpy as np
@@ -103,6 +103,8 @@ cdef class Engine:
         if core == NULL:
             raise MemoryError("engine state")
         core.epoll = -1
+        core.request = NONE
+        core.fresh = NONE
         self.keep = []
         self.lent = []
         self.peers = {}
@@ -278,10 +280,11 @@ cdef class Engine:
         data = self.peers.get(address)
         if data is None:
             host = address[0].encode("ascii")
-            memset(peer, 0, sizeof(Peer))
-            if not peer_from_host(peer, span_make(<const uint8_t*>PyBytes_AS_STRING(host),
-                                                  <uint32_t>PyBytes_GET_SIZE(host)), address[1]):
+            peer_clear(peer)
+            if not host_parse(span_make(<const uint8_t*>PyBytes_AS_STRING(host),
+                                        <uint32_t>PyBytes_GET_SIZE(host)), peer):
                 raise ValueError(f"{address[0]!r} is no numeric address")
+            peer.port = address[1]
             data = PyBytes_FromStringAndSize(<char*>peer, sizeof(Peer))
             self.peers[address] = data
             self.names[data] = address
@@ -289,12 +292,12 @@ cdef class Engine:
         return 0
 
     cdef object _address(self, const Peer* peer):
-        cdef uint8_t host[64]
+        cdef char host[64]
         data = PyBytes_FromStringAndSize(<const char*>peer, sizeof(Peer))
         address = self.names.get(data)
         if address is None:
-            length = peer_host_write(peer, host)
-            address = (PyBytes_FromStringAndSize(<char*>host, length).decode(), peer.port)
+            length = host_format(peer, host)
+            address = (PyBytes_FromStringAndSize(host, length).decode().strip("[]"), peer.port)
             self.names[data] = address
         return address
 

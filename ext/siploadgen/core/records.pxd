@@ -266,7 +266,7 @@ cdef inline void instance_rung(Core* core, Instance* instance, uint8_t kind, uin
     """One more line of the ladder, over the oldest when it is full."""
     cdef Rung* rung = &instance.ladder[instance.rungs % LADDER]
     cdef Nanos at = (core.now - instance.due) // 1000
-    rung.at_us = <uint32_t>at if 0 <= at < 0xFFFFFFFF else 0
+    rung.at_us = <uint32_t>at if at >= 0 and at < <Nanos>NONE else 0
     rung.code = code
     rung.method = method
     rung.kind = kind

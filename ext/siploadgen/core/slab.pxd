@@ -1,7 +1,7 @@
 # Fixed-size records in one reserved mapping. A record's first uint32 is its generation: odd while
-# the record is live, even while it is free, so a handle that carries the generation recognises a stale
-# record at once. Memory is reserved at open and touched only as records are first used; nothing is
-# allocated later.
+# the record is live, even while it is free, so a handle that carries the generation recognises a
+# stale record at once. Memory is reserved at open and touched only as records are first used;
+# nothing is allocated later.
 from siploadgen.core.types cimport Handle, NONE, handle_generation, handle_index, SLG_ASSERT
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset

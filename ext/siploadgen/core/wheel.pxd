@@ -1,7 +1,7 @@
 # Hierarchical timing wheel (Varghese and Lauck 1987) over node numbers. Ticks of 65.5 us, five
-# levels of 64 slots with a bitmap each: 19.5 hours; later times wait apart. Ticks only sort: a node is
-# delivered by its own nanosecond, never early. It knows nothing of what a node is. A node of zeroes
-# is not armed, so the node array costs nothing until it is used.
+# levels of 64 slots with a bitmap each: 19.5 hours; later times wait apart. Ticks only sort: a node
+# is delivered by its own nanosecond, never early. It knows nothing of what a node is. A node of
+# zeroes is not armed, so the node array costs nothing until it is used.
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t, int64_t
 
@@ -50,7 +50,7 @@ cdef inline uint32_t wheel_pop(Wheel* wheel, Nanos now) noexcept nogil:
     return wheel_pop_due(wheel, now)
 
 cdef inline Nanos wheel_next(Wheel* wheel) noexcept nogil:
-    """Call wheel_pop again then (it may find nothing); INT64_MAX: nothing is armed."""
+    """Call wheel_pop again then, or now if that is past; it may find nothing. INT64_MAX: never."""
     if wheel.armed == 0:
         return INT64_MAX
     return wheel.now if wheel.heads[WHEEL_EXPIRED] != NONE else wheel.soonest
