@@ -44,8 +44,6 @@ cpdef enum ParseFault:
     FAULT_NUMBER
     FAULT_DATE
     FAULT_TOKEN
-    FAULT_PARAMETER
-    FAULT_CHALLENGE
     FAULT_CHARACTER             # a control character where none may be
     FAULT_COUNT
 

@@ -267,9 +267,11 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
         name = _skip_space(p + 1, end)
         p = _skip_token(name, end)
         stop = p
-        if stop == name:
-            return NULL
         p = _skip_space(p, end)
+        if stop == name:                # nothing between two semicolons harms nobody
+            if p < end and p[0] == SEMICOLON:
+                continue
+            return NULL
         value = NULL
         if p < end and p[0] == EQUALS:
             p = _skip_space(p + 1, end)
@@ -732,7 +734,7 @@ cdef bint uri_parse(SipUri* uri, Span text) noexcept nogil:
         mark += 1
     else:
         mark = slg_find4(p, end, end, COLON, SEMICOLON, QUESTION, SEMICOLON)
-    uri.host = span_between(p, mark)
+    uri.host = span_trim(span_between(p, mark))     # a fold before the semicolon
     if uri.host.length == 0:
         return False
     p = mark
