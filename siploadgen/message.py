@@ -99,7 +99,8 @@ class Uri:
     """A URI in parts (RFC 3261 19.1, RFC 3966). `str(uri)` is the text as received.
 
     Nothing is unescaped. Of a tel URI `user` is the number, of one with any other scheme all that
-    is behind the colon. An IPv6 host keeps its brackets. `port` is None when there is none.
+    is behind the colon. `scheme` and `host`, which compare without case, are in lower case; an IPv6
+    host keeps its brackets. `port` is None when there is none.
     """
 
     text: str
@@ -125,7 +126,7 @@ class Uri:
             raise ValueError(msg)
         return cls(
             text=text, scheme=_decode(parts["scheme"]).lower(), user=_decode(parts["user"]),
-            password=_decode(parts["password"]) or None, host=_decode(parts["host"]),
+            password=_decode(parts["password"]) or None, host=_decode(parts["host"]).lower(),
             port=parts["port"] or None, parameters=_parameters(parts["parameters"]),
             headers=_decode(parts["headers"]))
 

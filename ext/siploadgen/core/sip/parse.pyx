@@ -538,12 +538,12 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
     end = line_feed
     if SLG_LIKELY(end > p and (end - 1)[0] == CR):
         end -= 1
-    else:
-        _fault(message, FAULT_LINE_END, line_feed)
     if SLG_UNLIKELY(not _start_line(message, p, end, limit)):
         message.is_request = False
         message.length = 0 if mode == PARSE_STREAM else length
         return PARSE_BAD
+    if SLG_UNLIKELY(end == line_feed):
+        _fault(message, FAULT_LINE_END, line_feed)
 
     while True:
         p = line_feed + 1
