@@ -33,7 +33,8 @@ class Message:
         self.headers: list[tuple[str, str]] = []
         for line in self.lines:
             name, colon, value = line.partition(":")
-            assert colon and name == name.strip(), line
+            assert colon, line
+            assert name == name.strip(), line
             self.headers.append((name, value.strip()))
         assert int(self.get("Content-Length")) == len(self.body.encode())
 
@@ -128,7 +129,7 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
         elif kind is Field.FIELD_VARIABLE:
             text = str(variables[arg])
         elif kind is Field.FIELD_CONTENT_LENGTH:
-            text = str(sum(len(one(other)) for other in program.segments[first + body:first + count]))
+            text = str(sum(map(len, map(one, program.segments[first + body:first + count]))))
         return text.encode()
 
     return b"".join(one(segment) for segment in program.segments[first:first + count])
@@ -212,8 +213,8 @@ class Instance:
                              PseudoVariable.VAR_STATUS: self.last.status if self.last else 0,
                              PseudoVariable.VAR_RETRIES: self.retries}.get(a)
                     value = self.variables[a] if value is None else value
-                    if (value == c, value != c, value < c, value <= c, value > c, value >= c)[flags]:
-                        nxt = b
+                    holds = (value == c, value != c, value < c, value <= c, value > c, value >= c)
+                    nxt = b if holds[flags] else nxt
                 case Op.OP_CHANCE:
                     if self.world.random.random() * 1e9 < c:
                         nxt = b
@@ -291,13 +292,15 @@ class Instance:
         if message is not None:
             self.note(message)
         if self.waits >= 0:
-            for pc in range(self.waits + 1, self.waits + 1 + int(self.program.code["a"][self.waits])):
+            first = self.waits + 1
+            for pc in range(first, first + int(self.program.code["a"][self.waits])):
                 case = self.program.code[pc]
                 if self.fits(self.program.matchers[int(case["a"])], kind, message):
                     self.last = message or self.last
                     if message is not None and message.status not in (0, 401, 407):
                         self.retries = 0
-                    return self.run(int(case["b"]))
+                    self.run(int(case["b"]))
+                    return
         if kind is MatcherKind.MATCH_RESPONSE:
             if message.status >= 300:
                 self.end("rejected")
@@ -305,7 +308,6 @@ class Instance:
             self.end("timeout")
         elif kind is MatcherKind.MATCH_REQUEST and message.method == "BYE":
             self.end("unexpected")
-        return None
 
     def fits(self, row, kind: MatcherKind, message: Message | None) -> bool:
         if row["kind"] != kind:

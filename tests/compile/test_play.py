@@ -1,11 +1,11 @@
 """The built-in models, caller against answerer, in the reference player."""
 
 import pytest
-from tests.compile.reference import World
 
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.model.builtin import build_answerer, build_caller
 from siploadgen.model.python import answer, call
+from tests.compile.reference import World
 
 TARGET = "sip:127.0.0.1:5060"
 SECOND = 1_000_000_000
@@ -180,7 +180,8 @@ def test_byes_that_cross_are_a_good_end():
         with c.expect(200).on("BYE"):
             c.respond(200)
 
-    world = World(build_caller("call", target_uri=TARGET), compile_scenarios(also_hangs_up.record()))
+    caller = build_caller("call", target_uri=TARGET)
+    world = World(caller, compile_scenarios(also_hangs_up.record()))
     assert sorted(world.starts[3:]) == ["200/BYE", "200/BYE", "BYE", "BYE"]
     assert world.outcomes == ["succeeded", "succeeded"]
 

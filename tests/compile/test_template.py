@@ -1,11 +1,11 @@
 """Templates: text to segments, and the messages that come of them."""
 
+import itertools
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.compile.reference import Leg, Message, stamp
 
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.listing import template_text
@@ -23,6 +23,7 @@ from siploadgen.model.builtin import build_answerer, build_caller
 from siploadgen.model.errors import ModelError
 from siploadgen.model.messages import SESSIONS, request_text, response_text
 from siploadgen.model.python import call
+from tests.compile.reference import Leg, Message, stamp
 
 LEG = Leg("0123456789abcdef01234567", "89abcdef0123456789abcdef", cseq=1000, invite_cseq=1000,
           branch="0" * 24, invite_branch="1" * 24, remote_tag="r1", remote_uri="sip:s@h:1")
@@ -49,7 +50,7 @@ def test_parts_joined_again_give_the_text(pieces):
     text = "".join(pieces)
     parts = compile_text(text, Scope()).parts
     assert joined(parts) == text
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in itertools.pairwise(parts):
         assert not before.field == after.field == Field.FIELD_LITERAL
     assert all(part.literal or part.field is not Field.FIELD_LITERAL for part in parts)
 
@@ -181,8 +182,8 @@ def test_every_message_is_well_formed(settings):
     LEG.echo = "Via: v\r\nFrom: f\r\nTo: t\r\nCall-ID: c\r\nCSeq: 1 X\r\n"
     LEG.parties = "From: f\r\nTo: t\r\nCall-ID: c\r\n"
     LEG.contacts = "Contact: <sip:x>;expires=1\r\n"
-    programs = [build_caller(model, target_uri="sip:h", settings=settings if model == "call" else {})
-                for model in ("call", "register", "options")]
+    programs = [build_caller("call", target_uri="sip:h", settings=settings)]
+    programs += [build_caller(model, target_uri="sip:h") for model in ("register", "options")]
     programs += [build_answerer(challenge="md5", reject="486:1%,no_answer:1%", settings=settings)]
     row = {"user": "u", "password": "p"}
     for program in programs:
