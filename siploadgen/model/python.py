@@ -637,7 +637,7 @@ class Recorder:
         """Repeat a block: so many times, while a condition holds, or for ever.
 
         >>> with c.loop(3):
-        ...     c.pause("1s")
+        ...     c.count("rounds")
         """
         if isinstance(condition, int) and not isinstance(condition, bool):
             self._counters += 1
