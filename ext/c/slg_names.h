@@ -33,18 +33,28 @@ static const slg_name slg_header_names[48] = {
     {10, "User-Agent"},
 };
 
-/* (first letter, last letter, length) -> the only known name with that sum; found by trial. */
-#define SLG_NAME_HASH(first, last, length) \
-    (((((first) | 0x20u) * 223u + ((last) | 0x20u) * 8u + (length) * 120u) >> 3) & 127u)
-static const uint8_t slg_header_hash[128] = {
-    24, 10, 9, 0, 43, 7, 0, 28, 0, 0, 0, 0, 0, 0, 0, 0,
-    31, 0, 0, 0, 4, 0, 30, 0, 40, 8, 0, 23, 0, 35, 39, 0,
-    0, 33, 0, 0, 6, 20, 0, 0, 0, 0, 0, 0, 0, 37, 3, 0,
-    0, 42, 0, 0, 0, 0, 45, 14, 0, 0, 0, 0, 0, 22, 25, 0,
-    21, 0, 0, 0, 2, 41, 17, 46, 0, 0, 19, 0, 0, 0, 0, 0,
-    27, 18, 0, 0, 29, 0, 36, 0, 0, 34, 15, 12, 0, 38, 0, 0,
-    11, 0, 44, 0, 32, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
-    16, 0, 0, 0, 5, 0, 13, 0, 26, 0, 0, 0, 0, 0, 0, 0,
+/* (first letter, last letter, length) -> the only known name with that sum; found by trial. Times eight, the
+ * case bit of the first letter leaves the octet. */
+static inline uint8_t slg_name_hash(uint32_t first, uint32_t last, uint32_t length) {
+    return (uint8_t)(first * 8 + (last & 31) * 9 + length * 4);
+}
+static const uint8_t slg_header_hash[256] = {
+    0, 0, 0, 31, 0, 0, 0, 0, 0, 0, 0, 0, 0, 26, 0, 0,
+    33, 0, 0, 41, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 19, 42, 0, 0, 0, 0, 0, 0, 0, 0, 3,
+    0, 0, 0, 0, 0, 0, 0, 27, 0, 30, 0, 0, 0, 0, 0, 13,
+    0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 22, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 40, 0, 0, 0, 4, 0, 0, 29, 0, 43, 24, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 44, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 34,
+    0, 0, 0, 0, 46, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 39, 10, 0, 0, 0, 0, 28, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 35, 0, 0,
+    0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 21, 0, 0, 0, 0, 0,
+    0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 8, 0, 0, 38, 0, 0, 0, 36, 14, 0, 23, 0, 0, 0, 0,
+    16, 15, 0, 45, 0, 0, 0, 0, 6, 0, 0, 18, 0, 9, 0, 12,
+    25, 0, 0, 0, 0, 20, 0, 32, 17, 37, 0, 0, 0, 0, 0, 0,
 };
 
 /* RFC 3261 7.3.3 and the registry of compact forms: a ... z. */
@@ -53,33 +63,55 @@ static const uint8_t slg_header_compact[26] = {
     0, 25, 0, 0, 27, 44, 3, 45, 1, 0, 34, 0, 0,
 };
 
-/* Number of the name of `length` octets at p, 0 when it is not known. */
-static inline unsigned slg_header_find(const uint8_t *p, uint32_t length, const uint8_t *limit) {
-    if (length == 1) {
-        uint8_t letter = (uint8_t)((p[0] | 0x20) - 'a');
-        return letter < 26 && p[0] >= 'A' ? slg_header_compact[letter] : 0;
+/* What 16 octets of a line have to be, once `fold` is set in them, to begin with that name and a colon; octets
+ * behind the colon do not matter. Of names of 16 and more, which have no room for it, nothing fits. */
+typedef struct {
+    uint8_t fold[16];
+    uint8_t text[16];
+} slg_name_key;
+static slg_name_key slg_header_keys[48] __attribute__((aligned(32)));
+
+/* Filled when the module is loaded: before any thread can look. */
+__attribute__((constructor)) static void slg_header_keys_fill(void) {
+    for (unsigned id = 0; id < 48; id++) {
+        const slg_name *name = &slg_header_names[id];
+        const int fits = name->length > 0 && name->length < 16;
+        for (unsigned i = 0; i < 16; i++) {
+            const int letter = i < name->length && name->text[i] >= 'A';
+            slg_header_keys[id].fold[i] = fits ? (letter ? 0x20 : i > name->length ? 0xFF : 0) : 0xFF;
+            slg_header_keys[id].text[i] = !fits ? 0 : i == name->length ? ':' : i > name->length ? 0xFF
+                : (uint8_t)(name->text[i] | (letter ? 0x20 : 0));
+        }
     }
-    if (length == 0 || length > SLG_NAME_LONGEST) return 0;
-    unsigned id = slg_header_hash[SLG_NAME_HASH(p[0], p[length - 1], length)];
+}
+
+/* Number of the name of the `length` octets at p, 0 when it is not known. */
+static inline unsigned slg_header_find(const uint8_t *p, uint32_t length) {
+    if (length < 2 || length > SLG_NAME_LONGEST) {
+        const uint8_t letter = length == 1 && p[0] >= 'A' ? (uint8_t)((p[0] | 0x20) - 'a') : 26;
+        return letter < 26 ? slg_header_compact[letter] : 0;
+    }
+    const unsigned id = slg_header_hash[slg_name_hash(p[0], p[length - 1], length)];
     const slg_name *name = &slg_header_names[id];
     if (name->length != length) return 0;
-    /* Letters may differ in the case bit, all other octets not at all: a name is letters and hyphens only. */
-    uint32_t i = 0;
-    if (limit - p >= 16) {
-        const slg_v16 wanted = slg_load16((const uint8_t *)name->text), seen = slg_load16(p);
-        const slg_v16 bit = slg_fill16(0x20), hyphen = slg_fill16('-');
-        const slg_v16 same = slg_and16(
-            slg_equal16(slg_or16(wanted, bit), slg_or16(seen, bit)),
-            slg_equal16(slg_equal16(wanted, hyphen), slg_equal16(seen, hyphen)));
-        const uint32_t care = length >= 16 ? 0xFFFF : (1u << length) - 1;
-        if ((slg_bits16(same) & care) != care) return 0;
-        i = 16;
-    }
-    for (; i < length; i++) {
-        uint8_t a = (uint8_t)name->text[i], b = p[i];
-        if (a == '-' ? a != b : (a | 0x20) != (b | 0x20)) return 0;
+    for (uint32_t i = 0; i < length; i++) {         /* letters may differ in case, hyphens not at all */
+        const uint8_t fold = name->text[i] >= 'A' ? 0x20 : 0;
+        if ((name->text[i] | fold) != (p[i] | fold)) return 0;
     }
     return id;
+}
+
+/* The same for a line of at least 16 readable octets that begins with a name of 2 to 15 octets and its colon at
+ * once: *length is that of the name. 0 when it is not so; there may be a name all the same. */
+static inline unsigned slg_header_line(const uint8_t *p, uint32_t *length) {
+    const slg_v16 seen = slg_load16(p);
+    const uint32_t colons = slg_bits16(slg_equal16(seen, slg_fill16(':'))) | 0x10000;
+    const uint32_t n = (uint32_t)__builtin_ctz(colons);
+    *length = n;
+    const unsigned id = slg_header_hash[slg_name_hash(p[0], p[(n - 1) & 15], n)];
+    const slg_name_key *key = &slg_header_keys[id];
+    const slg_v16 same = slg_equal16(slg_or16(seen, slg_load16(key->fold)), slg_load16(key->text));
+    return slg_bits16(same) == 0xFFFF ? id : 0;
 }
 
 static inline unsigned slg_method_find(const uint8_t *p, uint32_t length) {

@@ -153,19 +153,19 @@ static inline const uint8_t *slg_find_atmost(const uint8_t *p, const uint8_t *en
     return end;
 }
 
-/* First octet that is c0, c1, a space or a control character. */
+/* First octet that is one of three, a space or a control character. */
 static inline const uint8_t *slg_find_break(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
-                                            uint8_t c0, uint8_t c1) {
-    const slg_v16 v0 = slg_fill16(c0), v1 = slg_fill16(c1), space = slg_fill16(32);
+                                            uint8_t c0, uint8_t c1, uint8_t c2) {
+    const slg_v16 v0 = slg_fill16(c0), v1 = slg_fill16(c1), v2 = slg_fill16(c2), space = slg_fill16(32);
     while (p < end) {
         if (limit - p < 16) {
             for (; p < end; p++)
-                if (*p <= 32 || *p == c0 || *p == c1) return p;
+                if (*p <= 32 || *p == c0 || *p == c1 || *p == c2) return p;
             return end;
         }
         slg_v16 x = slg_load16(p);
         uint32_t bits = slg_bits16(slg_or16(slg_or16(slg_equal16(x, v0), slg_equal16(x, v1)),
-                                            slg_atmost16(x, space)));
+                                            slg_or16(slg_equal16(x, v2), slg_atmost16(x, space))));
         if (bits) {
             p += __builtin_ctz(bits);
             return p < end ? p : end;
@@ -173,13 +173,6 @@ static inline const uint8_t *slg_find_break(const uint8_t *p, const uint8_t *end
         p += 16;
     }
     return end;
-}
-
-/* Octets of a name before the colon, when it lies within the first 16 octets and those can be read; else 0. */
-static inline uint32_t slg_colon16(const uint8_t *p, const uint8_t *limit) {
-    if (limit - p < 16) return 0;
-    uint32_t bits = slg_bits16(slg_equal16(slg_load16(p), slg_fill16(':')));
-    return bits ? (uint32_t)__builtin_ctz(bits) : 0;
 }
 
 /* 1 when the 8 octets are `word` (given in lower case), whatever the case of their letters. */
@@ -193,5 +186,26 @@ static inline int slg_word8(const uint8_t *p, const char word[8]) {
     letters = __builtin_bswap64(letters);
 #endif
     return (a | letters) == b;
+}
+
+/* The same of 4 octets. */
+static inline int slg_word4(const uint8_t *p, const char word[4]) {
+    uint32_t a, b, letters = 0;
+    memcpy(&a, p, 4);
+    memcpy(&b, word, 4);
+    for (int i = 0; i < 4; i++)
+        if (word[i] >= 'a' && word[i] <= 'z') letters |= (uint32_t)0x20 << (8 * i);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    letters = __builtin_bswap32(letters);
+#endif
+    return (a | letters) == b;
+}
+
+/* Zeroes; in pieces that the compiler turns into stores instead of a call. */
+static inline void slg_clear(void *p, size_t size) {
+    uint8_t *at = (uint8_t *)p;
+#pragma GCC unroll 16
+    for (size_t i = 0; i + 32 <= size; i += 32) __builtin_memset(at + i, 0, 32);
+    __builtin_memset(at + size / 32 * 32, 0, size % 32);
 }
 #endif

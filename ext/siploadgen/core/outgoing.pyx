@@ -35,7 +35,7 @@ from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
 from siploadgen.core.table cimport table_add, table_remove
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_take
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next,
+    Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next,
     tx_on_event, TX_PROCEEDING, TX_SERVER, TX_TRYING, TXA_END, TXA_SEND, TXE_1XX, TXE_2XX,
     TXE_3XX_6XX, TXE_LINGER, TXE_START, TxTimers,
 )
@@ -108,6 +108,18 @@ cdef uint32_t tx_event(Core* core, uint32_t index, uint32_t event) noexcept nogi
     if not actions & TXA_END:
         tx_arm(core, index)
     return actions
+
+
+cdef void server_acknowledged(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    text_give(&core.texts, tx.text)
+    tx.text = NONE
+    if core.fresh == index:
+        core.fresh = NONE
+    if tx_acked(tx, core.now, &core.timers) & TXA_END:
+        tx_free(core, index)
+    else:
+        tx_arm(core, index)
 
 
 cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil:
@@ -552,7 +564,7 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, 0, tx.cseq)
     if core.needs[number] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, number, tx.started, core.scratch + AT_CHALLENGE, 4096)
+            core, number, tx.started, core.scratch + AT_CHALLENGE)
     if not template_send(core, instance, number, &fields, &tx.peer, tx):
         return False
     if template.method == METHOD_INVITE and 200 <= template.status < 300:
@@ -760,7 +772,7 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
     fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
     if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, tx.template, tx.started, core.scratch + AT_CHALLENGE, 4096)
+            core, tx.template, tx.started, core.scratch + AT_CHALLENGE)
     template_send(core, instance, tx.template, &fields, &tx.peer, tx)
     core_count(core, COUNT_RETRANSMITTED)
     core.retransmitted[tx.method] += 1

@@ -4,11 +4,9 @@
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from siploadgen.core.types cimport (
-    NONE, Nanos, SLG_ASSERT, SLG_LIKELY, SLG_UNLIKELY, SLG_UNREACHABLE,
-)
+from siploadgen.core.types cimport NONE, Nanos, SLG_ASSERT, SLG_UNREACHABLE
 
-from siploadgen.tx_table import CLOCKS, ROWS
+from siploadgen import tx_table
 
 cdef enum First:                # when a state's retransmission timer fires for the first time
     FIRST_NEVER = 0
@@ -59,7 +57,7 @@ cdef int read_rows() except -1:
             for event in range(TXE_EVENTS):
                 rules[kind][state][event].actions = TXA_STRAY
                 rules[kind][state][event].then = state
-    for row in ROWS:
+    for row in tx_table.ROWS:
         kind = TxKind["TX_" + row.kind]
         state = TxState["TX_" + row.state]
         event = TxEvent["TXE_" + row.event]
@@ -84,7 +82,7 @@ cdef int read_clocks() except -1:
     for kind in range(TX_KINDS):
         for state in range(TX_STATES):
             clocks[kind][state].expires = TXE_EVENTS
-    for row in CLOCKS:
+    for row in tx_table.CLOCKS:
         kind = TxKind["TX_" + row.kind]
         state = TxState["TX_" + row.state]
         clock = &clocks[kind][state]

@@ -1,5 +1,6 @@
 """Timing wheel over node numbers: see wheel.pxd."""
 
+cimport cython
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t
 
 from siploadgen.core.memory cimport memory_release, memory_reserve
@@ -246,6 +247,7 @@ cdef int wheel_check(Wheel* wheel) except -1:
     return 0
 
 
+@cython.final
 cdef class TimerWheel:
     """A timing wheel over the nodes 0 .. capacity - 1, for tests."""
 

@@ -2,7 +2,7 @@
 # lies before one that its sender has written to: groups leave in the order in which they were
 # opened, so joining an earlier one would let the message overtake.
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -108,7 +108,7 @@ cdef void outbox_clear(Outbox* outbox) noexcept nogil:
     outbox.count = 0
     outbox.groups = 0
     outbox.epoch += 1
-    if outbox.epoch == 0:               # every 2**32 flushes: a stale mark could look like a new one
+    if outbox.epoch == 0:               # after 2**32 flushes: stale marks would look like new ones
         outbox.epoch = 1
         memset((<OutGroups*>outbox.state).table, 0, sizeof(OutSlot) * OUTBOX_TABLE)
 

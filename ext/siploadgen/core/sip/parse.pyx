@@ -10,7 +10,7 @@ from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span
 from siploadgen.core.types cimport SLG_ASSERT, SLG_LIKELY, SLG_UNLIKELY
 from siploadgen.core.sip.tokens cimport (
     HEADER_CALL_ID, HEADER_CONTACT, HEADER_CONTENT_LENGTH, HEADER_CSEQ, HEADER_EXPIRES, HEADER_FROM, HEADER_MAX_FORWARDS,
-    HEADER_OTHER, HEADER_TO, HEADER_VIA,
+    HEADER_OTHER, HEADER_TO, HEADER_VIA, METHOD_UNKNOWN,
 )
 
 from siploadgen.core.sip.validate cimport message_validate
@@ -24,11 +24,14 @@ cdef extern from "slg_names.h" nogil:
     const uint8_t* slg_find2(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t a, uint8_t b)
     const uint8_t* slg_find4(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
                              uint8_t a, uint8_t b, uint8_t c, uint8_t d)
-    const uint8_t* slg_find_break(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t a, uint8_t b)
+    const uint8_t* slg_find_break(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
+                                  uint8_t a, uint8_t b, uint8_t c)
     const uint8_t* slg_find_atmost(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t c)
-    uint32_t slg_colon16(const uint8_t* p, const uint8_t* limit)
+    unsigned slg_header_line(const uint8_t* p, uint32_t* length)
     bint slg_word8(const uint8_t* p, const char* word)
-    unsigned slg_header_find(const uint8_t* p, uint32_t length, const uint8_t* limit)
+    bint slg_word4(const uint8_t* p, const char* word)
+    void slg_clear(void* p, size_t size)
+    unsigned slg_header_find(const uint8_t* p, uint32_t length)
     unsigned slg_method_find(const uint8_t* p, uint32_t length)
     bint slg_is(uint8_t c, int classes)
     enum:
@@ -55,6 +58,7 @@ cdef enum:
     BACKSLASH = 92
     BRACKET_END = 93
     NO_INDEX = 0xFFFF
+    NO_NAME = 0xFF
 
 cdef enum:
     ONCE = 1 << HEADER_FROM | 1 << HEADER_TO | 1 << HEADER_CALL_ID | 1 << HEADER_CSEQ | 1 << HEADER_MAX_FORWARDS \
@@ -173,11 +177,13 @@ cdef bint _status_line(SipMessage* message, Place p, Place end) noexcept nogil:
 
 cdef inline bint _start_line(SipMessage* message, Place p, Place end, Place limit) noexcept nogil:
     """False: hopeless, this is not SIP; the fault is noted."""
-    cdef Place q = _skip_token(p, end)
+    cdef Place q = slg_find(p, end, limit, SPACE)
+    message.method = <uint8_t>slg_method_find(p, <uint32_t>(q - p))
+    if message.method == METHOD_UNKNOWN or q == end:
+        q = _skip_token(p, end)
     if q < end and q[0] == SPACE and q > p:
         message.is_request = True
         message.method_text = span_between(p, q)
-        message.method = <uint8_t>slg_method_find(p, message.method_text.length)
         q += 1
         if SLG_LIKELY(end - q >= 9 and slg_word8(end - 8, b" sip/2.0")
                       and slg_find_atmost(q, end - 8, limit, SPACE) == end - 8):
@@ -215,15 +221,19 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
                 return NULL
             p = _skip_space(p + 1, end)
         number = 0
-    if p < end and slg_is(p[0], SLG_SPACE):
+    if SLG_LIKELY(end - p > 4 and (p[3] == SPACE and p[4] > SPACE) and (
+            slg_word4(p, b"udp ") or slg_word4(p, b"tcp ") or slg_word4(p, b"tls "))):
+        via.transport = span_make(p, 3)
+        p += 4
+    else:
         p = _skip_space(p, end)
-    name = p
-    p = _skip_token(p, end)
-    via.transport = span_between(name, p)
-    name = p
-    p = _skip_space(p, end)
-    if via.transport.length == 0 or p == name or p == end:
-        return NULL
+        name = p
+        p = _skip_token(p, end)
+        via.transport = span_between(name, p)
+        name = p
+        p = _skip_space(p, end)
+        if via.transport.length == 0 or p == name or p == end:
+            return NULL
     name = p
     if p[0] == BRACKET:
         p = slg_find(p, end, limit, BRACKET_END)
@@ -231,7 +241,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
             return NULL
         p += 1
     else:
-        p = _skip_token(p, end)         # as far as sip_parse cares; sip_validate knows hostnames
+        p = slg_find_break(p, end, limit, COLON, SEMICOLON, COMMA)      # sip_validate knows hostnames
     via.host = span_between(name, p)
     if p == name:
         return NULL
@@ -247,6 +257,13 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
         via.port = <uint16_t>number
         p = _skip_space(p, end)
     while p < end and p[0] == SEMICOLON:
+        if SLG_LIKELY(end - p > 8 and slg_word8(p, b";branch=") and p[8] != QUOTE and p[8] > SPACE):
+            name = p + 8
+            p = slg_find_break(name, end, limit, SEMICOLON, COMMA, COMMA)
+            via.branch = span_between(name, p)
+            if p < end and slg_is(p[0], SLG_SPACE):
+                p = _skip_space(p, end)
+            continue
         name = _skip_space(p + 1, end)
         p = _skip_token(name, end)
         stop = p
@@ -262,7 +279,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
                 if p == NULL:
                     return NULL
             else:
-                p = slg_find_break(p, end, limit, SEMICOLON, COMMA)
+                p = slg_find_break(p, end, limit, SEMICOLON, COMMA, COMMA)
         if _is_word(name, stop, b"branch", 6):
             if value != NULL:
                 via.branch = span_between(value, p)
@@ -322,16 +339,15 @@ cdef inline Place _address_end(Place p, Place end, Place limit, Span* uri) noexc
         return p + 1
 
 
-cdef inline bint _tagged(Span value, Place limit, Span* tag) noexcept nogil:
+cdef inline bint _tagged(Place value, Place end, Place limit, Span* tag) noexcept nogil:
     """The tag of a From or To; False when the address or the parameters do not end."""
-    cdef Place end = value.data + value.length
     cdef Place name
     cdef Place stop
     cdef Place p
     cdef Span uri
     tag[0] = span_make(NULL, 0)
     uri = tag[0]
-    p = _address_end(value.data, end, limit, &uri)
+    p = _address_end(value, end, limit, &uri)
     if p == NULL or uri.length == 0:
         return False
     while True:
@@ -340,6 +356,12 @@ cdef inline bint _tagged(Span value, Place limit, Span* tag) noexcept nogil:
             return True
         if p[0] != SEMICOLON:
             return False
+        if SLG_LIKELY(end - p > 5 and slg_word4(p, b";tag") and p[4] == EQUALS and p[5] != QUOTE and p[5] > SPACE
+                      and tag.length == 0):
+            name = p + 5
+            p = slg_find_break(name, end, limit, SEMICOLON, SEMICOLON, SEMICOLON)
+            tag[0] = span_between(name, p)
+            continue
         name = _skip_space(p + 1, end)
         p = _skip_token(name, end)
         stop = p
@@ -353,42 +375,44 @@ cdef inline bint _tagged(Span value, Place limit, Span* tag) noexcept nogil:
                 continue
             if tag.length == 0 and _is_word(name, stop, b"tag", 3):
                 name = p
-                p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON)
+                p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON, SEMICOLON)
                 tag[0] = span_between(name, p)
             else:
-                p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON)
+                p = slg_find_break(p, end, limit, SEMICOLON, SEMICOLON, SEMICOLON)
 
 
-cdef inline void _cseq(SipMessage* message, Span value) noexcept nogil:
+cdef inline void _cseq(SipMessage* message, Place value, Place end) noexcept nogil:
     """RFC 3261 20.16; 8.1.1.5 asks for less than 2^31, and up to 2^32-1 is taken."""
-    cdef Place p = value.data
-    cdef Place end = p + value.length
+    cdef Place p = value
     cdef uint64_t number = 0
     while p < end and slg_is(p[0], SLG_DIGIT) and number <= 0xFFFFFFFFULL:
         number = number * 10 + (p[0] - 48)
         p += 1
-    if p == value.data or p == end or number > 0xFFFFFFFFULL or not slg_is(p[0], SLG_SPACE):
+    if p == value or p == end or number > 0xFFFFFFFFULL or not slg_is(p[0], SLG_SPACE):
         _fault(message, FAULT_CSEQ, p)
         return
     p = _skip_space(p, end)
-    if _skip_token(p, end) != end:
-        _fault(message, FAULT_CSEQ, p)
-        return
     message.cseq = <uint32_t>number
     message.cseq_method_text = span_between(p, end)
+    message.cseq_method = <uint8_t>slg_method_find(p, message.cseq_method_text.length)
+    if message.cseq_method == METHOD_UNKNOWN and _skip_token(p, end) != end:
+        _fault(message, FAULT_CSEQ, p)
+        message.cseq_method_text.length = 0
 
 
-cdef inline int64_t _content_length(Span value) noexcept nogil:
+cdef inline int64_t _content_length(Place p, Place end) noexcept nogil:
     """-1: not a number, or of more than 31 bits."""
-    cdef uint64_t number = 0
-    cdef uint32_t i
-    for i in range(value.length):
-        if not slg_is(value.data[i], SLG_DIGIT) or number > 0x7FFFFFFF:
-            return -1
-        number = number * 10 + (value.data[i] - 48)
-    if value.length == 0 or number > 0x7FFFFFFF:
+    cdef int64_t number = 0
+    if p == end:
         return -1
-    return <int64_t>number
+    while p < end:
+        if not slg_is(p[0], SLG_DIGIT):
+            return -1
+        number = number * 10 + (p[0] - 48)
+        if number > 0x7FFFFFFF:
+            return -1
+        p += 1
+    return number
 
 
 cdef void _missing(SipMessage* message, uint64_t seen, Place at) noexcept nogil:
@@ -402,6 +426,23 @@ cdef void _missing(SipMessage* message, uint64_t seen, Place at) noexcept nogil:
         _fault(message, FAULT_MISSING_CALL_ID, at)
     else:
         _fault(message, FAULT_MISSING_CSEQ, at)
+
+
+cdef uint8_t _odd_name(Place p, Place end, Place limit, uint32_t* length, Place* value) noexcept nogil:
+    """HeaderId of a line that is not a known name of 2 to 15 octets with its colon; NO_NAME when it has no name."""
+    cdef Place colon = slg_find(p, end, limit, COLON)
+    cdef uint32_t size = <uint32_t>(colon - p)
+    cdef uint8_t id
+    if colon == end:
+        return NO_NAME
+    value[0] = colon + 1
+    while size and (p[size - 1] == SPACE or p[size - 1] == TAB):        # HCOLON, RFC 3261 25.1
+        size -= 1
+    length[0] = size
+    id = <uint8_t>slg_header_find(p, size)
+    if id == HEADER_OTHER and (size == 0 or _skip_token(p, p + size) != p + size):
+        return NO_NAME
+    return id
 
 
 # --- before and instead of a message ---
@@ -460,11 +501,11 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
     cdef uint8_t id
     cdef uint16_t count = 0
     cdef uint16_t last[HEADER_COUNT]        # of each HeaderId whose message.first is set
-    cdef Span value
-    cdef SipHeader* header
+    cdef Place value
+    cdef SipHeader* header = message.headers
 
     # All but the header table, which is written as far as header_count goes.
-    memset(message, 0, <size_t>(<char*>&message.first - <char*>message))
+    slg_clear(message, <size_t>(<char*>&message.first - <char*>message))
     memset(message.first, 0xFF, sizeof(message.first))
     message.data = data
     while p < limit and (p[0] == CR or p[0] == LF):         # RFC 3261 7.5
@@ -509,7 +550,7 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
             end = line_feed
         if end == p:
             break                                           # the empty line
-        while line_feed + 1 < stop and (line_feed[1] == SPACE or line_feed[1] == TAB):      # RFC 3261 7.3.1
+        while line_feed + 1 < stop and (line_feed[1] == SPACE or line_feed[1] == TAB):  # RFC 3261 7.3.1
             start = line_feed
             line_feed = slg_lines_next(&lines)
             if line_feed == NULL:
@@ -520,43 +561,40 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
                 _fault(message, FAULT_LINE_END, line_feed)
                 end = line_feed
 
-        size = slg_colon16(p, limit)
-        if size == 0 or p + size >= end:
-            size = <uint32_t>(slg_find(p, end, limit, COLON) - p)
-            if p + size == end:
+        id = HEADER_OTHER
+        if SLG_LIKELY(limit - p >= 16):
+            id = <uint8_t>slg_header_line(p, &size)
+        if SLG_UNLIKELY(id == HEADER_OTHER):
+            id = _odd_name(p, end, limit, &size, &value)
+            if id == NO_NAME:
                 _fault(message, FAULT_HEADER_NAME, p)
                 continue
-        value = span_between(p + size + 1, end)
-        while size and (p[size - 1] == SPACE or p[size - 1] == TAB):    # HCOLON, RFC 3261 25.1
-            size -= 1
-        id = <uint8_t>slg_header_find(p, size, limit)
-        if id == HEADER_OTHER and (size == 0 or _skip_token(p, p + size) != p + size):
-            _fault(message, FAULT_HEADER_NAME, p)
-            continue
-        if SLG_LIKELY(value.length > 1 and value.data[0] == SPACE and value.data[1] > SPACE):
-            value.data += 1
-            value.length -= 1
-            if value.data[value.length - 1] <= SPACE:
-                value = span_trim(value)
         else:
-            value = span_trim(value)
+            value = p + size + 1
+        if SLG_LIKELY(end - value > 1 and value[0] == SPACE and value[1] > SPACE and (end - 1)[0] > SPACE):
+            value += 1
+        else:
+            value = _skip_space(value, end)
+            while end > value and slg_is((end - 1)[0], SLG_SPACE):
+                end -= 1
 
+        bit = <uint64_t>1 << id
         if SLG_LIKELY(count < PARSE_HEADERS):
-            header = &message.headers[count]
-            header.name = span_make(p, size)
-            header.value = value
+            header.name.data = p
+            header.name.length = size
+            header.value.data = value
+            header.value.length = <uint32_t>(end - value)
             header.next = NO_INDEX
             header.id = id
-            if message.first[id] == NO_INDEX:
+            if not seen & bit:
                 message.first[id] = count
             else:
                 message.headers[last[id]].next = count
             last[id] = count
             count += 1
+            header += 1
         else:
             message.too_many_headers = True
-
-        bit = <uint64_t>1 << id
         if SLG_UNLIKELY(seen & bit & ONCE):
             _fault(message, FAULT_DUPLICATE, p)
             if id == HEADER_CONTENT_LENGTH:
@@ -564,57 +602,53 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
             continue
         if id == HEADER_VIA:
             if not seen & bit:
+                p = _via(&message.via, value, end, limit)
                 message.via_count = 1
-                end = _via(&message.via, value.data, value.data + value.length, limit)
-                if SLG_UNLIKELY(end == NULL):
-                    _fault(message, FAULT_VIA, value.data)
-                    end = value.data
-                message.via_count += _commas(end, value.data + value.length, limit)
+                if SLG_UNLIKELY(p == NULL):
+                    _fault(message, FAULT_VIA, value)
+                    p = value
+                if p != end:
+                    message.via_count += _commas(p, end, limit)
             else:
-                message.via_count += 1 + _commas(value.data, value.data + value.length, limit)
+                message.via_count += 1 + _commas(value, end, limit)
         elif id == HEADER_FROM:
-            message.from_value = value
-            if SLG_UNLIKELY(not _tagged(value, limit, &message.from_tag)):
-                _fault(message, FAULT_FROM, value.data)
+            message.from_value = span_between(value, end)
+            if SLG_UNLIKELY(not _tagged(value, end, limit, &message.from_tag)):
+                _fault(message, FAULT_FROM, value)
         elif id == HEADER_TO:
-            message.to_value = value
-            if SLG_UNLIKELY(not _tagged(value, limit, &message.to_tag)):
-                _fault(message, FAULT_TO, value.data)
+            message.to_value = span_between(value, end)
+            if SLG_UNLIKELY(not _tagged(value, end, limit, &message.to_tag)):
+                _fault(message, FAULT_TO, value)
         elif id == HEADER_CALL_ID:
-            message.call_id = value
-            if SLG_UNLIKELY(value.length == 0):
-                _fault(message, FAULT_CALL_ID, value.data)
+            message.call_id = span_between(value, end)
+            if SLG_UNLIKELY(value == end):
+                _fault(message, FAULT_CALL_ID, value)
         elif id == HEADER_CSEQ:
-            _cseq(message, value)
+            _cseq(message, value, end)
         elif id == HEADER_CONTACT:
             if not seen & bit:
-                end = _address_end(value.data, value.data + value.length, limit, &message.contact_uri)
-                if SLG_UNLIKELY(end == NULL):
-                    _fault(message, FAULT_CONTACT, value.data)
+                p = _address_end(value, end, limit, &message.contact_uri)
+                if SLG_UNLIKELY(p == NULL):
+                    _fault(message, FAULT_CONTACT, value)
                 elif message.contact_uri.length == 1 and message.contact_uri.data[0] == 42:
                     message.contact_uri.length = 0
         elif id == HEADER_CONTENT_LENGTH:
-            body_length = _content_length(value)
+            body_length = _content_length(value, end)
             if SLG_UNLIKELY(body_length < 0):
-                _fault(message, FAULT_CONTENT_LENGTH, value.data)
+                _fault(message, FAULT_CONTENT_LENGTH, value)
         seen |= bit
 
     message.header_count = count
     p = line_feed + 1
     if SLG_UNLIKELY(seen & NEEDED != NEEDED):
         _missing(message, seen, p)
-    if message.is_request:
-        if SLG_LIKELY(span_equal(message.method_text, message.cseq_method_text)):
-            message.cseq_method = message.method
-        else:
-            message.cseq_method = <uint8_t>slg_method_find(
-                message.cseq_method_text.data, message.cseq_method_text.length)
-            if message.cseq_method_text.length:
-                _fault(message, FAULT_CSEQ_METHOD, message.cseq_method_text.data)
-    else:
-        message.cseq_method = <uint8_t>slg_method_find(
-            message.cseq_method_text.data, message.cseq_method_text.length)
+    if not message.is_request:
         message.method = message.cseq_method
+    elif SLG_UNLIKELY(message.cseq_method != message.method or (
+            message.method == METHOD_UNKNOWN
+            and not span_equal(message.method_text, message.cseq_method_text))):
+        if message.cseq_method_text.length:
+            _fault(message, FAULT_CSEQ_METHOD, message.cseq_method_text.data)
     return _body(message, p, limit, body_length, mode)
 
 
@@ -896,7 +930,7 @@ cdef bint _auth_next(Place* at, Place end, Span* name, Span* value) noexcept nog
             return False
         value[0] = span_between(mark + 1, p - 1)
     else:
-        p = slg_find_break(p, end, end, COMMA, COMMA)
+        p = slg_find_break(p, end, end, COMMA, COMMA, COMMA)
         value[0] = span_between(mark, p)
     p = _skip_space(p, end)
     if p < end and p[0] != COMMA:

@@ -7,7 +7,7 @@ cdef extern from "slg_names.h" nogil:
         uint8_t length
         char* text
     const slg_name* slg_header_names
-    unsigned slg_header_find(const uint8_t* p, uint32_t length, const uint8_t* limit)
+    unsigned slg_header_find(const uint8_t* p, uint32_t length)
     unsigned slg_method_find(const uint8_t* p, uint32_t length)
 
 cdef const char* METHODS[METHOD_COUNT]
@@ -24,7 +24,7 @@ cdef uint8_t method_find(const uint8_t* data, uint32_t length) noexcept nogil:
 
 
 cdef uint8_t header_find(const uint8_t* data, uint32_t length) noexcept nogil:
-    return <uint8_t>slg_header_find(data, length, data + length)
+    return <uint8_t>slg_header_find(data, length)
 
 
 cdef Span method_name(uint8_t method) noexcept nogil:

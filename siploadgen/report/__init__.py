@@ -1,0 +1,1 @@
+"""What a run measured: names, percentiles, verdicts and the files that hold them."""
