@@ -50,7 +50,7 @@ static struct options {
     int sizes[KINDS];
     const char *role;
 } opt = {
-    .window = 512, .port = 15060, .peer_port = 15061, .cores = {0, 1}, .seconds = 2,
+    .window = 512, .cores = {0, 1}, .seconds = 2,
     .sizes = {480, 300, 500, 380, 370, 310}, .role = "both",
 };
 
@@ -61,7 +61,7 @@ struct queue {
 };
 
 struct end {
-    int fd, core;
+    int fd, core, port;
     struct sockaddr_in peer;
     struct queue queues[KINDS];
     char *buffers;
@@ -103,9 +103,11 @@ static void set(int fd, int level, int name, int value, int must)
         die("setsockopt");
 }
 
+/* Port 0: any free one. The peer's may be filled in later. */
 static void end_open(struct end *e, int port, int peer_port, int core)
 {
     struct sockaddr_in local = loopback(port);
+    socklen_t length = sizeof local;
     struct timeval wait = {.tv_usec = 500000};
     int kind, i;
     e->core = core;
@@ -113,6 +115,9 @@ static void end_open(struct end *e, int port, int peer_port, int core)
     e->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (e->fd < 0 || bind(e->fd, (struct sockaddr *)&local, sizeof local) != 0)
         die("bind");
+    if (getsockname(e->fd, (struct sockaddr *)&local, &length) != 0)
+        die("getsockname");
+    e->port = ntohs(local.sin_port);
     set(e->fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER, 0);
     set(e->fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER, 0);
     set(e->fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER, 0);
@@ -316,7 +321,7 @@ static void greet(struct end *e)
             return;
         usleep(100000); /* refused: nobody there yet */
     }
-    fprintf(stderr, "bare_sockets: no answerer on port %d\n", opt.port);
+    fprintf(stderr, "bare_sockets: no answerer on port %d\n", ntohs(e->peer.sin_port));
     exit(2);
 }
 
@@ -383,13 +388,15 @@ static void parse(int argc, char **argv)
     }
     opt.port = ports[0];
     opt.peer_port = ports[1];
+    good &= !strcmp(opt.role, "both") || (opt.port && opt.peer_port);
     good &= !strcmp(opt.role, "both") || !strcmp(opt.role, "caller") ||
             !strcmp(opt.role, "answerer");
     if (!good || optind != argc) {
         fprintf(stderr,
                 "usage: bare_sockets [--gso] [--gro] [--window CALLS] [--seconds S]\n"
                 "  [--sizes INVITE,180,200,ACK,BYE,200] [--role both|caller|answerer]\n"
-                "  [--ports ANSWERER,CALLER] [--cores ANSWERER,CALLER]\n");
+                "  [--ports ANSWERER,CALLER] [--cores ANSWERER,CALLER]\n"
+                "two processes, one in each role, need --ports\n");
         exit(2);
     }
 }
@@ -408,7 +415,8 @@ int main(int argc, char **argv)
         answerer_run(&answerer);
         return 0;
     }
-    end_open(&caller, opt.peer_port, opt.port, opt.cores[1]);
+    end_open(&caller, opt.peer_port, both ? answerer.port : opt.port, opt.cores[1]);
+    answerer.peer = loopback(caller.port);
     if (both && pthread_create(&thread, NULL, answerer_run, &answerer) != 0)
         die("thread");
     took = caller_run(&caller);

@@ -191,6 +191,18 @@ def test_a_refusal_loses_no_other_message(gso: bool) -> None:
     assert errors > 0
 
 
+def test_errors_are_looked_for_when_told_of_and_at_each_tick() -> None:
+    a = End()
+    closed, nobody = bound()
+    closed.close()
+    a.door.post(b"lost", nobody)
+    a.door.flush()
+    assert a.wait()
+    assert a.door.error() is None       # no call has told of it yet
+    a.door.tick()
+    assert a.door.error() is not None
+
+
 def test_a_receiver_with_pending_errors_still_receives() -> None:
     a, b = End(), End()
     closed, nobody = bound()

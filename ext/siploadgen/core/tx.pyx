@@ -279,7 +279,7 @@ def spin(int kind, events, uint32_t rounds, *, bint reliable=False):
     cdef uint32_t count = len(events)
     cdef uint64_t total = 0
     cdef uint32_t actions
-    cdef uint32_t n
+    cdef uint32_t _round
     cdef uint32_t i
     cdef bint stray = False
     cdef Nanos now = 0
@@ -296,7 +296,7 @@ def spin(int kind, events, uint32_t rounds, *, bint reliable=False):
     tx.kind = kind
     tx.reliable = reliable
     with nogil:
-        for n in range(rounds):
+        for _round in range(rounds):
             tx.state = TX_IDLE
             for i in range(count):
                 if TXE_RETRANSMIT <= sequence[i] <= TXE_LINGER:

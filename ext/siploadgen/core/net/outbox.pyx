@@ -176,6 +176,7 @@ cdef class OutboxDoor:
         cdef uint32_t kinds = len(lengths)
         cdef uint32_t groups = 0
         cdef uint32_t i
+        cdef uint32_t _round
         cdef uint32_t sender = 0
         cdef uint32_t kind = 0
         cdef Peer to[64]                # of each sender
@@ -186,7 +187,7 @@ cdef class OutboxDoor:
         for i in range(senders):
             peer_parse(span_make(b"127.0.0.1", 9), <uint16_t>(1024 + i % peers), &to[i])
         with nogil:
-            for i in range(rounds):
+            for _round in range(rounds):
                 if outbox_reserve(&self.outbox) == NULL:
                     groups += self.outbox.groups
                     outbox_clear(&self.outbox)
