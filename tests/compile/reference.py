@@ -150,11 +150,12 @@ class Instance:
         self.variables = [0] * len(program.variables)
         self.started: dict[str, int] = {}
         self.clocks: list[tuple[str, int]] = []
+        self.counted: list[tuple[str, int]] = []
         self.outcome = ""
         self.executed = 0
         self.waits = -1  # pc of the AWAIT or PAUSE it hangs in
         self.deadline = math.inf
-        self.keep = False  # the deadline of the AWAIT stays when it is entered again
+        self.kept = -1  # AWAIT whose deadline stays when it is entered again
         self.last: Message | None = None
         self.retries = 0
         self.invite_open = False
@@ -198,13 +199,13 @@ class Instance:
                 case Op.OP_SEND:
                     self.send(a)
                 case Op.OP_AWAIT:
-                    if not self.keep:
+                    if self.kept != pc:
                         self.deadline = self.world.now + c if c else math.inf
-                    self.waits, self.keep = pc, True
+                    self.waits = self.kept = pc
                     return None
                 case Op.OP_PAUSE:
                     self.deadline = self.world.now + self.operand(c)
-                    self.waits, self.keep = pc, False
+                    self.waits, self.kept = pc, -1
                     return None
                 case Op.OP_JUMP:
                     nxt = b
@@ -244,6 +245,8 @@ class Instance:
                     if not (self.last.has("Authorization")
                             and self.last.get("Authorization").endswith(f" {password}")):
                         nxt = b
+                case Op.OP_COUNT:
+                    self.counted.append((self.program.counters[a], c))
                 case _:
                     raise AssertionError(Op(op))
             pc = nxt
@@ -253,7 +256,7 @@ class Instance:
         kind = TemplateKind(int(template["kind"]))
         leg = self.leg
         if kind is TemplateKind.TEMPLATE_REQUEST:
-            self.keep = False
+            self.kept = -1
             leg.cseq += 1
             leg.branch = f"{len(self.world.log):024x}"
             if template["method"] == Method.INVITE:
@@ -263,7 +266,7 @@ class Instance:
         elif kind is TemplateKind.TEMPLATE_ACK:
             leg.branch = f"{len(self.world.log):024x}"
         elif kind is TemplateKind.TEMPLATE_CANCEL:
-            self.keep = False
+            self.kept = -1
         else:
             self.echo(int(template["method"]), int(template["status"]))
         self.world.send(self, stamp(self.program, number, leg, row=self.row,
@@ -407,7 +410,7 @@ class World:
                 break
             self.now = int(due.deadline)
             due.deadline = math.inf
-            due.keep = False
+            due.kept = -1
             due.run(int(due.program.code["b"][due.waits]))
             self.drain()
         self.now = until_ns

@@ -5,7 +5,7 @@ import pytest
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.model.builtin import build_answerer, build_caller
 from siploadgen.model.python import answer, call
-from tests.compile.reference import World
+from tests.compile.reference import World, stamp
 
 TARGET = "sip:127.0.0.1:5060"
 SECOND = 1_000_000_000
@@ -230,6 +230,16 @@ def test_the_session_can_be_refreshed_and_info_is_taken():
     assert ";tag=" in again.get("To")
     acks = [one.get("CSeq") for one in world.log if one.method == "ACK"]
     assert acks == ["1000 ACK", "1002 ACK"]
+
+
+def test_ringing_that_is_cancelled_because_the_run_ends_is_no_refusal():
+    world = play(settings={"ring": "1h"})
+    world.stopping = True
+    cancel = stamp(world.caller.program, 1, world.caller.leg)
+    world.send(world.caller, cancel)  # as the engine does
+    world.drain()
+    assert world.starts == ["INVITE", "180/INVITE", "CANCEL", "487/INVITE", "ACK"]
+    assert world.outcomes == ["cancelled", "cancelled"]
 
 
 def test_stopping_cuts_the_hold_and_hangs_up():

@@ -22,9 +22,16 @@ def test_there_are_three_models_with_help_for_every_setting():
         assert model.name == name
         assert model.summary.endswith(".")
         assert model.summary[:-1] in model.source
+        compile(model.source, name, "exec")
         for setting, what in model.settings.items():
             assert what.help, setting
             what.read(what.default, setting)
+
+
+def test_the_source_holds_the_functions_that_are_called():
+    assert "def _give_up(" in MODELS["call"].source
+    assert "def _registration(" in MODELS["register"].source
+    assert "def _check_credentials(" in MODELS["options"].source
 
 
 def test_settings_of_the_answering_side_are_settings_of_some_model():

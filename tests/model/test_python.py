@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,15 @@ from siploadgen.compile.listing import listing
 from siploadgen.core.program import Op
 from siploadgen.model import scenario as tree
 from siploadgen.model.errors import ModelError
-from siploadgen.model.python import CallModel, Recorder, Setting, answer, call, parse_what
+from siploadgen.model.python import (
+    CallModel,
+    Recorder,
+    Setting,
+    answer,
+    call,
+    load_models,
+    parse_what,
+)
 from siploadgen.model.target import address_of, parse_target
 from siploadgen.model.values import Fixed, lognormal
 
@@ -444,6 +453,73 @@ def test_limits_are_told():
                        (legs, "uses 9 legs")):
         with pytest.raises(ModelError, match=what):
             compile_scenarios(record(body))
+
+
+def _unknown_step(c):
+    c.invit()  # here
+
+
+def _wrong_argument(c):
+    c.options()
+    c.expect(200, withn="3s")  # here
+
+
+def _own_fault(c):
+    c.options(None + 1)  # here
+
+
+@pytest.mark.parametrize("body", [_unknown_step, _wrong_argument, _own_fault])
+def test_faults_of_the_function_itself_are_told_like_all_others(body):
+    with pytest.raises(ModelError) as caught:
+        call()(body).record(target=TARGET)
+    line = int(caught.value.place.removeprefix("test_python.py:"))
+    assert Path(__file__).read_text().splitlines()[line - 1].endswith("# here")
+
+
+def test_expectations_of_two_legs_make_one_wait():
+    def body(c):
+        c.options(leg="a")
+        c.options(leg="b")
+        c.expect(optional=100, leg="a")
+        c.expect(200, leg="b")
+
+    wait = record(body).steps[-1]
+    assert [case.leg for case in wait.cases] == [0, 1]
+
+
+def test_models_come_from_files(tmp_path):
+    file = tmp_path / "calls.py"
+    file.write_text("""from siploadgen.model.python import answer, call
+
+@call()
+def ask(c):
+    c.options()
+    c.expect(200)
+
+@answer("OPTIONS", name="reply")
+def _reply(c):
+    c.respond(200)
+""")
+    models = load_models(file)
+    assert set(models) == {"ask", "reply"}
+    assert len(models["ask"].record(target=TARGET).steps) == 2
+    assert str(models["ask"].place) == "calls.py:3"
+
+
+@pytest.mark.parametrize(("text", "place", "message"), [
+    ("x = (", "calls.py:1", "not Python"), ("x = 1", "calls.py", "no call model"),
+    ("x = 1\ny = x / 0", "calls.py:2", "ZeroDivisionError")])
+def test_files_that_are_no_models(tmp_path, text, place, message):
+    file = tmp_path / "calls.py"
+    file.write_text(text)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_models(file)
+    assert caught.value.place == place
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ModelError, match="No such file"):
+        load_models(tmp_path / "none.py")
 
 
 def test_nothing_to_compile():
