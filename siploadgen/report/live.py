@@ -19,7 +19,6 @@ from siploadgen.units import NANOS, format_duration, format_rate
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
 
 SPAN = 5  # ticks that the live rates and percentiles look back on: about a second
 STEP = 1.1  # a press of + or - changes the rate by a tenth
@@ -214,7 +213,7 @@ class Table(Quiet):
         self._samples: deque[Sample] = deque(maxlen=SPAN)
         self._keys = keys or Keys()
         self._control: Control | None = None
-        self._live: Live = Live(console=console or Console(stderr=True), auto_refresh=False,
+        self._live = Live(console=console or Console(stderr=True), auto_refresh=False,
                                 transient=True)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""From the engines' arrays to the names of run.json: calls, messages, latencies, RFC 6076 ratios."""
+"""From the engines' arrays to the names of run.json: calls, messages, latencies, ratios."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

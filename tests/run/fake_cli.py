@@ -1,0 +1,19 @@
+"""The command with simulated engines: `fake_cli.py WORLD-AS-JSON ARGUMENTS...`."""
+
+import json
+import sys
+
+from fake_engine import World
+
+from siploadgen import cli
+from siploadgen.run import answer, runner
+
+
+def install(world: World) -> None:
+    runner.compiled_engine = world.engine
+    answer.compiled_engine = World().engine
+
+
+if __name__ == "__main__":
+    install(World(**json.loads(sys.argv.pop(1))))
+    cli.main(sys.argv[1:])
