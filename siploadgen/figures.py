@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -65,6 +65,24 @@ class Figures:
         if started != ended + self.in_progress:
             return f"started {started} is not ended {ended} + in progress {self.in_progress}"
         return None
+
+
+class SparseFigures:
+    """Figures with their zeros left out: what an interval takes when many must be kept."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._in_progress = figures.in_progress
+        self._cells: dict[str, tuple[Array, Array]] = {}
+        for name in _ARRAYS:
+            flat = getattr(figures, name).reshape(-1)
+            used = np.flatnonzero(flat)
+            self._cells[name] = (used, flat[used])
+
+    def added_to(self, figures: Figures, sign: int) -> Figures:
+        """Add to (or, with sign -1, take from) `figures`, whose arrays are changed in place."""
+        for name, (used, values) in self._cells.items():
+            getattr(figures, name).reshape(-1)[used] += sign * values
+        return replace(figures, in_progress=figures.in_progress + sign * self._in_progress)
 
 
 def total(parts: Sequence[Figures]) -> Figures:

@@ -191,3 +191,56 @@ def templates_listing(program: Program) -> str:
         out.append(f"--- {number} {template_name(program, number)} ({', '.join(notes)})\n"
                    + template_text(program, number).replace("\r\n", "\n"))
     return "".join(out)
+
+
+def _arrow(text: str, out: bool, width: int = 46) -> str:
+    line = f"-- {text} " if out else f" {text} --"
+    return f"  |{line:-<{width}}>|" if out else f"  |<{line:->{width}}|"
+
+
+def ladder(program: Program, entry: int = 0) -> str:
+    """Draw the ordinary course of one scenario: what it sends, and what it hopes for.
+
+    Responses in brackets may come or not. Loops are drawn once, and waits go on with the case that
+    leads straight on; all other branches are in the listing.
+    """
+    pc = int(program.entries[entry]["pc"])
+    name = program.scenarios[entry]
+    lines = [f"  {name}{'peer':>{49 - len(name)}}"]
+    if program.entries[entry]["role"]:
+        method = next(int(row["method"]) for row in program.answers if row["entry"] == entry)
+        lines.append(_arrow(_method(method), False))
+    seen: set[int] = set()
+    while pc not in seen:
+        seen.add(pc)
+        op, _, a, b, c = program.code[pc].tolist()
+        following = pc + 1
+        match Op(op):
+            case Op.OP_SEND:
+                lines.append(_arrow(template_name(program, a), True))
+            case Op.OP_AWAIT:
+                cases = program.code[pc + 1:pc + 1 + a]
+                straight = [case for case in cases if case["b"] > pc + a]
+                following = min((int(case["b"]) for case in straight), default=pc)
+                names = [(matcher_name(program, int(case["a"])), int(case["b"])) for case in cases]
+                lines += [_arrow(f"[{text}]", False) for text, to in names
+                          if _returns(program, to, pc)]
+                lines += [_arrow(text, False) for text, to in names if to == following]
+            case Op.OP_PAUSE:
+                lines.append(f"  |{f'  {operand_name(program, c, Op.OP_PAUSE)}':47}|")
+                following = b
+            case Op.OP_JUMP:
+                # at the end of a loop's first round: on behind the loop
+                round_again = b in seen and program.code["op"][b] == Op.OP_JUMP_IF
+                following = int(program.code["b"][b]) if round_again else b
+            case Op.OP_END:
+                lines.append(f"  = {program.outcome_name(a)}")
+        pc = following if op != Op.OP_END else pc
+    return "\n".join(lines) + "\n"
+
+
+def _returns(program: Program, pc: int, wait: int) -> bool:
+    """Whether a case leads back to its wait without sending anything."""
+    while program.code["op"][pc] in (Op.OP_CLOCK_STOP, Op.OP_CLOCK_START, Op.OP_COUNT):
+        pc += 1
+    return pc == wait or (program.code["op"][pc] == Op.OP_JUMP and program.code["b"][pc] == wait)

@@ -46,29 +46,53 @@ def rows_from_columns(names: Sequence[str], columns: Sequence[Sequence[str]]) ->
     return Rows(len(columns[0]) if columns else 0, tuple(names), blobs, offsets)
 
 
-def generated_users(columns: Sequence[str], count: int) -> Rows:
-    """Make up `user000001`, `callee000001` ... and passwords `secret000001` ...
+def generated_users(columns: Sequence[str], count: int, password: str = "secret") -> Rows:
+    """Make up users `user000001`, `user000002` ... who all have the same password.
 
-    Columns that end in `password` get passwords, others their own name and the number of the row.
+    Columns that end in `password` hold it, others their own name and the number of the row.
     """
     width = max(6, len(str(count)))
     numbers = [f"{row:0{width}}" for row in range(1, count + 1)]
-    made = []
-    for name in columns:
-        stem = "secret" if name.endswith("password") else name.replace(".", "_")
-        made.append([stem + number for number in numbers])
-    return rows_from_columns(columns, made)
+    return rows_from_columns(columns, [
+        [password] * count if name.endswith("password")
+        else [name.replace(".", "_") + number for number in numbers] for name in columns])
+
+
+def column_names(path: str | Path) -> tuple[str, ...]:
+    """Names of the columns of a CSV file, synonyms replaced; `user`, `password` for SIPp's files.
+
+    Raises ScenarioError as `read_csv` does.
+    """
+    header, _ = _read(Path(path))
+    standard = {word: name for name, words in _SYNONYMS.items() for word in words}
+    return tuple(standard.get(name.lower(), name.lower()) for name in header.names)
 
 
 def read_csv(path: str | Path, wanted: Sequence[str], seed: int = 1) -> Rows:
     """Rows of a CSV file, in the columns that a program wants.
 
     The first line names the columns, or it is one of SIPp's (`SEQUENTIAL`, `RANDOM`): then the
-    columns are taken in order and may be separated by semicolons; `RANDOM` shuffles the rows by the
-    seed. Lines that begin with `#` and empty lines are skipped. Further columns are ignored.
+    columns are `user`, `password`, `field2` ... and `RANDOM` shuffles the rows by the seed.
+    Columns are separated by commas, semicolons or tabs, whichever the file has most of. Lines that begin with `#` and empty lines are skipped. Further columns are ignored.
     Raises ScenarioError with file:line.
     """
-    path = Path(path)
+    header, cells = _read(Path(path))
+    chosen = _choose(header.place, header.names, wanted)
+    if header.shuffled:
+        order = np.random.default_rng(seed).permutation(len(cells))
+        cells = [cells[i] for i in order]
+    return rows_from_columns(wanted, [[row[index] for row in cells] for index in chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    place: str  # file:line
+    names: tuple[str, ...]
+    shuffled: bool
+
+
+def _read(path: Path) -> tuple[_Header, list[list[str]]]:
+    """Read a file: what its first line says, and its cells."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -81,27 +105,27 @@ def read_csv(path: str | Path, wanted: Sequence[str], seed: int = 1) -> Rows:
     if not lines:
         raise ScenarioError(f"{path}:1: empty; the first line names the columns")
     first_number, first = lines.pop(0)
-    word = first.split(",")[0].strip().upper()
+    place = f"{path}:{first_number}"
+    word = first.split(",", maxsplit=1)[0].strip().upper()
     sipp = word in ("SEQUENTIAL", "RANDOM")
     if first.rstrip("\r,; ") == "USER":
-        raise ScenarioError(f"{path}:{first_number}: USER needs a fixed number of calls held up "
+        raise ScenarioError(f"{place}: USER needs a fixed number of calls held up "
                             "at once, which this version does not have; use SEQUENTIAL or RANDOM")
-    separator = _separator(first if not sipp else lines[0][1] if lines else "")
     if not lines:
-        raise ScenarioError(f"{path}:{first_number}: no rows below the first line")
+        raise ScenarioError(f"{place}: no rows below the first line")
+    separator = _separator(lines[0][1] if sipp else first)
     cells = _split(path, lines, separator)
     if sipp:
-        chosen, width = list(range(len(wanted))), max(len(wanted), 1)
+        width = len(cells[0])
+        names = ("user", "password", *(f"field{i}" for i in range(2, width)))[:width]
     else:
-        header = [name.strip() for name in _split(path, [(first_number, first)], separator)[0]]
-        chosen, width = _choose(f"{path}:{first_number}", header, wanted), len(header)
+        names = tuple(name.strip() for name in _split(path, [(first_number, first)],
+                                                      separator)[0])
     for (number, _), row in zip(lines, cells, strict=True):
-        if len(row) < width or (len(row) > width and not sipp):
-            raise ScenarioError(f"{path}:{number}: {len(row)} columns where {width} are needed")
-    if word == "RANDOM":
-        order = np.random.default_rng(seed).permutation(len(cells))
-        cells = [cells[i] for i in order]
-    return rows_from_columns(wanted, [[row[index] for row in cells] for index in chosen])
+        if len(row) != len(names):
+            raise ScenarioError(f"{path}:{number}: {len(row)} columns where {len(names)} are "
+                                "needed")
+    return _Header(place, names, word == "RANDOM"), cells
 
 
 def _separator(line: str) -> str:

@@ -5,7 +5,7 @@ answerer program serves INVITE, REGISTER and OPTIONS together.
 """
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from siploadgen.model.python import (
     literal,
     read_settings,
 )
-from siploadgen.model.values import Distribution, parse_duration_ns, parse_share, scaled
+from siploadgen.model.values import Distribution, parse_share, scaled
 
 ALGORITHMS = ("md5", "sha-256")
 NO_ANSWER = "no_answer"  # in a mix of refusals: let it ring
@@ -56,7 +56,7 @@ def _challenged(wait: Wait, user: str, password: str) -> None:
 @call(
     name="call",
     hold=Setting("0s", "time between ACK and BYE", "distribution"),
-    ring_limit=Setting("0s", "longest ringing before CANCEL, 0s: none", "duration"),
+    ring_limit=Setting("180s", "longest ringing before CANCEL, 0s: none", "duration"),
     callee_hangs_up=Setting("no", "the answering side sends the BYE, after `hold`", "flag"),
     sdp=Setting("g711", "session description: g711 or g729", "session"),
     to=Setting("", "URI to call; the target, user `service`, when empty", "uri"),
@@ -66,9 +66,13 @@ def call_model(c: Recorder) -> None:
     """Make a call: INVITE with SDP, ringing, 200, ACK, hold, BYE."""
     user, password, from_uri = _identity(c)
     c.invite(c.v.to, sdp=c.v.sdp, from_=from_uri, start="srd setup")
-    ringing = c.expect(optional=100).optional("101-199", stop="srd")
-    _challenged(ringing, user, password)
-    answered = c.expect("2xx", stop="srd setup", within=c.v.ring_limit)
+    answered = c.expect(optional=100).optional("101-199", stop="srd")
+    c.expect("2xx", stop="srd setup", within=c.v.ring_limit)
+    _challenged(answered, user, password)
+    with answered.on(487):  # ringing that was cancelled because the run ends is no refusal
+        with c.if_(c.stopping == 1):
+            c.end("cancelled")
+        c.end("rejected")
     if c.v.ring_limit:
         with answered.on_late():
             _give_up(c)
@@ -82,11 +86,18 @@ def call_model(c: Recorder) -> None:
         c.respond(200)
         c.end("unexpected")
     c.bye(start="sdd")
-    done = c.expect(optional=100)
+    done = c.expect("2xx", stop="sdd").optional(100)
     if user:
         _challenged(done, user, password)
-    with c.expect("2xx", stop="sdd").on("BYE"):  # the two crossed, RFC 5407 3.2.1
+    _crossing(c, done)
+
+
+def _crossing(c: Recorder, done: Wait) -> None:
+    """Two BYEs may cross: ours is then answered with 200 or 481, both fine (RFC 5407 3.2.1)."""
+    with done.on("BYE"):
         c.respond(200)
+        c.expect("200-699")
+        c.end()
 
 
 def _give_up(c: Recorder) -> None:
@@ -131,14 +142,13 @@ def register_model(c: Recorder) -> None:
         c.label("leave")
     if c.v.remove:
         c.register(expires=0, domain=c.v.domain)
-        c.expect(optional=100).auth(401, 407)
-        c.expect("2xx")
+        c.expect("2xx").optional(100).auth(401, 407)
 
 
 def _registration(c: Recorder, clock: str) -> None:
     """One REGISTER until its 200; at a 423 once more with the registrar's minimum."""
     c.register(expires=c.v.lifetime, domain=c.v.domain, start=clock)
-    wait = c.expect(optional=100).auth(401, 407)
+    wait = c.expect("2xx", stop=clock).optional(100).auth(401, 407)
     with wait.on(423):  # RFC 3261 10.2.8
         with c.if_(c.v.lengthened == 1):
             c.end("rejected")
@@ -147,7 +157,6 @@ def _registration(c: Recorder, clock: str) -> None:
         with c.if_(c.v.lifetime < 0):
             c.end("rejected")
         c.resend()
-    c.expect("2xx", stop=clock)
     if c.v.refreshes != 0:
         c.extract("granted", "expires")
         with c.if_(c.v.granted < 0):  # no lifetime in the answer: what was asked for
@@ -159,8 +168,7 @@ def options_model(c: Recorder) -> None:
     """Ask for capabilities: OPTIONS and its answer."""
     user, password, from_uri = _identity(c)
     c.options(c.v.to, from_=from_uri, start="options")
-    _challenged(c.expect(optional=100), user, password)
-    c.expect("2xx", stop="options")
+    _challenged(c.expect("2xx", stop="options").optional(100), user, password)
 
 
 # --- the answering side ---
@@ -259,8 +267,7 @@ def _hang_up_after_hold(c: Recorder) -> None:
         c.respond(200)
         c.end("unexpected")
     c.bye(start="sdd")
-    with c.expect("2xx", stop="sdd").on("BYE"):
-        c.respond(200)
+    _crossing(c, c.expect("2xx", stop="sdd"))
 
 
 def _bye(c: Recorder, outcome: str) -> None:
@@ -304,9 +311,20 @@ class Model:
 
     @property
     def source(self) -> str:
-        """Text of the functions that make the model."""
-        return "\n\n".join(inspect.getsource(side.function).rstrip() + "\n"
-                           for side in (self.caller, self.answerer))
+        """Text of the functions that make the model, those that they call included."""
+        found: dict[str, Callable[..., Any]] = {}
+        for side in (self.caller, self.answerer):
+            _collect(side.function, found)
+        return "\n\n".join(inspect.getsource(one).rstrip() + "\n" for one in found.values())
+
+
+def _collect(function: Callable[..., Any], found: dict[str, Callable[..., Any]]) -> None:
+    """Add a function, and those of this module that it calls."""
+    found[function.__name__] = function
+    for name in function.__code__.co_names:
+        inner = globals().get(name)
+        if inspect.isfunction(inner) and inner.__module__ == __name__ and name not in found:
+            _collect(inner, found)
 
 
 def _both(caller: CallModel, answerer: CallModel, *names: str) -> Model:
@@ -392,7 +410,3 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
                       challenge=challenge if side.method in methods else "")
         scenarios.append(side.with_values(values).record())
     return compile_scenarios(*scenarios)
-
-
-__all__ = ["ANSWER_SETTINGS", "MODELS", "Model", "build_answerer", "build_caller",
-           "parse_duration_ns", "parse_refusals"]

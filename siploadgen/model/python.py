@@ -16,12 +16,14 @@ settings, which are known when the function runs; what an instance learns later 
 """
 
 import re
+import runpy
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from siploadgen.model import messages
 from siploadgen.model import scenario as tree
@@ -540,6 +542,7 @@ class Recorder:
         if wait is None or wait._mandatory or wait._pause is not None:
             wait = Wait(self, state, about, place)
             self._step(wait)
+        wait._leg, wait._method = state, about
         if within:
             wait._within_ns = parse_duration_ns(within) if isinstance(within, str) else within
         passed = (optional,) if isinstance(optional, int | str | range) else tuple(optional)
@@ -637,7 +640,7 @@ class Recorder:
         """Repeat a block: so many times, while a condition holds, or for ever.
 
         >>> with c.loop(3):
-        ...     c.pause("1s")
+        ...     c.count("rounds")
         """
         if isinstance(condition, int) and not isinstance(condition, bool):
             self._counters += 1
@@ -687,6 +690,13 @@ class Recorder:
         self._step(tree.End(outcome, ok, _caller_place()))
 
     # --- inside ---
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        steps = [one for one in dir(type(self)) if not one.startswith("_")]
+        raise ModelError(f"there is no step {name}", place=str(_caller_place()),
+                         mend=nearest(name, steps))
 
     def _leg(self, name: str) -> _Leg:
         if name not in self._legs:
@@ -891,8 +901,49 @@ class CallModel:
         recorder = Recorder(self.name, role=self.role, method=self.method,
                             target=parse_target(target) if target else None, settings=values,
                             columns=dict.fromkeys((*self.columns, *columns)), place=self.place)
-        self.function(recorder)
+        try:
+            self.function(recorder)
+        except ModelError:
+            raise
+        except Exception as error:  # the model's own fault: say where
+            raise ModelError(f"{type(error).__name__}: {error}", place=self._fault(error),
+                             mend="mend the function of the model") from error
         return recorder.scenario()
+
+    def _fault(self, error: Exception) -> str:
+        """Find the last line of the model's own file that led to an error."""
+        file = self.function.__code__.co_filename
+        lines = [line for frame, line in traceback.walk_tb(error.__traceback__)
+                 if frame.f_code.co_filename == file]
+        return str(Place(Path(file).name, lines[-1])) if lines else str(self.place)
+
+
+def load_models(path: str | Path) -> dict[str, CallModel]:
+    """Run a Python file and give back the call models that it defines, by name.
+
+    ModelError: the file cannot be read or run, or defines none.
+    """
+    file = Path(path)
+    try:
+        found = runpy.run_path(str(file))
+    except ModelError:
+        raise
+    except SyntaxError as error:
+        raise ModelError(f"this is not Python: {error.msg}", place=f"{file.name}:{error.lineno}",
+                         mend="mend the line") from None
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror}", mend="name a file that can be read") from None
+    except Exception as error:
+        lines = [line for frame, line in traceback.walk_tb(error.__traceback__)
+                 if frame.f_code.co_filename == str(file)]
+        raise ModelError(f"{type(error).__name__}: {error}",
+                         place=str(Place(file.name, lines[-1] if lines else 0)),
+                         mend="mend the file") from error
+    models = {value.name: value for value in found.values() if isinstance(value, CallModel)}
+    if not models:
+        raise ModelError("the file defines no call model", place=file.name,
+                         mend="write a function below @call() or @answer(method)")
+    return models
 
 
 Decorator: TypeAlias = Callable[[Callable[[Recorder], None]], CallModel]
@@ -911,7 +962,7 @@ def call(*, name: str = "", columns: Words = (), users: Any = None, **values: An
     """Make a function the model of what a caller does.
 
     `name` is the function's unless given, `columns` the data columns that its texts use; `users`
-    (anything with `columns`) brings its own. All other arguments are settings: they are found under
+    (anything with `names`) brings its own. All other arguments are settings: they are found under
     `c.v`; those made with `Setting` can be changed with `--set`.
 
     >>> @call(hold=Setting("0s", "time between ACK and BYE", "distribution"))
@@ -926,7 +977,7 @@ def call(*, name: str = "", columns: Words = (), users: Any = None, **values: An
     >>> len(quick.record(target="sip:127.0.0.1").steps)
     5
     """
-    names = (*_words(columns), *getattr(users, "columns", ()))
+    names = (*_words(columns), *getattr(users, "names", ()))
     return lambda function: _model(function, name, tree.Role.CALLER, "", names, values)
 
 

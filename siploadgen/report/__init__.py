@@ -1,1 +1,1 @@
-"""What a run measured: names, percentiles, verdicts and the files that hold them."""
+"""Results: from figures to metrics, verdict, thresholds, summaries and files."""

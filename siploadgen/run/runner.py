@@ -10,7 +10,7 @@ import queue
 import resource
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from siploadgen.errors import InternalError
 from siploadgen.figures import RunRecord, Sample, total
 from siploadgen.load.arrivals import Pacer
 from siploadgen.run.answer import Answerer
+from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import RunPlan
 from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, open_socket
 from siploadgen.units import NANOS
@@ -28,32 +29,6 @@ TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
 HANG_UP_NS = 10 * NANOS  # what calls may take to end after they were told to
 _IDLE_POLL_NS = 20_000_000
-
-
-class Observer(Protocol):
-    """What the runner tells whoever watches."""
-
-    def tick(self, sample: Sample) -> None:
-        """Look at a sample, several times a second."""
-
-    def interval(self, sample: Sample) -> None:
-        """Keep a sample: one a second, and one at the end."""
-
-    def failures(self, failures: list[dict[str, Any]]) -> None:
-        """Keep failures that the engines traced."""
-
-
-class Silent:
-    """An observer that looks away."""
-
-    def tick(self, sample: Sample) -> None:
-        """Ignore it."""
-
-    def interval(self, sample: Sample) -> None:
-        """Ignore it."""
-
-    def failures(self, failures: list[dict[str, Any]]) -> None:
-        """Ignore them."""
 
 
 class Runner:

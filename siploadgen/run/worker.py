@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from siploadgen.errors import InternalError, UsageError
+from siploadgen.errors import InternalError, TargetError, UsageError
 from siploadgen.figures import Figures, snapshot
 from siploadgen.units import host_port
 
@@ -24,16 +24,16 @@ def compiled_engine(program: Any, **arguments: Any) -> Any:
 def local_address(target: tuple[str, int]) -> str:
     """Numeric address that this host sends from when it sends to `target`.
 
-    Raises UsageError when there is no route.
+    Raises TargetError when there is no route.
     """
     family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(target)
         except OSError as error:
-            raise UsageError(f"target {host_port(target)}: no way to send there "
-                             f"({error.strerror}); check the address and the routes, or give "
-                             "--local") from None
+            raise TargetError(f"target {host_port(target)}: no way to send there "
+                              f"({error.strerror}); check the address and the routes, or give "
+                              "--local") from None
         return str(probe.getsockname()[0])
 
 

@@ -139,6 +139,14 @@ def test_256_peers_have_a_group_each() -> None:
         assert box.commit(b"x", b"127.0.0.1:%d" % (1024 + i)) == i
 
 
+def test_filling_groups_what_can_be_grouped() -> None:
+    assert OutboxDoor(32).fill(256, 32, [500]) == 8
+    assert OutboxDoor(1).fill(600, 32, [500]) == 600
+    assert OutboxDoor(32).fill(64, 1, [500, 400]) == 64      # one sender: its order allows none
+    with pytest.raises(ValueError, match="1 to 64"):
+        OutboxDoor().fill(1, 0, [1])
+
+
 def test_what_cannot_be_sent_is_refused() -> None:
     box = OutboxDoor()
     with pytest.raises(ValueError, match="numeric"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from siploadgen.errors import ScenarioError
-from siploadgen.load.rows import generated_users, read_csv, rows_from_columns
+from siploadgen.load.rows import column_names, generated_users, read_csv, rows_from_columns
 
 
 def write(tmp_path, text, name="users.csv"):
@@ -28,7 +28,7 @@ def test_a_header_names_the_columns(tmp_path):
 
 
 @pytest.mark.parametrize("text", [
-    "SEQUENTIAL\nalice;s1\nbob;s2\n", "SEQUENTIAL,\nalice,s1,more\nbob,s2\n",
+    "SEQUENTIAL\nalice;s1\nbob;s2\n", "SEQUENTIAL,\nalice,s1,more\nbob,s2,x\n",
     "sequential\r\nalice;s1\r\n#x\r\nbob;s2\r\n",
 ])
 def test_first_lines_of_sipp(tmp_path, text):
@@ -82,11 +82,17 @@ def test_missing_file(tmp_path):
 
 def test_generated_users():
     rows = generated_users(["user", "password", "callee.user"], 3)
-    assert table(rows)[0] == ["user000001", "secret000001", "callee_user000001"]
-    assert table(rows)[2] == ["user000003", "secret000003", "callee_user000003"]
+    assert table(rows)[0] == ["user000001", "secret", "callee_user000001"]
+    assert table(rows)[2] == ["user000003", "secret", "callee_user000003"]
+    assert generated_users(["password"], 2, "pw").blobs == [b"pwpw"]
 
 
 def test_empty_cells_and_no_columns():
     rows = rows_from_columns(["a"], [["", "x", ""]])
     assert [rows.cell(0, r) for r in range(3)] == [b"", b"x", b""]
     assert rows_from_columns([], []).count == 0
+
+
+def test_column_names(tmp_path):
+    assert column_names(write(tmp_path, "UserName,Secret,x\na,b,c\n")) == ("user", "password", "x")
+    assert column_names(write(tmp_path, "RANDOM\na;b;c\n")) == ("user", "password", "field2")

@@ -191,6 +191,18 @@ def test_a_refusal_loses_no_other_message(gso: bool) -> None:
     assert errors > 0
 
 
+def test_errors_are_looked_for_when_told_of_and_at_each_tick() -> None:
+    a = End()
+    closed, nobody = bound()
+    closed.close()
+    a.door.post(b"lost", nobody)
+    a.door.flush()
+    assert a.wait()
+    assert a.door.error() is None       # no call has told of it yet
+    a.door.tick()
+    assert a.door.error() is not None
+
+
 def test_a_receiver_with_pending_errors_still_receives() -> None:
     a, b = End(), End()
     closed, nobody = bound()
@@ -230,6 +242,26 @@ def test_a_time_from_the_future_is_cut_to_now() -> None:
     b.door.tick()
     real = time.clock_gettime_ns(time.CLOCK_REALTIME) - time.monotonic_ns()
     assert abs(b.door.realtime_offset - real) < SECOND
+
+
+@pytest.mark.parametrize(("size", "still_on"), [(400, False), (1300, True)])
+def test_a_refused_group_leaves_as_single_datagrams(size: int, still_on: bool) -> None:
+    """A device that cannot cut groups up costs no message; a long one only lowers the limit."""
+    a, b = End(), End()
+    if not a.door.gso:
+        pytest.skip("no GSO here")
+    with socket.socket(fileno=socket.dup(a.fd)) as handle:
+        handle.setsockopt(socket.SOL_SOCKET, 11, 1)     # SO_NO_CHECK: the kernel refuses groups
+    sent = [b"%02d" % i * (size // 2) for i in range(64)]
+    for data in sent:
+        a.door.post(data, b.address)
+    a.door.flush()
+    assert [data for data, *_ in b.collect(64)] == sent
+    assert a.door.gso is still_on
+    if still_on:
+        assert a.door.gso_size == size - 1
+    stats = a.door.stats()
+    assert (stats["sent"], stats["send_errors"], stats["sent_groups"]) == (64, 0, 0)
 
 
 def test_each_socket_sends_and_receives_its_own() -> None:

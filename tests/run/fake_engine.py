@@ -9,18 +9,13 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import fake_core
-
-fake_core.install()
-
-from siploadgen.core.counters import Counter  # noqa: E402
-from siploadgen.core.program import Outcome  # noqa: E402
-from siploadgen.core.sip.tokens import Method  # noqa: E402
+from siploadgen.core.counters import Counter
+from siploadgen.core.program import Outcome
+from siploadgen.core.sip.tokens import Method
 
 STRIDE = 23553
 INVITE, ACK, BYE = Method.METHOD_INVITE, Method.METHOD_ACK, Method.METHOD_BYE
@@ -261,6 +256,3 @@ class FakeEngine:
 
     def check(self) -> None:
         assert self.in_progress == len(self._open)
-
-
-HERE = Path(__file__).parent

@@ -100,8 +100,8 @@ cdef void step(Wheel* wheel, uint64_t target) noexcept nogil:
         wheel.tick = target
         return
     if where == WHEEL_FAR:
-        # All slots are empty: nothing is lost by skipping whole turns of the wheel.
-        start = target >> SPAN_BITS << SPAN_BITS
+        # All slots are empty: nothing is lost by skipping the rest, whole turns if need be.
+        start = target
     else:
         wheel.bits[where >> WHEEL_LEVEL_BITS] &= ~(<uint64_t>1 << (where & (WHEEL_SLOTS - 1)))
     SLG_ASSERT(start > wheel.tick)

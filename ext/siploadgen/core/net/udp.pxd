@@ -47,6 +47,7 @@ cdef struct Udp:
     uint32_t gso_size               # longest message that is sent in groups
     bint gro
     bint timestamps
+    uint32_t errors                 # sockets (bits) whose error queue may hold something
     int64_t realtime_offset         # CLOCK_REALTIME - CLOCK_MONOTONIC, by udp_tick
     UdpStats stats
     Datagram* received              # the last batch
@@ -66,7 +67,8 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil
 # Sends all of it, then outbox_clear. Messages of a socket leave in the order of their groups.
 # Messages to streams (PEER_STREAM) are passed over: their own floor takes them before.
 cdef void udp_flush(Udp* udp, Outbox* outbox) noexcept nogil
-# Next ICMP error, False when there is none. `data` is good until the next call.
+# Next ICMP error, False when there is none. `data` is good until the next call. The kernel tells of
+# an error in the next udp_receive or udp_flush of the socket; until then this makes no syscall.
 cdef bint udp_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil
 # About each 100 ms: the offset between the two clocks, and drops that no later datagram told of.
 cdef void udp_tick(Udp* udp, Nanos now) noexcept nogil

@@ -204,6 +204,7 @@ cdef void udp_tick(Udp* udp, Nanos now) noexcept nogil:
     cdef uint32_t i
     cdef uint32_t total
     read_offset(udp)
+    udp.errors = (<uint32_t>1 << udp.sockets) - 1       # look once, whatever was missed
     for i in range(udp.sockets):
         total = slg_socket_drops(udp.fds[i])
         if total != 0:
@@ -212,8 +213,11 @@ cdef void udp_tick(Udp* udp, Nanos now) noexcept nogil:
 
 # --- receiving ---
 
-cdef bint about_a_datagram(int error) noexcept nogil:
+cdef bint about_a_datagram(Udp* udp, uint32_t socket, int error) noexcept nogil:
     """Errors of a socket that an earlier datagram of ours caused; the next call works again."""
+    if error == EAGAIN or error == EINTR:
+        return False
+    udp.errors |= <uint32_t>1 << socket
     return (error == ECONNREFUSED or error == EHOSTUNREACH or error == ENETUNREACH
             or error == EHOSTDOWN or error == EPROTO or error == ENOPROTOOPT
             or error == ENETDOWN or error == EOPNOTSUPP)
@@ -268,7 +272,7 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil:
     for _try in range(<uint32_t>SEND_AGAIN):
         got = recvmmsg(udp.fds[socket], state.inn, entries, MSG_DONTWAIT, NULL)
         udp.stats.receive_calls += 1
-        if got >= 0 or not (errno == EINTR or about_a_datagram(errno)):
+        if got >= 0 or not (errno == EINTR or about_a_datagram(udp, socket, errno)):
             break
     udp.datagrams = 0
     if got <= 0:
@@ -282,6 +286,13 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil:
 
 
 cdef bint udp_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil:
+    if not udp.errors & (<uint32_t>1 << socket):
+        return False
+    return next_error(udp, socket, error)
+
+
+cdef bint next_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil:
+    """The error queue's next entry that is about a refused datagram; False at its end."""
     cdef State* state = <State*>udp.state
     cdef sockaddr_storage name
     cdef uint8_t control[512]
@@ -304,6 +315,7 @@ cdef bint udp_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil:
         if length < 0:
             if errno == EINTR:
                 continue
+            udp.errors &= ~(<uint32_t>1 << socket)
             return False
         error.code = slg_get_error(&message)
         if error.code == 0:
@@ -401,7 +413,9 @@ cdef bint refuses_groups(int error) noexcept nogil:
             or error == ENOPROTOOPT)
 
 
-cdef void send_singly(Udp* udp, const Outbox* outbox, uint32_t entry, int fd) noexcept nogil:
+cdef void send_singly(
+    Udp* udp, const Outbox* outbox, uint32_t entry, uint32_t socket
+) noexcept nogil:
     """The messages of a refused group one by one, and no such groups from now on."""
     cdef State* state = <State*>udp.state
     cdef uint32_t message = outbox_group(outbox, state.out_group[entry]).first
@@ -425,9 +439,9 @@ cdef void send_singly(Udp* udp, const Outbox* outbox, uint32_t entry, int fd) no
         vector.iov_len = one.length
         sent = 0
         for _try in range(<uint32_t>SEND_AGAIN):
-            sent = sendmmsg(fd, &single, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
+            sent = sendmmsg(udp.fds[socket], &single, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
             udp.stats.sent_calls += 1
-            if sent == 1 or not (errno == EINTR or about_a_datagram(errno)):
+            if sent == 1 or not (errno == EINTR or about_a_datagram(udp, socket, errno)):
                 break
         if sent == 1:
             udp.stats.sent += 1
@@ -437,7 +451,7 @@ cdef void send_singly(Udp* udp, const Outbox* outbox, uint32_t entry, int fd) no
 
 
 cdef void send_entries(
-    Udp* udp, const Outbox* outbox, uint32_t entries, int fd
+    Udp* udp, const Outbox* outbox, uint32_t entries, uint32_t socket
 ) noexcept nogil:
     """Send the prepared entries, whatever errors come between."""
     cdef State* state = <State*>udp.state
@@ -445,6 +459,7 @@ cdef void send_entries(
     cdef uint32_t waits = 0             # in this flush: a full device must not hold up the engine
     cdef uint32_t tries = 0             # of the entry at `done`
     cdef uint32_t i
+    cdef int fd = udp.fds[socket]
     cdef int sent
     cdef pollfd room
     while done < entries:
@@ -455,6 +470,8 @@ cdef void send_entries(
                 note_sent(udp, outbox, done + i)
             done += <uint32_t>sent
             tries = 0
+            if SLG_UNLIKELY(done < entries):    # the kernel forgets why it stopped
+                udp.errors |= <uint32_t>1 << socket
         elif errno == EINTR:
             pass
         elif (errno == EAGAIN or errno == ENOBUFS or errno == ENOMEM) and waits < SEND_WAITS:
@@ -466,10 +483,10 @@ cdef void send_entries(
             room.events = POLLOUT
             room.revents = 0
             poll(&room, 1, 1)
-        elif about_a_datagram(errno) and tries < SEND_AGAIN:
+        elif about_a_datagram(udp, socket, errno) and tries < SEND_AGAIN:
             tries += 1                  # pending from an ICMP error: this call has cleared it
         elif state.out[done].msg_hdr.msg_control != NULL and refuses_groups(errno):
-            send_singly(udp, outbox, done, fd)
+            send_singly(udp, outbox, done, socket)
             done += 1
             tries = 0
         else:
@@ -491,7 +508,7 @@ cdef void udp_flush(Udp* udp, Outbox* outbox) noexcept nogil:
     for socket in range(udp.sockets):
         entries = put_groups(udp, outbox, socket)
         if entries:
-            send_entries(udp, outbox, entries, udp.fds[socket])
+            send_entries(udp, outbox, entries, socket)
     outbox_clear(outbox)
 
 

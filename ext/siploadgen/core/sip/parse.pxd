@@ -44,8 +44,6 @@ cpdef enum ParseFault:
     FAULT_NUMBER
     FAULT_DATE
     FAULT_TOKEN
-    FAULT_PARAMETER
-    FAULT_CHALLENGE
     FAULT_CHARACTER             # a control character where none may be
     FAULT_COUNT
 
@@ -66,6 +64,7 @@ cdef struct SipVia:             # one via-parm
     Span host                   # IPv6 with its brackets
     Span branch                 # length 0: none
     Span received
+    Span parameters             # from after the first ';'
     uint16_t port               # 0: none given
     uint16_t rport_value
     bint has_rport
@@ -141,6 +140,8 @@ cdef struct SipAddress:         # name-addr or addr-spec, with its header parame
     Span parameters             # from after the first ';' that belongs to the header
 
 cdef bint address_parse(SipAddress* address, Span* rest) noexcept nogil     # takes the next of a comma separated list off rest
+# Takes the next of "a=b;c" off rest: the value is as written, its data NULL without "=". False: none was there.
+cdef bint parameter_next(Span* rest, Span* name, Span* value) noexcept nogil
 cdef Span parameter_find(Span parameters, const char* name, bint* present) noexcept nogil  # ;a=b;c, quoted values unquoted
 cdef bint via_parse(SipVia* via, Span* rest) noexcept nogil                 # takes the next via-parm off rest
 cdef bint list_next(Span* rest, Span* item) noexcept nogil                  # next comma separated item, quotes and <> kept whole

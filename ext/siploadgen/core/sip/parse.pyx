@@ -199,12 +199,14 @@ cdef inline bint _start_line(SipMessage* message, Place p, Place end, Place limi
 # --- the typed headers ---
 cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept nogil:
     """One via-parm: where it ends (at its comma, or `end`); NULL when it is not one. RFC 3261 20.42, 25.1."""
+    cdef Place start
     cdef Place name
     cdef Place stop
     cdef Place value
     cdef uint32_t number = 0
     via.branch = span_make(NULL, 0)
     via.received = span_make(NULL, 0)
+    via.parameters = span_make(NULL, 0)
     via.port = 0
     via.rport_value = 0
     via.has_rport = False
@@ -256,6 +258,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
             return NULL
         via.port = <uint16_t>number
         p = _skip_space(p, end)
+    start = p
     while p < end and p[0] == SEMICOLON:
         if SLG_LIKELY(end - p > 8 and slg_word8(p, b";branch=") and p[8] != QUOTE and p[8] > SPACE):
             name = p + 8
@@ -267,9 +270,11 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
         name = _skip_space(p + 1, end)
         p = _skip_token(name, end)
         stop = p
-        if stop == name:
-            return NULL
         p = _skip_space(p, end)
+        if stop == name:                # nothing between two semicolons harms nobody
+            if p < end and p[0] == SEMICOLON:
+                continue
+            return NULL
         value = NULL
         if p < end and p[0] == EQUALS:
             p = _skip_space(p + 1, end)
@@ -300,6 +305,8 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
         p = _skip_space(p, end)
     if p < end and p[0] != COMMA:
         return NULL
+    if p > start:
+        via.parameters = span_make(start + 1, <uint32_t>(p - start - 1))
     return p
 
 
@@ -531,12 +538,12 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
     end = line_feed
     if SLG_LIKELY(end > p and (end - 1)[0] == CR):
         end -= 1
-    else:
-        _fault(message, FAULT_LINE_END, line_feed)
     if SLG_UNLIKELY(not _start_line(message, p, end, limit)):
         message.is_request = False
         message.length = 0 if mode == PARSE_STREAM else length
         return PARSE_BAD
+    if SLG_UNLIKELY(end == line_feed):
+        _fault(message, FAULT_LINE_END, line_feed)
 
     while True:
         p = line_feed + 1
@@ -732,7 +739,7 @@ cdef bint uri_parse(SipUri* uri, Span text) noexcept nogil:
         mark += 1
     else:
         mark = slg_find4(p, end, end, COLON, SEMICOLON, QUESTION, SEMICOLON)
-    uri.host = span_between(p, mark)
+    uri.host = span_trim(span_between(p, mark))     # a fold before the semicolon
     if uri.host.length == 0:
         return False
     p = mark
@@ -756,43 +763,40 @@ cdef Span uri_parameter(SipUri* uri, const char* name, bint* present) noexcept n
     return parameter_find(uri.parameters, name, present)
 
 
+cdef bint parameter_next(Span* rest, Span* name, Span* value) noexcept nogil:
+    cdef Place p = rest.data
+    cdef Place end = p + rest.length
+    cdef Place start
+    while p < end and (p[0] == SEMICOLON or slg_is(p[0], SLG_SPACE)):
+        p += 1
+    start = p
+    p = slg_find2(p, end, end, SEMICOLON, EQUALS)
+    name[0] = span_trim(span_between(start, p))
+    value[0] = span_make(NULL, 0)
+    if p < end and p[0] == EQUALS:
+        start = _skip_space(p + 1, end)
+        p = start
+        if p < end and p[0] == QUOTE:
+            p = _skip_quoted(p, end, end)
+            if p == NULL:
+                p = end
+        p = slg_find(p, end, end, SEMICOLON)
+        value[0] = span_trim(span_between(start, p))
+    rest[0] = span_between(p, end)
+    return name.length > 0
+
+
 cdef Span parameter_find(Span parameters, const char* name, bint* present) noexcept nogil:
-    cdef Place p = parameters.data
-    cdef Place end = p + parameters.length
-    cdef Place stop
-    cdef Place value
     cdef Span wanted = span_make(<const uint8_t*>name, <uint32_t>strlen(name))
     cdef Span key
-    cdef bint quoted
+    cdef Span value
     present[0] = False
-    while p < end:
-        p = _skip_space(p, end)
-        if p < end and p[0] == SEMICOLON:
-            p += 1
-            continue
-        stop = slg_find2(p, end, end, SEMICOLON, EQUALS)
-        key = span_trim(span_between(p, stop))
-        p = stop
-        value = NULL
-        quoted = False
-        if p < end and p[0] == EQUALS:
-            p = _skip_space(p + 1, end)
-            value = p
-            if p < end and p[0] == QUOTE:
-                quoted = True
-                p = _skip_quoted(p, end, end)
-                if p == NULL:
-                    return span_make(NULL, 0)
-                stop = p
-                p = slg_find(p, end, end, SEMICOLON)
-            else:
-                p = slg_find(p, end, end, SEMICOLON)
-                stop = p
-        if key.length and span_iequal(key, wanted):
+    while parameters.length:
+        if parameter_next(&parameters, &key, &value) and span_iequal(key, wanted):
             present[0] = True
-            if quoted:
-                return span_between(value + 1, stop - 1)
-            return span_trim(span_between(value, stop)) if value != NULL else span_make(NULL, 0)
+            if value.length >= 2 and value.data[0] == QUOTE and value.data[value.length - 1] == QUOTE:
+                return span_make(value.data + 1, value.length - 2)
+            return value
     return span_make(NULL, 0)
 
 
@@ -1017,7 +1021,7 @@ cdef dict _via_dict(SipVia* via):
     return {
         "transport": _text(via.transport), "host": _text(via.host), "port": via.port, "branch": _text(via.branch),
         "received": _text(via.received), "has_rport": bool(via.has_rport),
-        "rport": via.rport_value if via.has_rport_value else None,
+        "rport": via.rport_value if via.has_rport_value else None, "parameters": _text(via.parameters),
     }
 
 
@@ -1141,6 +1145,18 @@ def parameter(parameters: bytes, name: bytes) -> bytes | None:
     cdef bint present = False
     cdef Span value = parameter_find(_span(parameters, len(parameters)), <const char*>name, &present)
     return _text(value) if present else None
+
+
+def parameters(text: bytes) -> list[tuple[bytes, bytes | None]]:
+    """Return (name, value) of each parameter as written; the value is None where there is no "="."""
+    cdef Span rest = _span(text, len(text))
+    cdef Span name
+    cdef Span value
+    found = []
+    while rest.length:
+        if parameter_next(&rest, &name, &value):
+            found.append((_text(name), _text(value) if value.data != NULL else None))
+    return found
 
 
 def challenge(value: bytes) -> dict[str, object] | None:
