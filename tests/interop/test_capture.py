@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.interop.peers import capture, free_port, kamailio, nothing_malformed, sipp_uas
 from tests.interop.recount import Recount, percentile, read, recount
-from test_kamailio import REGISTRAR, users_file
+from tests.interop.test_kamailio import REGISTRAR, users_file
 from tests.interop.tool import answering, calling, hang_up, nothing_lost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
