@@ -248,7 +248,7 @@ def resolve(host: str, port: int, what: str = "target") -> tuple[str, int]:
 
 def is_local_network(address: str) -> bool:
     """True for loopback, private (RFC 1918, RFC 4193) and link-local addresses."""
-    ip = ipaddress.ip_address(address.split("%")[0])
+    ip = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     return any(ip in network for network in _LOCAL_NETWORKS if network.version == ip.version)

@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run"))
 
-import fake_engine  # noqa: E402, F401
+import fake_engine  # noqa: F401

@@ -12,8 +12,8 @@ from siploadgen.figures import snapshot
 from siploadgen.load.arrivals import Arrival, RateShape, constant, due_times
 from siploadgen.load.rows import generated_users
 from siploadgen.run.answer import Answerer, AnswerPlan
-from siploadgen.run.plan import RunPlan, choose_workers
 from siploadgen.run.observer import Silent
+from siploadgen.run.plan import RunPlan, choose_workers
 from siploadgen.run.runner import Runner, check_record
 from siploadgen.run.worker import local_address, open_socket
 from siploadgen.units import NANOS
