@@ -1,4 +1,5 @@
-"""Build of the compiled core. SLG_BUILD={release,debug,asan,cov} chooses the kind of build."""
+"""Build of the compiled core. SLG_BUILD={release,debug,asan,cov} chooses the kind of build;
+`none` leaves the core out (installing the command and the dependencies, before `make build`)."""
 
 import os
 import shutil
@@ -11,6 +12,35 @@ from setuptools import Extension, setup
 
 CORE = "siploadgen.core."
 MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libraries that it links with
+    "memory": (),
+    "slab": (),
+    "wheel": (),
+    "hist": (),
+    "ring": (),
+    "rand": ("m",),
+    "table": (),
+    "texts": (),
+    "counters": (),
+    "program": (),
+    "sip.tokens": (),
+    "sip.parse": (),
+    "sip.validate": (),
+    "sip.stamp": (),
+    "sip.digest": ("crypto",),
+    "net.outbox": (),
+    "net.udp": (),
+    "tx": (),
+    "auth": (),
+    "dialog": (),
+    "outgoing": (),
+    "vm": ("m",),
+    "feed": (),
+    "advance": (),
+    "loop": (),
+    "engine": (),
+    "sip.digest": ("crypto",),
+    "program": (),
+    "counters": (),
 }
 
 KINDS = {
@@ -41,6 +71,8 @@ def require() -> None:
 
 def extensions() -> list[Extension]:
     kind = os.environ.get("SLG_BUILD", "release")
+    if kind == "none":
+        return []
     if kind not in KINDS:
         sys.exit(f"siploadgen: SLG_BUILD={kind}: choose one of {', '.join(KINDS)}")
     compile_args, link_args = KINDS[kind]

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from fake_engine import World
+from tests.run.fake_engine import World
 
 from siploadgen import cli
 from siploadgen.run import answer, runner

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from fake_engine import Counter, FakeProgram, Outcome, World
+from tests.run.fake_engine import Counter, FakeProgram, Outcome, World
 
 from siploadgen.errors import InternalError, UsageError
 from siploadgen.figures import snapshot

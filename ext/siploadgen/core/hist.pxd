@@ -1,4 +1,5 @@
-# HDR histogram recording: bucket arithmetic identical to the hdrhistogram package for 1 us to 1 h at 3 digits.
+# HDR histogram recording: bucket arithmetic identical to the hdrhistogram package's for 1 us to
+# 1 h at 3 digits.
 from libc.stdint cimport int64_t, uint32_t
 from siploadgen.core.types cimport slg_clz64
 
@@ -12,7 +13,7 @@ cdef enum:
     HIST_STRIDE = 23553             # counters from one histogram to the next
 
 cdef inline uint32_t hist_index(int64_t value_us) noexcept nogil:
-    """Counter of a value in microseconds; negative counts as 0, above HIST_HIGHEST_US is HIST_OVERFLOW."""
+    """Counter of a value in microseconds; below 0 counts as 0, above the highest as overflow."""
     cdef int bucket
     if value_us > HIST_HIGHEST_US:
         return HIST_OVERFLOW

@@ -1,6 +1,7 @@
-# Fixed-size records in one reserved mapping. A record's first uint32 is its generation: odd while the record is live,
-# even while it is free, so a handle that carries the generation recognises a stale record at once. Memory is reserved at
-# open (mmap, touched only as records are first used); nothing is allocated later.
+# Fixed-size records in one reserved mapping. A record's first uint32 is its generation: odd while
+# the record is live, even while it is free, so a handle that carries the generation recognises a
+# stale record at once. Memory is reserved at open and touched only as records are first used;
+# nothing is allocated later.
 from siploadgen.core.types cimport Handle, NONE, handle_generation, handle_index, SLG_ASSERT
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -21,7 +22,8 @@ cdef struct SlabHead:       # how every record begins
 
 cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -1
 cdef void slab_close(Slab* slab) noexcept nogil
-cdef int slab_check(Slab* slab) except -1    # walks everything; raises AssertionError naming the broken rule
+# Walks everything; raises AssertionError naming the broken rule
+cdef int slab_check(Slab* slab) except -1
 
 cdef inline void* slab_at(Slab* slab, uint32_t index) noexcept nogil:
     SLG_ASSERT(index < slab.capacity)

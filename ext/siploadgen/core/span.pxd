@@ -47,7 +47,7 @@ cdef inline bint span_to_uint(Span s, uint64_t* value) noexcept nogil:
     if s.length == 0:
         return False
     for i in range(s.length):
-        if s.data[i] < 48 or s.data[i] > 57 or v > 99999999999999999:
+        if s.data[i] < 48 or s.data[i] > 57 or v > 99999999999999999ULL:
             return False
         v = v * 10 + (s.data[i] - 48)
     value[0] = v

@@ -12,7 +12,43 @@ cpdef enum ParseStatus:
     PARSE_KEEPALIVE = 2         # CRLFs, NULs or "jaK" only: not a message (RFC 5626, practice)
     PARSE_BAD = 3               # SipMessage.error says which rule and .error_at where
 
+# Why a message is BAD. parse_error_status() gives the SIP status that refuses a request for it.
+cpdef enum ParseFault:
+    FAULT_NONE = 0
+    FAULT_EMPTY                 # a datagram of no octets
+    FAULT_START_LINE            # neither Request-Line nor Status-Line (RFC 3261 7.1, 7.2)
+    FAULT_VERSION               # not SIP/2.0
+    FAULT_STATUS                # not three digits, or outside 100-699
+    FAULT_LINE_END              # LF without its CR (RFC 3261 7)
+    FAULT_NO_END                # a datagram that ends before the empty line
+    FAULT_TOO_LARGE             # header section longer than PARSE_SECTION
+    FAULT_HEADER_NAME           # a header line without a colon or without a token before it
+    FAULT_DUPLICATE             # a header that may stand once only, twice
+    FAULT_MISSING_VIA
+    FAULT_MISSING_FROM
+    FAULT_MISSING_TO
+    FAULT_MISSING_CALL_ID
+    FAULT_MISSING_CSEQ
+    FAULT_VIA
+    FAULT_FROM
+    FAULT_TO
+    FAULT_CALL_ID
+    FAULT_CSEQ                  # not a number of 32 bits and a method
+    FAULT_CSEQ_METHOD           # another method than the start line's
+    FAULT_CONTACT
+    FAULT_CONTENT_LENGTH        # not a number, or more than 2^31-1
+    FAULT_NO_CONTENT_LENGTH     # on a stream, where it is what ends the message (RFC 3261 18.3)
+    FAULT_BODY_SHORT            # a datagram with less body than its Content-Length
+    FAULT_URI                   # from here on: found by sip_validate only
+    FAULT_ADDRESS
+    FAULT_NUMBER
+    FAULT_DATE
+    FAULT_TOKEN
+    FAULT_CHARACTER             # a control character where none may be
+    FAULT_COUNT
+
 cdef enum:
+    PARSE_SECTION = 65536       # longest start line and headers, in octets
     PARSE_HEADERS = 256         # headers kept in the table; more are read and checked, flagged, not kept
     PARSE_DATAGRAM = 0
     PARSE_STREAM = 1
@@ -28,6 +64,7 @@ cdef struct SipVia:             # one via-parm
     Span host                   # IPv6 with its brackets
     Span branch                 # length 0: none
     Span received
+    Span parameters             # from after the first ';'
     uint16_t port               # 0: none given
     uint16_t rport_value
     bint has_rport
@@ -35,14 +72,17 @@ cdef struct SipVia:             # one via-parm
 
 cdef struct SipMessage:
     const uint8_t* data
-    uint32_t length             # octets consumed: start line to the end of the body, CRLFs before the start line included
+    # Octets consumed, CRLFs before the start line included. PARTIAL: octets needed in all, 0 when not known yet.
+    # BAD on a stream: 0 when the end of the message cannot be known, so that the stream has to be closed.
+    uint32_t length
+    uint32_t start              # where the start line begins: octets of CRLFs before it
     bint is_request
     uint8_t method              # Method of a request, or of the CSeq of a response
     uint8_t cseq_method         # Method
     bint too_many_headers
     uint16_t status             # 0 for a request
     uint16_t header_count
-    int32_t error               # ParseError of a PARSE_BAD; see parse.pyx
+    int32_t error               # ParseFault of a PARSE_BAD: the first one met
     uint32_t error_at           # octet
     Span method_text
     Span uri                    # of a request
@@ -61,7 +101,13 @@ cdef struct SipMessage:
     uint16_t first[48]          # HeaderId -> index of the first such header, 0xFFFF: none
     SipHeader headers[256]
 
+# Of a BAD message whatever could be read is filled in all the same, so that it can be answered. Only is_request, error and
+# error_at hold after a bad start line. Rules of choice: a datagram's body runs to its end when there is no Content-Length, and
+# octets after Content-Length are ignored; a message without Content-Length on a stream is BAD with length = end of its
+# headers, as if the body were empty. The first fault is reported; parsing goes on to find the end of the message.
+# Octets before `data + length` only are read; nothing is written to but the message, whose headers[] is not cleared.
 cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t length, int mode) noexcept nogil
+cdef int parse_error_status(int error) noexcept nogil      # 0: no answer, drop it
 # RFC grammar of everything that sip_parse left alone; 0, or the SIP status that refuses the request (400, 416 ...), with
 # message.error and .error_at set.
 cdef int sip_validate(SipMessage* message) noexcept nogil
@@ -94,6 +140,8 @@ cdef struct SipAddress:         # name-addr or addr-spec, with its header parame
     Span parameters             # from after the first ';' that belongs to the header
 
 cdef bint address_parse(SipAddress* address, Span* rest) noexcept nogil     # takes the next of a comma separated list off rest
+# Takes the next of "a=b;c" off rest: the value is as written, its data NULL without "=". False: none was there.
+cdef bint parameter_next(Span* rest, Span* name, Span* value) noexcept nogil
 cdef Span parameter_find(Span parameters, const char* name, bint* present) noexcept nogil  # ;a=b;c, quoted values unquoted
 cdef bint via_parse(SipVia* via, Span* rest) noexcept nogil                 # takes the next via-parm off rest
 cdef bint list_next(Span* rest, Span* item) noexcept nogil                  # next comma separated item, quotes and <> kept whole

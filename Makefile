@@ -1,0 +1,83 @@
+# siploadgen: `make demo` shows it at work, `make test` proves it. Both start from a bare machine.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+SLG_JOBS ?= 2
+export SLG_JOBS
+SIPLOADGEN_CORPUS ?= $(abspath ../shared/corpus)
+export SIPLOADGEN_CORPUS
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+SOURCES := setup.py $(shell find ext -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+PYTEST := $(PY) -m pytest
+BUILD_EXT := setup.py -q build_ext --inplace --parallel $(SLG_JOBS)
+FLOORS := tests --ignore=tests/interop --ignore=tests/tidy
+FUZZ_SECONDS ?= 120
+DEMO_RATE ?= 1000/s
+DEMO_TIME ?= 10s
+
+.PHONY: help build demo test unit tidy lint peers debug asan fuzz cov bench clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+$(VENV)/.ready: pyproject.toml setup.py tools/venv.sh
+	@tools/venv.sh
+	@touch $@
+
+# The stamp stands in the folder of generated files: without them there is nothing to be up to date.
+build/.built: $(VENV)/.ready $(SOURCES)
+	@mkdir -p build
+	$(PY) $(BUILD_EXT)
+	@touch $@
+
+build: build/.built ## .venv, dependencies and the compiled core, in place
+
+demo: build ## 10,000 calls against the embedded answerer, with a report in out/demo
+	$(VENV)/bin/siploadgen run call --self --rate $(DEMO_RATE) --duration $(DEMO_TIME) --out out/demo
+
+peers: ## SIPp, Kamailio and tshark from the distribution's packages
+	@tools/peers.sh
+
+test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers
+	$(PYTEST) tests
+
+unit: build ## the floors only, on both cores: the quick loop while writing
+	$(PYTEST) $(FLOORS) -m 'not loopback' -n $(SLG_JOBS)
+
+tidy: build ## layers, stubs, hints, text and documents
+	$(PYTEST) tests/tidy
+
+lint: $(VENV)/.ready ## ruff, mypy --strict, cython-lint
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/mypy --no-error-summary
+	$(VENV)/bin/cython-lint ext
+
+debug asan cov: $(VENV)/.ready
+	@tools/mirror.sh $@
+	@cd build/$@ && SLG_BUILD=$@ $(CURDIR)/$(PY) $(BUILD_EXT)
+	$(RUN_$@)
+
+IN = cd build/$@ && PYTHONPATH=. $(2) $(CURDIR)/$(PY) -m pytest -p no:cacheprovider $(1)
+RUN_debug = $(call IN,$(FLOORS),)
+RUN_asan = $(call IN,$(FLOORS),$(CURDIR)/tools/sanitized.sh)
+RUN_cov = $(call IN,$(FLOORS),) && $(CURDIR)/$(PY) $(CURDIR)/tools/coverage.py .
+debug: ## the floors on a build with assertions
+asan: ## the floors under AddressSanitizer and UBSan
+cov: ## line coverage of the .pyx files, by gcov
+
+fuzz: $(VENV)/.ready ## property tests with many examples, under the sanitizers, for FUZZ_SECONDS
+	@tools/mirror.sh asan
+	@cd build/asan && SLG_BUILD=asan $(CURDIR)/$(PY) $(BUILD_EXT)
+	cd build/asan && PYTHONPATH=. $(CURDIR)/tools/fuzz.sh $(CURDIR)/$(PY) $(FUZZ_SECONDS)
+
+bench: build ## every benchmark that this machine can run, into benchmarks/results
+	$(PY) benchmarks/run.py
+
+clean: ## everything made here
+	rm -rf build $(VENV) out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find siploadgen -name '*.so' -delete
+	find . -name __pycache__ -prune -exec rm -rf {} +

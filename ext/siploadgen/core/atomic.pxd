@@ -1,0 +1,6 @@
+# The words that two threads share: one of them stores with release, the other loads with acquire.
+from libc.stdint cimport uint64_t
+
+cdef extern from "slg_atomic.h" nogil:
+    uint64_t slg_load_acquire(const uint64_t* word)
+    void slg_store_release(uint64_t* word, uint64_t value)

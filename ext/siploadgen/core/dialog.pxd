@@ -1,0 +1,18 @@
+# Dialogs: what a leg keeps of its peer (RFC 3261 12), and how a leg is found again.
+from libc.stdint cimport uint32_t
+from siploadgen.core.records cimport Core, Leg
+from siploadgen.core.span cimport Span
+from siploadgen.core.types cimport Handle
+
+# Tag, remote target and route set from a response of the peer (core.message) to our dialog-forming request.
+cdef void dialog_from_response(Core* core, uint32_t leg) noexcept nogil
+# The same and the parties, from a request of the peer (core.message) that opens a dialog.
+cdef void dialog_from_request(Core* core, uint32_t leg) noexcept nogil
+# Remote target of a target refresh request in the dialog (RFC 3261 12.2.2).
+cdef void dialog_refresh(Core* core, uint32_t leg) noexcept nogil
+# Handle in a token of ours (a tag or a Contact user), 0 when it is none of this engine and run.
+cdef Handle token_read(Core* core, Span token) noexcept nogil
+# The leg that core.message, a request in a dialog, belongs to; NONE: unknown, or another Call-ID or remote tag.
+cdef uint32_t dialog_find(Core* core) noexcept nogil
+cdef uint32_t call_id_hash(Core* core, Span call_id) noexcept nogil
+cdef bint host_is_local(Core* core, Span host) noexcept nogil

@@ -1,0 +1,275 @@
+"""Dialogs (see dialog.pxd)."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
+from siploadgen.core.net.addr cimport host_parse, peer_clear
+from siploadgen.core.outgoing cimport token_write
+from siploadgen.core.records cimport (
+    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, ROLE_ANSWERER,
+    ROLE_CALLER,
+)
+from siploadgen.core.sip.parse cimport (
+    address_parse, list_next, sip_header, sip_header_next, SipAddress, SipHeader, SipMessage,
+    SipUri, uri_parameter, uri_parse,
+)
+from siploadgen.core.sip.tokens cimport HEADER_RECORD_ROUTE
+from siploadgen.core.slab cimport slab_get
+from siploadgen.core.span cimport Span, span_equal, span_make
+from siploadgen.core.texts cimport text_data, text_give, text_take
+from siploadgen.core.types cimport (
+    Handle, handle_index, INDEX_BITS, NONE, Peer, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
+)
+
+cdef extern from "slg_hash.h" nogil:
+    uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
+    bint slg_unhex16(const uint8_t* text, uint64_t* value)
+
+cdef enum:
+    ROUTES_MAX = 32                 # Record-Route entries kept of one dialog
+    STRING_MAX = 4096
+
+
+cdef Handle token_read(Core* core, Span token) noexcept nogil:
+    cdef uint64_t handle
+    if token.length != TOKEN_LENGTH or memcmp(token.data, core.run_hex, 8) != 0:
+        return 0
+    if not slg_unhex16(token.data + 8, &handle):
+        return 0
+    if ((handle >> INDEX_BITS) & 0xFF) != core.engine_id:
+        return 0
+    return handle
+
+
+cdef uint32_t call_id_hash(Core* core, Span call_id) noexcept nogil:
+    """32 bits of a Call-ID's hash, never 0."""
+    return <uint32_t>slg_hash64(call_id.data, call_id.length, core.hash_seed) | 1
+
+
+cdef bint host_is_local(Core* core, Span host) noexcept nogil:
+    return host.length == core.local_host_length \
+        and memcmp(host.data, core.local, host.length) == 0
+
+
+cdef uint32_t dialog_find(Core* core) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, token_read(core, message.to_tag))
+    cdef uint8_t token[24]
+    cdef Span own
+    if leg == NULL:
+        return NONE
+    if leg.call_id_hash:
+        if leg.call_id_hash != call_id_hash(core, message.call_id):
+            core_count(core, COUNT_DIALOG_MISMATCH)
+            return NONE
+    else:
+        # A dialog of ours: the Call-ID begins with the leg's own token.
+        own = message.call_id
+        if own.length < TOKEN_LENGTH or memcmp(own.data, message.to_tag.data, TOKEN_LENGTH) != 0:
+            core_count(core, COUNT_DIALOG_MISMATCH)
+            return NONE
+    if leg.remote_tag_hash and leg.remote_tag_hash != call_id_hash(core, message.from_tag):
+        core_count(core, COUNT_DIALOG_MISMATCH)
+        return NONE
+    return handle_index(token_read(core, message.to_tag))
+
+
+cdef uint32_t routes_collect(SipMessage* message, Span* routes, bint reverse) noexcept nogil:
+    """Record-Route entries as name-addr texts, in the order in which Route headers carry them."""
+    cdef SipHeader* header = sip_header(message, HEADER_RECORD_ROUTE)
+    cdef Span rest, item
+    cdef uint32_t count = 0
+    cdef uint32_t i
+    while header != NULL:
+        rest = header.value
+        while list_next(&rest, &item) and count < ROUTES_MAX:
+            routes[count] = item
+            count += 1
+        header = sip_header_next(message, header)
+    if reverse:
+        for i in range(count // 2):
+            item = routes[i]
+            routes[i] = routes[count - 1 - i]
+            routes[count - 1 - i] = item
+    return count
+
+
+cdef bint uri_of_route(Span route, SipUri* uri, Span* text) noexcept nogil:
+    cdef SipAddress address
+    cdef Span rest = route
+    if not address_parse(&address, &rest) or not uri_parse(uri, address.uri):
+        return False
+    text[0] = address.uri
+    return True
+
+
+cdef void next_hop_set(Core* core, Leg* leg, Span target, const SipUri* first, bint routed) noexcept nogil:
+    """Where requests in the dialog go: the first route or the remote target when numeric, else where we met the peer."""
+    cdef SipUri uri
+    cdef Peer peer
+    if core.source.family == PEER_STREAM:
+        leg.next_hop = core.source
+        return
+    if routed:
+        uri = first[0]
+    elif not uri_parse(&uri, target):
+        uri.host.length = 0
+    peer_clear(&peer)
+    if uri.host.length and host_parse(uri.host, &peer):
+        peer.port = uri.port if uri.port else 5060
+        peer.socket = core.source.socket
+        leg.next_hop = peer
+    elif leg.next_hop.family == PEER_NONE:
+        leg.next_hop = core.source
+
+
+cdef inline uint8_t* put(uint8_t* at, const void* data, uint32_t length) noexcept nogil:
+    if length:
+        memcpy(at, data, length)
+    return at + length
+
+
+cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* routes, uint32_t count,
+                       Span call_id, Span local, Span remote) noexcept nogil:
+    """Lay the strings of a leg down in one text."""
+    cdef Leg* leg = leg_at(core, index)
+    cdef uint8_t* out = core.scratch
+    cdef uint8_t* at
+    cdef uint8_t* mark
+    cdef SipUri uri
+    cdef Span first_text
+    cdef uint32_t i, total, text
+    cdef bint routed = count > 0 and uri_of_route(routes[0], &uri, &first_text)
+    cdef bint loose = False
+    total = tag.length + target.length + call_id.length + local.length + remote.length + 64
+    for i in range(count):
+        total += routes[i].length + 16
+    if total > 8000:
+        core_count(core, COUNT_SLAB_FULL)
+        return
+    at = out
+    if tag.length:
+        at = put(at, b";tag=", 5)
+        at = put(at, tag.data, tag.length)
+    leg.tag_length = <uint16_t>(at - out)
+    next_hop_set(core, leg, target, &uri, routed)
+    if routed:
+        uri_parameter(&uri, b"lr", &loose)
+    mark = at
+    # A strict router first in the set becomes the Request-URI and the target the last Route (RFC 3261 12.2.1.1).
+    if routed and not loose:
+        at = put(at, first_text.data, first_text.length)
+    else:
+        at = put(at, target.data, target.length)
+    leg.target_length = <uint16_t>(at - mark)
+    mark = at
+    for i in range(1 if routed and not loose else 0, count):
+        at = put(at, b"Route: ", 7)
+        at = put(at, routes[i].data, routes[i].length)
+        at = put(at, b"\r\n", 2)
+    if routed and not loose:
+        at = put(at, b"Route: <", 8)
+        at = put(at, target.data, target.length)
+        at = put(at, b">\r\n", 3)
+    leg.routes_length = <uint16_t>(at - mark)
+    at = put(at, call_id.data, call_id.length)
+    leg.call_id_length = <uint16_t>call_id.length
+    mark = at
+    at = put(at, local.data, local.length)
+    if local.length:
+        at = put(at, b";tag=", 5)
+        token_write(core, at, leg_handle(core, index))
+        at += TOKEN_LENGTH
+    leg.local_length = <uint16_t>(at - mark)
+    at = put(at, remote.data, remote.length)
+    leg.remote_length = <uint16_t>remote.length
+    total = <uint32_t>(at - out)
+    text = text_take(&core.texts, total)
+    if text == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        leg.tag_length = leg.target_length = leg.routes_length = 0
+        leg.call_id_length = leg.local_length = leg.remote_length = 0
+    else:
+        memcpy(text_data(&core.texts, text), out, total)
+    text_give(&core.texts, leg.text)
+    leg.text = text
+
+
+cdef uint64_t dialog_fingerprint(Core* core) noexcept nogil:
+    """Of all that a leg takes from a response, so that the same answer is not laid down twice."""
+    cdef SipMessage* message = core.message
+    cdef SipHeader* header = sip_header(message, HEADER_RECORD_ROUTE)
+    cdef uint64_t h = slg_hash64(message.to_tag.data, message.to_tag.length, core.hash_seed)
+    h = slg_hash64(message.contact_uri.data, message.contact_uri.length, h)
+    while header != NULL:
+        h = slg_hash64(header.value.data, header.value.length, h)
+        header = sip_header_next(message, header)
+    return h
+
+
+cdef void dialog_from_response(Core* core, uint32_t index) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = leg_at(core, index)
+    cdef Span routes[32]
+    cdef uint64_t h
+    cdef uint32_t count
+    if message.to_tag.length == 0:
+        return
+    h = dialog_fingerprint(core)
+    if h != leg.dialog_hash:
+        leg.dialog_hash = h
+        count = routes_collect(message, routes, True)
+        leg.remote_tag_hash = call_id_hash(core, message.to_tag)
+        dialog_write(core, index, message.to_tag, message.contact_uri, routes, count,
+                     span_make(NULL, 0), span_make(NULL, 0), span_make(NULL, 0))
+    leg.state = LEG_CONFIRMED if message.status >= 200 else LEG_EARLY
+
+
+cdef void dialog_from_request(Core* core, uint32_t index) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = leg_at(core, index)
+    cdef Span routes[32]
+    cdef uint32_t count = routes_collect(message, routes, False)
+    leg.role = ROLE_ANSWERER
+    leg.state = LEG_EARLY
+    leg.remote_cseq = message.cseq
+    leg.call_id_hash = call_id_hash(core, message.call_id)
+    leg.remote_tag_hash = call_id_hash(core, message.from_tag) if message.from_tag.length else 0
+    dialog_write(core, index, span_make(NULL, 0), message.contact_uri, routes, count,
+                 message.call_id, message.to_value, message.from_value)
+
+
+cdef void dialog_refresh(Core* core, uint32_t index) noexcept nogil:
+    cdef Leg* leg = leg_at(core, index)
+    cdef Span strings[6]
+    cdef Span route
+    cdef const uint16_t* lengths = &leg.tag_length
+    cdef const uint8_t* data
+    cdef uint8_t kept[8192]
+    cdef uint32_t i, total = 0
+    cdef uint8_t* at
+    # With a strict router the target stands in the route set; the new one would have to replace it there.
+    if leg.text == NONE or core.message.contact_uri.length == 0 or core.message.contact_uri.length > 1024:
+        return
+    data = text_data(&core.texts, leg.text)
+    for i in range(6):
+        strings[i] = span_make(data, lengths[i])
+        data += lengths[i]
+        total += lengths[i]
+    if span_equal(strings[1], core.message.contact_uri) or total + 1024 > 8000:
+        return
+    strings[1] = core.message.contact_uri
+    at = kept
+    for i in range(6):
+        at = put(at, strings[i].data, strings[i].length)
+    total = <uint32_t>(at - kept)
+    i = text_take(&core.texts, total)
+    if i == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return
+    memcpy(text_data(&core.texts, i), kept, total)
+    text_give(&core.texts, leg.text)
+    leg.text = i
+    leg.target_length = <uint16_t>core.message.contact_uri.length
+    if leg.routes_length == 0:
+        next_hop_set(core, leg, core.message.contact_uri, NULL, False)

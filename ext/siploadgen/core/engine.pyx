@@ -1,0 +1,625 @@
+"""The door of the core: one Engine per thread, sharing nothing (see engine.pyi)."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+from siploadgen.core.advance cimport (
+    advance, advance_abort, advance_done, advance_finish, advance_next,
+)
+from siploadgen.core.counters cimport COUNT_COUNT, COUNT_TRACE_DROPPED
+from siploadgen.core.feed cimport feed_datagram, feed_error
+from siploadgen.core.hist cimport HIST_STRIDE
+from siploadgen.core.loop cimport loop_close, loop_open, loop_run
+from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
+from siploadgen.core.net.outbox cimport (
+    outbox_clear, outbox_close, outbox_open, OutMessage,
+)
+from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open, UdpStats
+from siploadgen.core.outgoing cimport token_write
+from siploadgen.core.program cimport (
+    Answer, Entry, FIELD_COLUMN, FIELD_LITERAL, FIELD_VARIABLE, Insn, Matcher, OP_ADD, OP_AWAIT,
+    OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS,
+    OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET,
+    Operand, OPERAND_COLUMN, OPERAND_VARIABLE, OUTCOME_COUNT, Segment, Template,
+)
+from siploadgen.core.rand cimport rand_next, rand_seed
+from siploadgen.core.records cimport (
+    Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
+    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, STATUS_SPAN, STEP_FIELDS,
+    TEMPLATE_NONE,
+)
+from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
+from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
+from siploadgen.core.records cimport HIST_RECEIVE_DELAY as _RECEIVE_DELAY
+from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
+from siploadgen.core.sip.digest cimport digest_close, digest_open
+from siploadgen.core.sip.stamp cimport Column, stamp_needs
+from siploadgen.core.sip.tokens cimport METHOD_COUNT
+from siploadgen.core.slab cimport Slab, slab_check, slab_close, slab_open
+from siploadgen.core.span cimport span_make
+from siploadgen.core.table cimport table_close, table_open
+from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
+from siploadgen.core.tx cimport Tx, tx_timers_default
+from siploadgen.core.types cimport INDEX_MAX, NONE, Peer, PEER_IPV6
+from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_next, wheel_open
+
+import numpy as np
+
+from siploadgen.core.sip.tokens import Method
+
+cdef extern from "slg_atomic.h" nogil:
+    uint64_t slg_load_acquire(const uint64_t* word)
+    void slg_store_release(uint64_t* word, uint64_t value)
+
+HIST_LATENESS = _LATENESS
+HIST_RECEIVE_DELAY = _RECEIVE_DELAY
+HIST_CLOCKS = _CLOCKS
+
+cdef enum:
+    OUTBOX_TURN = 32            # budget of one advance between two emptyings of the outbox
+    FAILURE_ROOM = 8192
+
+_RUNGS = {1: "sent", 2: "received", 3: "timeout", 4: "transport"}
+
+
+cdef class Engine:
+    """One engine; see engine.pyi for its parameters and what each method promises."""
+
+    cdef Core* core
+    cdef list keep                      # buffers that the core borrows
+    cdef list lent                      # due times of the chunks that may still be in use
+    cdef dict peers                     # address tuple -> Peer octets
+    cdef dict names                     # Peer octets -> address tuple
+    cdef list pending                   # datagrams of the sans-IO outbox
+    cdef bint busy
+    cdef readonly object counters
+    cdef readonly object outcomes
+    cdef readonly object answered_outcomes
+    cdef readonly object sent_requests
+    cdef readonly object sent_responses
+    cdef readonly object received_requests
+    cdef readonly object received_responses
+    cdef readonly object retransmitted
+    cdef readonly object histograms
+    cdef readonly object steps
+    cdef readonly object user_counters
+
+    def __cinit__(
+        self, program, *, local, target=None, rows=None, uint32_t engine_id=0, uint32_t run_id=1,
+        uint64_t seed=1, int64_t now=0, uint32_t max_calls=0, uint32_t max_instances=1_048_576,
+        uint32_t max_transactions=4_194_304, uint32_t first_row=0, uint32_t row_stride=1,
+        int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
+        int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
+        uint32_t trace_failures=100,
+    ):
+        cdef Core* core
+        cdef uint32_t i
+        if not 1 <= max_instances <= INDEX_MAX or not 1 <= max_transactions <= INDEX_MAX:
+            raise ValueError(f"max_instances and max_transactions: 1 .. {INDEX_MAX}")
+        if engine_id > 255:
+            raise ValueError("engine_id: 0 .. 255")
+        self.core = core = <Core*>calloc(1, sizeof(Core))
+        if core == NULL:
+            raise MemoryError("engine state")
+        core.epoll = -1
+        core.request = NONE
+        core.fresh = NONE
+        self.keep = []
+        self.lent = []
+        self.peers = {}
+        self.names = {}
+        self.pending = []
+        self._load_program(program)
+        self._load_rows(program, rows, first_row, row_stride)
+        self._load_results(len(program.clocks), len(program.counters))
+        self._load_identity(local, target, engine_id, run_id, seed)
+        core.now = now
+        core.max_calls = max_calls if max_calls else max_instances
+        tx_timers_default(&core.timers, t1, t2, t4)
+        core.timers_short = core.timers
+        _set_linger(core, 0, False)
+        core.linger_auto = linger < 0
+        core.linger_pressure = max_transactions - max_transactions // 4
+        if linger >= 0:
+            core.timers_short = core.timers
+            _set_linger(core, linger, True)
+        core.drop_below = 0
+        if drop_share > 0:
+            core.drop_below = <uint64_t>min(drop_share * 18446744073709551616.0, 1.8446744073709550e19)
+        core.rate_limit = rate_limit
+        core.rate_at = now
+        core.rate_tokens = max(rate_limit * 0.1, 1.0)
+        for i in range(OUTCOME_COUNT):
+            core.trace_left[i] = trace_failures
+        slab_open(&core.instances, max_instances, _record_size(core))
+        slab_open(&core.legs, max_instances, (sizeof(Leg) + 63) // 64 * 64)
+        slab_open(&core.txs, max_transactions, (sizeof(Tx) + 63) // 64 * 64)
+        texts_open(&core.texts, max_instances)
+        table_open(&core.requests, max_transactions)
+        wheel_open(&core.wheel, max_instances + max_transactions, now)
+        outbox_open(&core.outbox, gso_group)
+        ring_open(&core.trace, 1 << 20)
+        digest_open(&core.digest)
+        udp_open(&core.udp, gso_group > 1, True)
+
+    def __dealloc__(self):
+        cdef Core* core = self.core
+        if core == NULL:
+            return
+        loop_close(core)
+        udp_close(&core.udp)
+        digest_close(&core.digest)
+        ring_close(&core.trace)
+        outbox_close(&core.outbox)
+        wheel_close(&core.wheel)
+        table_close(&core.requests)
+        texts_close(&core.texts)
+        slab_close(&core.txs)
+        slab_close(&core.legs)
+        slab_close(&core.instances)
+        free(core.needs)
+        free(<void*>core.columns)
+        free(core)
+
+    # --- loading ---
+
+    cdef const void* _borrow(self, array, size_t record, uint32_t* count) except? NULL:
+        """Octets of a table, kept alive; raises ValueError when they are no whole records."""
+        data = array if isinstance(array, bytes) else array.tobytes()
+        if len(data) % record:
+            raise ValueError(f"a program table of {len(data)} octets, records of {record}")
+        data += b"\0"                   # an empty table has an address too
+        self.keep.append(data)
+        if count != NULL:
+            count[0] = <uint32_t>((len(data) - 1) // record)
+        return <const void*>PyBytes_AS_STRING(data)
+
+    cdef int _load_program(self, program) except -1:
+        cdef Core* core = self.core
+        cdef uint32_t templates, segments, text, matchers, operands, entries, i
+        core.code = <const Insn*>self._borrow(program.code, sizeof(Insn), &core.insns)
+        core.templates = <const Template*>self._borrow(
+            program.templates, sizeof(Template), &templates)
+        core.segments = <const Segment*>self._borrow(program.segments, sizeof(Segment), &segments)
+        core.text = <const uint8_t*>self._borrow(program.text, 1, &text)
+        core.matchers = <const Matcher*>self._borrow(program.matchers, sizeof(Matcher), &matchers)
+        core.operands = <const Operand*>self._borrow(program.operands, sizeof(Operand), &operands)
+        core.entries = <const Entry*>self._borrow(program.entries, sizeof(Entry), &entries)
+        core.answers = <const Answer*>self._borrow(
+            program.answers, sizeof(Answer), &core.answer_count)
+        core.clock_count = len(program.clocks)
+        core.variable_count = len(program.variables)
+        _check_program(core, templates, segments, text, matchers, operands, entries,
+                       len(program.columns), len(program.counters))
+        core.leg_max = 1
+        core.entry = 0
+        for i in range(entries):
+            core.leg_max = max(core.leg_max, <uint32_t>core.entries[i].legs)
+        core.legs_at = sizeof(Instance)
+        core.clocks_at = (core.legs_at + 4 * core.leg_max + 7) // 8 * 8
+        core.variables_at = core.clocks_at + core.clock_count * sizeof(Clock)
+        core.needs = <uint32_t*>calloc(templates + 1, sizeof(uint32_t))
+        if core.needs == NULL:
+            raise MemoryError("template masks")
+        for i in range(templates):
+            core.needs[i] = stamp_needs(core.templates + i, core.segments)
+        return 0
+
+    cdef int _load_rows(self, program, rows, uint32_t first_row, uint32_t row_stride) except -1:
+        cdef Core* core = self.core
+        cdef uint32_t wanted = len(program.columns)
+        cdef uint32_t i
+        cdef Column* columns
+        if not wanted:
+            return 0
+        if rows is None or list(rows.names)[:wanted] != list(program.columns) or rows.count < 1:
+            raise ValueError(f"the program needs rows with the columns {list(program.columns)}")
+        core.rows = rows.count
+        columns = <Column*>calloc(wanted, sizeof(Column))
+        if columns == NULL:
+            raise MemoryError("columns")
+        core.columns = columns
+        for i in range(wanted):
+            offsets = np.ascontiguousarray(rows.offsets[i], dtype=np.uint32)
+            if len(offsets) != core.rows + 1 or int(offsets[-1]) > len(rows.blobs[i]) \
+                    or (np.diff(offsets.astype(np.int64)) < 0).any():
+                raise ValueError(f"column {program.columns[i]}: broken offsets")
+            columns[i].blob = <const uint8_t*>self._borrow(rows.blobs[i], 1, NULL)
+            columns[i].offsets = <const uint32_t*>self._borrow(offsets, 4, NULL)
+        core.next_row = first_row % core.rows
+        core.row_stride = row_stride
+        return 0
+
+    cdef object _zeroes(self, shape, int64_t** place):
+        """A zeroed int64 array, kept alive, and where its cells are."""
+        cdef int64_t[::1] view
+        array = np.zeros(shape, dtype=np.int64)
+        view = array.reshape(-1)
+        place[0] = &view[0]
+        self.keep.append(array)
+        return array
+
+    cdef int _load_results(self, uint32_t clocks, uint32_t user_counters) except -1:
+        cdef Core* core = self.core
+        self.counters = self._zeroes(COUNT_COUNT, &core.counters)
+        self.outcomes = self._zeroes(OUTCOME_COUNT, &core.outcomes)
+        self.answered_outcomes = self._zeroes(OUTCOME_COUNT, &core.answered_outcomes)
+        self.sent_requests = self._zeroes(METHOD_COUNT, &core.sent_requests)
+        self.sent_responses = self._zeroes((METHOD_COUNT, STATUS_SPAN), &core.sent_responses)
+        self.received_requests = self._zeroes(METHOD_COUNT, &core.received_requests)
+        self.received_responses = self._zeroes((METHOD_COUNT, STATUS_SPAN), &core.received_responses)
+        self.retransmitted = self._zeroes(METHOD_COUNT, &core.retransmitted)
+        self.histograms = self._zeroes((_CLOCKS + 2 * clocks, HIST_STRIDE), &core.histograms)
+        self.steps = self._zeroes((core.insns + 1, STEP_FIELDS), &core.steps)[:core.insns]
+        self.user_counters = self._zeroes(max(user_counters, 1), &core.user_counters)[:user_counters]
+        return 0
+
+    cdef int _load_identity(self, local, target, uint32_t engine_id, uint32_t run_id, uint64_t seed) except -1:
+        cdef Core* core = self.core
+        cdef Peer peer
+        host, port = local
+        text = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        name = f"{text}:{port}".encode("ascii")
+        if len(name) > 60:
+            raise ValueError(f"local address {name!r} is too long")
+        memcpy(core.local, PyBytes_AS_STRING(name), len(name))
+        core.local_length = len(name)
+        core.local_host_length = len(text)
+        core.local_port = port
+        core.engine_id = engine_id
+        memcpy(core.run_hex, PyBytes_AS_STRING(b"%08x" % run_id), 8)
+        rand_seed(&core.rand, seed)
+        core.hash_seed = rand_next(&core.rand) ^ (<uint64_t>run_id << 32)
+        core.nonce_secret = rand_next(&core.rand)
+        if target is not None:
+            self._peer(target, &core.target)
+        return 0
+
+    cdef int _peer(self, address, Peer* peer) except -1:
+        data = self.peers.get(address)
+        if data is None:
+            host = address[0].encode("ascii")
+            peer_clear(peer)
+            if not host_parse(span_make(<const uint8_t*>PyBytes_AS_STRING(host),
+                                        <uint32_t>PyBytes_GET_SIZE(host)), peer):
+                raise ValueError(f"{address[0]!r} is no numeric address")
+            peer.port = address[1]
+            data = PyBytes_FromStringAndSize(<char*>peer, sizeof(Peer))
+            self.peers[address] = data
+            self.names[data] = address
+        memcpy(peer, PyBytes_AS_STRING(data), sizeof(Peer))
+        return 0
+
+    cdef object _address(self, const Peer* peer):
+        cdef char host[64]
+        data = PyBytes_FromStringAndSize(<const char*>peer, sizeof(Peer))
+        address = self.names.get(data)
+        if address is None:
+            length = host_format(peer, host)
+            address = (PyBytes_FromStringAndSize(host, length).decode().strip("[]"), peer.port)
+            self.names[data] = address
+        return address
+
+    # --- sans-IO ---
+
+    cdef void _collect(self):
+        """Move the outbox to the Python list."""
+        cdef uint32_t i
+        cdef OutMessage* message
+        for i in range(self.core.outbox.count):
+            message = &self.core.outbox.messages[i]
+            self.pending.append((
+                PyBytes_FromStringAndSize(<char*>message.data, message.length),
+                self._address(&message.peer)))
+        outbox_clear(&self.core.outbox)
+
+    def feed(self, bytes data, source, int64_t now):
+        cdef Peer peer
+        self._peer(source, &peer)
+        self.core.now = now
+        feed_datagram(self.core, <const uint8_t*>PyBytes_AS_STRING(data),
+                      <uint32_t>PyBytes_GET_SIZE(data), &peer, now)
+        self._collect()
+
+    def transport_error(self, bytes data, int64_t now):
+        self.core.now = now
+        feed_error(self.core, <const uint8_t*>PyBytes_AS_STRING(data),
+                   <uint32_t>PyBytes_GET_SIZE(data))
+        self._collect()
+
+    def advance(self, int64_t now):
+        cdef bint more = True
+        self.core.now = now
+        while more:
+            more = advance(self.core, OUTBOX_TURN)
+            self._collect()
+        if slg_load_acquire(&self.core.command) & COMMAND_ABORT:
+            advance_abort(self.core)
+            self._collect()
+
+    def outbox(self):
+        pending = self.pending
+        self.pending = []
+        return pending
+
+    def next_event(self):
+        return advance_next(self.core)
+
+    # --- schedule and control ---
+
+    def schedule(self, due, last=True):
+        cdef Core* core = self.core
+        cdef const int64_t[::1] view
+        cdef uint64_t head = core.chunk_head
+        cdef Chunk* chunk
+        del self.lent[:len(self.lent) - self.chunks_waiting]
+        array = np.ascontiguousarray(due, dtype=np.int64)
+        if len(array) > 1 and (np.diff(array) < 0).any():
+            raise ValueError("due times must be sorted")
+        if len(array):
+            if head - slg_load_acquire(&core.chunk_tail) == CHUNKS:
+                raise BufferError(f"{CHUNKS} schedule chunks are waiting already")
+            view = array
+            chunk = &core.chunks[head % CHUNKS]
+            chunk.due = &view[0]
+            chunk.count = len(array)
+            self.lent.append(array)
+            slg_store_release(&core.chunk_head, head + 1)
+        if last:
+            self._command(COMMAND_LAST_CHUNK, True)
+
+    @property
+    def chunks_waiting(self):
+        """Schedule chunks not yet used up (at most 64 may wait)."""
+        return self.core.chunk_head - slg_load_acquire(&self.core.chunk_tail)
+
+    cdef void _command(self, uint64_t bit, bint on):
+        cdef uint64_t word = self.core.command
+        slg_store_release(&self.core.command, word | bit if on else word & ~bit)
+
+    def stop_starts(self):
+        self._command(COMMAND_STOP_STARTS, True)
+
+    def hang_up(self):
+        self._command(COMMAND_HANG_UP, True)
+
+    def abort(self):
+        self._command(COMMAND_ABORT, True)
+
+    def pause(self, bint paused):
+        self._command(COMMAND_PAUSE, paused)
+
+    # --- sockets ---
+
+    def open_udp(self, int fd, bint gso, bint gro):
+        cdef Core* core = self.core
+        cdef int receive_size, send_size
+        cdef int number
+        if core.epoll >= 0:
+            raise RuntimeError("the sockets of an engine are opened before its first run")
+        udp_close(&core.udp)
+        udp_open(&core.udp, gso and core.outbox.group_max > 1, gro)
+        number = udp_adopt(&core.udp, fd)
+        udp_buffers(&core.udp, number, &receive_size, &send_size)
+        if not core.udp.gso:
+            core.outbox.group_max = 1
+        core.live_clock = True
+        loop_open(core)
+        return {"gso": bool(core.udp.gso), "gro": bool(core.udp.gro),
+                "timestamps": bool(core.udp.timestamps), "gso_group": core.outbox.group_max,
+                "receive_buffer": receive_size, "send_buffer": send_size}
+
+    def run(self, bint until_idle=True):
+        if self.core.epoll < 0:
+            raise RuntimeError("no socket: call open_udp first")
+        if self.busy:
+            raise RuntimeError("this engine is running already")
+        self.busy = True
+        try:
+            with nogil:
+                loop_run(self.core, until_idle)
+        finally:
+            self.busy = False
+
+    def finish(self):
+        advance_finish(self.core)
+
+    # --- results ---
+
+    @property
+    def in_progress(self):
+        return self.core.open_calls
+
+    @property
+    def answers_in_progress(self):
+        """Open instances that requests from outside started."""
+        return self.core.open_answers
+
+    @property
+    def running(self):
+        return self.busy
+
+    @property
+    def done(self):
+        """Schedule over (or stopped) and no scheduled call open."""
+        return bool(advance_done(self.core))
+
+    def udp_stats(self):
+        return self.core.udp.stats
+
+    def failures(self):
+        cdef uint8_t record[FAILURE_ROOM]
+        cdef Failure* failure = <Failure*>record
+        cdef int64_t length
+        found = []
+        while True:
+            length = ring_pop(&self.core.trace, record, FAILURE_ROOM)
+            if length < <int64_t>sizeof(Failure):
+                break
+            found.append(self._failure(failure, <const char*>record + sizeof(Failure)))
+        self.core.counters[<int>COUNT_TRACE_DROPPED] = <int64_t>self.core.trace.dropped
+        return found
+
+    cdef object _failure(self, const Failure* failure, const char* message):
+        cdef uint8_t token[24]
+        cdef uint32_t i, first
+        token_write(self.core, token, failure.leg)
+        ladder = []
+        first = failure.rungs - LADDER if failure.rungs > LADDER else 0
+        for i in range(first, failure.rungs):
+            rung = failure.ladder[i % LADDER]
+            ladder.append({
+                "at_s": rung.at_us / 1e6, "what": _RUNGS.get(rung.kind, "?"),
+                "method": Method(rung.method).name.removeprefix("METHOD_") if rung.method else None,
+                "status": rung.code or None,
+            })
+        return {
+            "outcome": failure.outcome, "status": failure.status or None,
+            "role": "answerer" if failure.role else "caller", "due": failure.due,
+            "ended": failure.ended, "pc": failure.pc, "row": failure.row,
+            "call_id": PyBytes_FromStringAndSize(<char*>token, 24).decode(),
+            "ladder": ladder, "message": PyBytes_FromStringAndSize(message, failure.length),
+        }
+
+    def memory(self):
+        cdef Core* core = self.core
+        cdef int i
+        sizes = {
+            "instances": core.instances.high * core.instances.record_size,
+            "legs": core.legs.high * core.legs.record_size,
+            "transactions": core.txs.high * core.txs.record_size,
+            "texts": 0,
+            "instances_peak": core.instances.peak,
+            "transactions_peak": core.txs.peak,
+            "instance_size": core.instances.record_size,
+        }
+        for i in range(TEXT_CLASSES):
+            sizes["texts"] += core.texts.slabs[i].high * core.texts.slabs[i].record_size
+        return sizes
+
+    def census(self):
+        cdef Core* core = self.core
+        cdef int i
+        texts = 0
+        for i in range(TEXT_CLASSES):
+            texts += core.texts.slabs[i].used
+        return {"instances": core.instances.used, "legs": core.legs.used,
+                "transactions": core.txs.used, "texts": texts, "timers": core.wheel.armed,
+                "requests": core.requests.used}
+
+    def check(self):
+        cdef Core* core = self.core
+        cdef int i
+        slab_check(&core.instances)
+        slab_check(&core.legs)
+        slab_check(&core.txs)
+        for i in range(TEXT_CLASSES):
+            slab_check(&core.texts.slabs[i])
+        wheel_check(&core.wheel)
+        c = self.counters
+        if c[0] != c[1] + c[2] + c[3] + c[4]:
+            raise AssertionError("due is not started + not_started")
+        if c[1] != self.outcomes.sum() + core.open_calls:
+            raise AssertionError("started is not ended + in_progress")
+        if core.open_calls + core.open_answers != core.instances.used:
+            raise AssertionError("open calls and live instances differ")
+
+
+cdef uint32_t _record_size(Core* core) noexcept:
+    return <uint32_t>((core.variables_at + 8 * core.variable_count + 63) // 64 * 64)
+
+
+cdef void _set_linger(Core* core, int64_t linger, bint both) noexcept:
+    """How long finished transactions are remembered: D, I, J, K, L and M."""
+    core.timers_short.timer_d = core.timers_short.timer_i = core.timers_short.timer_j = linger
+    core.timers_short.timer_k = core.timers_short.timer_l = core.timers_short.timer_m = linger
+    if both:
+        core.timers = core.timers_short
+
+
+cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint32_t text,
+                        uint32_t matchers, uint32_t operands, uint32_t entries, uint32_t columns,
+                        uint32_t counters) except -1:
+    """Every number in a program leads somewhere, so that the VM need not look; ValueError says which does not."""
+    cdef uint32_t i, k
+    cdef const Insn* insn
+    cdef const Template* template
+    cdef const Segment* segment
+    for i in range(templates):
+        template = core.templates + i
+        if template.first + template.count > segments or template.body > template.count:
+            raise ValueError(f"template {i}: segments beyond the table")
+        if template.method >= METHOD_COUNT:
+            raise ValueError(f"template {i}: method {template.method}")
+        if (template.ack != TEMPLATE_NONE and template.ack >= templates) or (
+                template.cancel != TEMPLATE_NONE and template.cancel >= templates):
+            raise ValueError(f"template {i}: no such companion")
+        for k in range(template.count):
+            segment = core.segments + template.first + k
+            if segment.field == FIELD_LITERAL and segment.offset + segment.length > text:
+                raise ValueError(f"template {i}: text beyond the table")
+            if segment.field == FIELD_COLUMN and segment.arg >= columns:
+                raise ValueError(f"template {i}: column {segment.arg}")
+            if segment.field == FIELD_VARIABLE and segment.arg >= core.variable_count:
+                raise ValueError(f"template {i}: variable {segment.arg}")
+    for i in range(operands):
+        if core.operands[i].kind == OPERAND_COLUMN and not 0 <= core.operands[i].value < columns:
+            raise ValueError(f"operand {i}: no such column")
+        if core.operands[i].kind == OPERAND_VARIABLE and not (
+                0 <= core.operands[i].value < core.variable_count
+                or 0xFFFD <= core.operands[i].value <= 0xFFFF):
+            raise ValueError(f"operand {i}: no such variable")
+    for i in range(core.insns):
+        insn = core.code + i
+        _check_insn(core, insn, i, templates, matchers, operands, counters)
+    for i in range(entries):
+        if core.entries[i].pc >= core.insns or not 1 <= core.entries[i].legs <= 8:
+            raise ValueError(f"entry {i}: broken")
+    for i in range(core.answer_count):
+        if core.answers[i].entry >= entries \
+                or core.answers[i].user_offset + core.answers[i].user_length > text:
+            raise ValueError(f"answer {i}: broken")
+    return 0
+
+
+cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templates, uint32_t matchers,
+                     uint32_t operands, uint32_t counters) except -1:
+    cdef uint32_t k
+    cdef bint good = True
+    if insn.op >= OP_COUNT_OF_OPS:
+        raise ValueError(f"pc {pc}: op {insn.op}")
+    if insn.op in (OP_AWAIT, OP_PAUSE):
+        good = pc + insn.a < core.insns
+        for k in range(1, insn.a + 1 if good else 1):
+            good = good and core.code[pc + k].op == OP_CASE
+        if insn.op == OP_PAUSE or insn.c:
+            good = good and insn.b < core.insns
+        if insn.op == OP_PAUSE:
+            good = good and 0 <= insn.c < operands
+    elif insn.op == OP_CASE:
+        good = insn.a < matchers and insn.b < core.insns
+    elif insn.op in (OP_JUMP, OP_CHANCE):
+        good = insn.b < core.insns
+    elif insn.op == OP_JUMP_IF:
+        good = insn.b < core.insns and (insn.a < core.variable_count or insn.a >= 0xFFFD)
+    elif insn.op == OP_SEND:
+        good = insn.a < templates and insn.b < 8 and core.templates[insn.a].kind != 5
+    elif insn.op == OP_END:
+        good = insn.a < OUTCOME_COUNT
+    elif insn.op in (OP_CLOCK_START, OP_CLOCK_STOP):
+        good = insn.a < core.clock_count
+    elif insn.op in (OP_SET, OP_ADD, OP_MUL):
+        good = insn.a < core.variable_count and 0 <= insn.c < operands
+    elif insn.op == OP_EXTRACT:
+        good = insn.a < core.variable_count and insn.b <= 4
+    elif insn.op in (OP_CREDENTIAL, OP_CHALLENGE_CHECK):
+        good = insn.a < templates and 0 <= insn.c < templates and insn.b < core.insns
+    elif insn.op == OP_COUNT:
+        good = insn.a < counters
+    if not good:
+        raise ValueError(f"pc {pc}: an operand of op {insn.op} leads nowhere")
+    if insn.op not in (OP_JUMP, OP_END, OP_AWAIT, OP_PAUSE) and pc + 1 >= core.insns \
+            and insn.op != OP_CASE:
+        raise ValueError(f"pc {pc}: the program runs off its end")
+    return 0

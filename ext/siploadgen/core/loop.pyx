@@ -1,0 +1,140 @@
+"""The loop of one engine on real sockets (see loop.pxd)."""
+
+from libc.errno cimport errno
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+from posix.unistd cimport close
+from siploadgen.core.advance cimport advance, advance_abort, advance_done, advance_next
+from siploadgen.core.counters cimport COUNT_BUSY_NS, COUNT_LOOPS, COUNT_WAIT_NS
+from siploadgen.core.feed cimport feed_datagram, feed_error
+from siploadgen.core.net.udp cimport (
+    clock_monotonic, Datagram, udp_error, udp_flush, udp_receive, udp_tick, UdpError,
+)
+from siploadgen.core.records cimport COMMAND_ABORT, Core, core_count
+from siploadgen.core.types cimport Nanos
+
+cdef extern from "slg_atomic.h" nogil:
+    uint64_t slg_load_acquire(const uint64_t* word)
+
+cdef extern from "sys/epoll.h" nogil:
+    enum:
+        EPOLLIN
+        EPOLL_CTL_ADD
+        EPOLL_CLOEXEC
+
+    ctypedef union epoll_data_t:
+        uint32_t u32
+
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
+
+cdef extern from "sys/prctl.h" nogil:
+    enum:
+        PR_SET_TIMERSLACK
+
+    int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+
+cdef extern from "slg_net.h" nogil:
+    int slg_epoll_wait_ns(int epfd, epoll_event* events, int most, int64_t timeout_ns)
+
+cdef enum:
+    BATCHES = 4                 # receive batches before timers and starts get their turn
+    BUDGET = 32                 # timers, and starts, of one turn
+    CLOCK_EVERY = 8             # datagrams handled between two readings of the clock
+    WAIT_MAX_NS = 5000000       # longest sleep: how soon a command is seen
+    TICK_NS = 100000000         # clock offsets are looked at this often
+
+
+cdef int loop_open(Core* core) except -1:
+    cdef epoll_event event
+    cdef uint32_t i
+    core.epoll = epoll_create1(EPOLL_CLOEXEC)
+    if core.epoll < 0:
+        raise OSError(errno, "epoll_create1")
+    for i in range(core.udp.sockets):
+        memset(&event, 0, sizeof(event))
+        event.events = EPOLLIN
+        event.data.u32 = i
+        if epoll_ctl(core.epoll, EPOLL_CTL_ADD, core.udp.fds[i], &event) < 0:
+            raise OSError(errno, "epoll_ctl")
+    return 0
+
+
+cdef void loop_close(Core* core) noexcept nogil:
+    if core.epoll >= 0:
+        close(core.epoll)
+        core.epoll = -1
+
+
+cdef uint32_t socket_drain(Core* core, uint32_t socket) noexcept nogil:
+    """Handle what one socket holds, a few batches at most; how many datagrams that was."""
+    cdef uint32_t total = 0
+    cdef uint32_t batch, count, i
+    cdef Datagram* datagram
+    for batch in range(BATCHES):
+        count = udp_receive(&core.udp, socket)
+        for i in range(count):
+            if i % CLOCK_EVERY == 0:
+                core.now = clock_monotonic()
+            datagram = &core.udp.received[i]
+            feed_datagram(core, datagram.data, datagram.length, &datagram.peer, datagram.received)
+        total += count
+        if core.outbox.count:
+            udp_flush(&core.udp, &core.outbox)
+        if count == 0:
+            break
+    return total
+
+
+cdef void errors_drain(Core* core) noexcept nogil:
+    cdef UdpError error
+    cdef uint32_t socket
+    for socket in range(core.udp.sockets):
+        while udp_error(&core.udp, socket, &error):
+            feed_error(core, error.data, error.length)
+
+
+cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
+    cdef epoll_event events[8]
+    cdef Nanos woke, wait, before
+    cdef Nanos ticked = 0
+    cdef uint32_t socket, received
+    cdef bint more
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    woke = clock_monotonic()
+    while True:
+        core_count(core, COUNT_LOOPS)
+        received = 0
+        for socket in range(core.udp.sockets):
+            received += socket_drain(core, socket)
+        core.now = clock_monotonic()
+        if core.now - ticked > TICK_NS:
+            ticked = core.now
+            udp_tick(&core.udp, core.now)
+        errors_drain(core)
+        more = advance(core, BUDGET)
+        if core.outbox.count:
+            udp_flush(&core.udp, &core.outbox)
+        if slg_load_acquire(&core.command) & COMMAND_ABORT:
+            advance_abort(core)
+            if core.outbox.count:
+                udp_flush(&core.udp, &core.outbox)
+            break
+        if until_idle and advance_done(core):
+            break
+        if more or received:
+            continue
+        before = clock_monotonic()
+        wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)
+        core.counters[<int>COUNT_BUSY_NS] += before - woke
+        woke = before
+        if wait > 0:
+            slg_epoll_wait_ns(core.epoll, events, 8, wait)
+            woke = clock_monotonic()
+            core.counters[<int>COUNT_WAIT_NS] += woke - before
+    before = clock_monotonic()
+    core.counters[<int>COUNT_BUSY_NS] += before - woke

@@ -1,0 +1,6 @@
+# Memory of the core: zeroed address space that the kernel backs with pages as they are first
+# touched. Reserving room for millions of records is free; only those in use cost memory.
+from libc.stdint cimport uint64_t
+
+cdef void* memory_reserve(uint64_t bytes) except NULL       # MemoryError names the bytes
+cdef void memory_release(void* memory, uint64_t bytes) noexcept nogil   # NULL: nothing

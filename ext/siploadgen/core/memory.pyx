@@ -1,0 +1,34 @@
+"""Reserved address space for slabs, wheels and rings: zeroed, touched only when used."""
+
+from libc.errno cimport errno
+from libc.stdint cimport uint64_t
+from libc.string cimport strerror
+
+cdef extern from "<sys/mman.h>" nogil:
+    void* mmap(void* address, size_t length, int protection, int flags, int fd, long offset)
+    int munmap(void* address, size_t length)
+    int madvise(void* address, size_t length, int advice)
+    void* MAP_FAILED
+    int PROT_READ, PROT_WRITE
+    int MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+    int MADV_HUGEPAGE
+
+cdef enum:
+    HUGE_PAGE = 2097152
+
+
+cdef void* memory_reserve(uint64_t bytes) except NULL:
+    cdef uint64_t length = bytes if bytes else 1    # mmap refuses 0
+    cdef void* memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    if memory == MAP_FAILED:
+        raise MemoryError(f"cannot reserve {bytes} bytes: {strerror(errno).decode()}")
+    if length >= HUGE_PAGE:
+        # Records are visited in no order, so this saves TLB misses; a kernel may refuse it.
+        madvise(memory, length, MADV_HUGEPAGE)
+    return memory
+
+
+cdef void memory_release(void* memory, uint64_t bytes) noexcept nogil:
+    if memory != NULL:
+        munmap(memory, bytes if bytes else 1)

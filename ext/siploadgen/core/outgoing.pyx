@@ -1,0 +1,780 @@
+"""Messages on their way out (see outgoing.pxd)."""
+
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+from siploadgen.core.counters cimport (
+    COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE, COUNT_RETRANSMITTED,
+    COUNT_SLAB_FULL, COUNT_UNEXPECTED,
+)
+from siploadgen.core.auth cimport auth_header, challenge_text
+from siploadgen.core.hist cimport hist_record
+from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
+from siploadgen.core.net.udp cimport udp_flush
+from siploadgen.core.program cimport (
+    FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE, FIELD_CONTACTS, FIELD_CSEQ,
+    FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL, FIELD_LOCAL_HOST,
+    FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI,
+    FIELD_ROUTES, FIELD_TOKEN, Segment, Template, TEMPLATE_IN_DIALOG,
+)
+from siploadgen.core.records cimport (
+    Core, CSEQ_BASE, HIST_LATENESS, Instance, instance_at, instance_rung, instance_variables, Leg,
+    leg_at, LEG_CONFIRMED, LEG_EARLY, LEG_NEW, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS,
+    STEP_RETRANSMITTED, STEP_SENT, TEMPLATE_NONE, tx_at, tx_handle, tx_node, core_count,
+)
+from siploadgen.core.sip.parse cimport (
+    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress,
+    SipHeader, SipMessage, SipUri, uri_parse, via_parse, SipVia, list_next,
+)
+from siploadgen.core.sip.stamp cimport stamp_message, StampFields
+from siploadgen.core.sip.tokens cimport (
+    HEADER_CONTACT, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_VIA, METHOD_ACK, METHOD_CANCEL,
+    METHOD_INVITE, method_name, METHOD_OPTIONS, METHOD_REGISTER,
+)
+from siploadgen.core.slab cimport slab_get, slab_give, slab_take
+from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
+from siploadgen.core.table cimport table_add, table_remove
+from siploadgen.core.texts cimport text_data, text_give, text_head, text_take
+from siploadgen.core.tx cimport (
+    Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next,
+    tx_on_event, TX_PROCEEDING, TX_SERVER, TX_TRYING, TXA_END, TXA_SEND, TXE_1XX, TXE_2XX,
+    TXE_3XX_6XX, TXE_LINGER, TXE_START, TxTimers,
+)
+from siploadgen.core.types cimport (
+    Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, SLG_ASSERT, TOKEN_LENGTH,
+)
+from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.wheel cimport wheel_add, wheel_del
+
+cdef extern from "slg_hash.h" nogil:
+    uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
+    void slg_hex16(uint8_t* out, uint64_t value)
+    uint32_t slg_decimal(uint8_t* out, uint64_t value)
+
+cdef enum:                                  # places in Core.scratch
+    AT_BRANCH = 0
+    AT_TOKEN = 32                           # then "@host": the Call-ID
+    AT_CSEQ = 128
+    AT_PARTIES = 4096
+    AT_AUTHORIZATION = 8192
+    AT_CHALLENGE = 12288
+    ACK_BRANCH_BIT = 63                     # an ACK's branch is its INVITE's with this bit of the handle turned
+
+cdef enum:
+    ECHO_ROOM = 65536 - 16
+
+
+# --- transaction records ---
+
+cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
+    if leg != NULL:
+        if leg.client_invite == index:
+            leg.client_invite = NONE
+        if leg.client_other == index:
+            leg.client_other = NONE
+        if leg.server_invite == index:
+            leg.server_invite = NONE
+        if leg.server_other == index:
+            leg.server_other = NONE
+    if tx.kind >= TX_INVITE_SERVER:
+        table_remove(&core.requests, tx.key, index)
+        text_give(&core.texts, tx.text)
+    if core.request == index:
+        core.request = NONE
+    if core.fresh == index:
+        core.fresh = NONE
+    wheel_del(&core.wheel, tx_node(core, index))
+    slab_give(&core.txs, index)
+
+
+cdef inline void tx_arm(Core* core, uint32_t index) noexcept nogil:
+    cdef Nanos when = tx_next(tx_at(core, index))
+    if when == INT64_MAX:
+        wheel_del(&core.wheel, tx_node(core, index))
+    else:
+        wheel_add(&core.wheel, tx_node(core, index), when)
+
+
+cdef uint32_t tx_event(Core* core, uint32_t index, uint32_t event) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef const TxTimers* timers = &core.timers
+    cdef uint32_t actions
+    if core.linger_auto and core.txs.used > core.linger_pressure:
+        timers = &core.timers_short
+        if event == TXE_2XX or event == TXE_3XX_6XX:
+            core_count(core, COUNT_LINGER_CUT)
+    actions = tx_on_event(tx, event, core.now, timers)
+    if not actions & TXA_END:
+        tx_arm(core, index)
+    return actions
+
+
+cdef void server_acknowledged(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    text_give(&core.texts, tx.text)
+    tx.text = NONE
+    if core.fresh == index:
+        core.fresh = NONE
+    if tx_acked(tx, core.now, &core.timers) & TXA_END:
+        tx_free(core, index)
+    else:
+        tx_arm(core, index)
+
+
+cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef uint32_t index = slab_take(&core.txs)
+    cdef Tx* tx
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return NONE
+    tx = tx_at(core, index)
+    tx.kind = TX_INVITE_SERVER if message.method == METHOD_INVITE else TX_SERVER
+    tx.method = message.method
+    tx.template = TEMPLATE_NONE
+    tx.leg = leg
+    tx.key = key
+    tx.cseq = message.cseq
+    tx.row = 0
+    tx.text = NONE
+    tx.started = core.now
+    tx.peer = core.source
+    tx.reliable = core.source.family == PEER_STREAM
+    tx.insn = NONE
+    # Without rport the answer goes to the port of the sent-by (RFC 3261 18.2.2, 3581).
+    if not message.via.has_rport and not tx.reliable:
+        tx.peer.port = message.via.port if message.via.port else 5060
+    table_add(&core.requests, key, index)
+    tx_event(core, index, TXE_START)
+    return index
+
+
+# --- texts of fields ---
+
+cdef void token_write(Core* core, uint8_t* out, Handle handle) noexcept nogil:
+    memcpy(out, core.run_hex, 8)
+    slg_hex16(out + 8, handle)
+
+
+cdef inline uint8_t* put(uint8_t* at, const void* data, uint32_t length) noexcept nogil:
+    memcpy(at, data, length)
+    return at + length
+
+
+cdef inline uint8_t* put_span(uint8_t* at, Span span) noexcept nogil:
+    if span.length:
+        memcpy(at, span.data, span.length)
+    return at + span.length
+
+
+cdef Span via_first(Span value) noexcept nogil:
+    """The first via-parm of a Via value: up to a comma outside quotes."""
+    cdef uint32_t i
+    cdef bint quoted = False
+    for i in range(value.length):
+        if value.data[i] == 34:
+            quoted = not quoted
+        elif value.data[i] == 44 and not quoted:
+            return span_make(value.data, i)
+    return value
+
+
+cdef uint32_t rport_place(Span value) noexcept nogil:
+    """Octets up to the end of a valueless rport parameter; 0 when there is none."""
+    cdef uint32_t i
+    cdef uint8_t after
+    for i in range(6, value.length + 1):
+        if (value.data[i - 1] | 0x20) == 116 and (value.data[i - 5] | 0x20) == 114 \
+                and (value.data[i - 4] | 0x20) == 112 and (value.data[i - 3] | 0x20) == 111 \
+                and (value.data[i - 2] | 0x20) == 114 and value.data[i - 6] in (59, 32, 9):
+            after = value.data[i] if i < value.length else 59
+            if after == 59 or after == 32 or after == 44:
+                return i
+    return 0
+
+
+cdef uint32_t source_write(const Peer* peer, uint8_t* out) noexcept nogil:
+    """Host of a peer; quick for IPv4, which every request of a run may ask for."""
+    cdef uint8_t* at = out
+    cdef uint32_t i
+    if peer.family != PEER_IPV4:
+        return host_format(peer, <char*>out)
+    for i in range(4):
+        if i:
+            at = put(at, b".", 1)
+        at += slg_decimal(at, peer.ip[i])
+    return <uint32_t>(at - out)
+
+
+cdef uint8_t* put_top_via(Core* core, uint8_t* at, Span value) noexcept nogil:
+    """The top Via with received and rport as RFC 3261 18.2.1 and RFC 3581 4 want them."""
+    cdef SipMessage* message = core.message
+    cdef uint8_t host[64]
+    cdef Span source = span_make(host, source_write(&core.source, host))
+    cdef uint32_t place
+    cdef Span first
+    if message.via.has_rport and not message.via.has_rport_value:
+        place = rport_place(value)
+        if place:
+            at = put(at, value.data, place)
+            at = put(at, b"=", 1)
+            at += slg_decimal(at, core.source.port)
+            at = put(at, b";received=", 10)
+            at = put_span(at, source)
+            return put(at, value.data + place, value.length - place)
+    if message.via.received.length == 0 and not span_iequal(message.via.host, source):
+        first = via_first(value)
+        at = put_span(at, first)
+        at = put(at, b";received=", 10)
+        at = put_span(at, source)
+        return put(at, value.data + first.length, value.length - first.length)
+    return put_span(at, value)
+
+
+cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef SipHeader* header = sip_header(message, HEADER_VIA)
+    cdef uint8_t* at = core.echo
+    cdef bint top = True
+    core.echo_length = 0
+    core.contacts_length = 0
+    # Everything below copies parts of one datagram and adds less than 200 octets to them.
+    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count:
+        return
+    while header != NULL:
+        at = put(at, b"Via: ", 5)
+        at = put_top_via(core, at, header.value) if top else put_span(at, header.value)
+        at = put(at, b"\r\n", 2)
+        top = False
+        header = sip_header_next(message, header)
+    header = sip_header(message, HEADER_RECORD_ROUTE)
+    while header != NULL:
+        at = put(at, b"Record-Route: ", 14)
+        at = put_span(at, header.value)
+        at = put(at, b"\r\n", 2)
+        header = sip_header_next(message, header)
+    at = put(at, b"From: ", 6)
+    at = put_span(at, message.from_value)
+    at = put(at, b"\r\nTo: ", 6)
+    at = put_span(at, message.to_value)
+    if message.to_tag.length == 0 and tag_length:
+        at = put(at, b";tag=", 5)
+        at = put(at, tag, tag_length)
+    at = put(at, b"\r\nCall-ID: ", 11)
+    at = put_span(at, message.call_id)
+    at = put(at, b"\r\nCSeq: ", 8)
+    at += slg_decimal(at, message.cseq)
+    at = put(at, b" ", 1)
+    at = put_span(at, message.cseq_method_text)
+    at = put(at, b"\r\n", 2)
+    core.echo_length = <uint32_t>(at - core.echo)
+    if message.method == METHOD_REGISTER:
+        core.contacts_length = contacts_make(core, at, <uint32_t>(core.echo + ECHO_ROOM - at))
+
+
+cdef uint32_t contacts_make(Core* core, uint8_t* out, uint32_t room) noexcept nogil:
+    """Contact lines of the answer to a REGISTER: each binding with its expiry; those removed are left out."""
+    cdef SipMessage* message = core.message
+    cdef SipHeader* header = sip_header(message, HEADER_CONTACT)
+    cdef SipAddress address
+    cdef Span rest, value
+    cdef uint8_t* at = out
+    cdef uint64_t expires, default_expires = 3600
+    cdef bint present
+    header_uint(message, HEADER_EXPIRES, &default_expires)
+    while header != NULL:
+        rest = header.value
+        while rest.length and rest.data[0] != 42 and address_parse(&address, &rest):
+            if <uint64_t>(at - out) + address.uri.length + 64 > room:
+                return <uint32_t>(at - out)
+            expires = default_expires
+            value = parameter_find(address.parameters, b"expires", &present)
+            if present and not span_to_uint(value, &expires):
+                expires = 3600              # malformed counts as 3600 (RFC 3261 10.2.1.1)
+            if expires == 0:
+                continue
+            at = put(at, b"Contact: <", 10)
+            at = put_span(at, address.uri)
+            at = put(at, b">;expires=", 10)
+            at += slg_decimal(at, expires)
+            at = put(at, b"\r\n", 2)
+        header = sip_header_next(message, header)
+    return <uint32_t>(at - out)
+
+
+cdef void echo_keep(Core* core) noexcept nogil:
+    cdef Tx* tx
+    cdef uint8_t* data
+    cdef uint32_t length = 4 + core.echo_length + core.contacts_length
+    if core.fresh == NONE:
+        return
+    tx = tx_at(core, core.fresh)
+    # A transaction that can be asked again only by the request itself needs nothing kept.
+    if tx.kind == TX_INVITE_SERVER:
+        if tx.state == TX_ACCEPTED and tx.acked:
+            return
+    elif tx.state == TX_COMPLETED:
+        return
+    tx.text = text_take(&core.texts, length)
+    if tx.text == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return
+    data = text_data(&core.texts, tx.text)
+    memcpy(data, &core.echo_length, 4)
+    memcpy(data + 4, core.echo, length - 4)
+
+
+cdef uint8_t* parties_write(Core* core, uint8_t* at) noexcept nogil:
+    """From, To and Call-ID lines of core.message."""
+    at = put(at, b"From: ", 6)
+    at = put_span(at, core.message.from_value)
+    at = put(at, b"\r\nTo: ", 6)
+    at = put_span(at, core.message.to_value)
+    at = put(at, b"\r\nCall-ID: ", 11)
+    at = put_span(at, core.message.call_id)
+    return put(at, b"\r\n", 2)
+
+
+cdef inline Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept nogil:
+    """One of the strings that a leg keeps, in the order of their lengths in the record."""
+    cdef const uint16_t* lengths = &leg.tag_length
+    cdef const uint8_t* data
+    cdef uint32_t i
+    if leg.text == NONE:
+        return span_make(NULL, 0)
+    data = text_data(&core.texts, leg.text)
+    for i in range(which):
+        data += lengths[i]
+    return span_make(data, lengths[which])
+
+
+cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg* leg, Handle leg_name,
+                      const Tx* tx, Handle branch, uint32_t cseq) noexcept nogil:
+    """Texts of every field in `needs` but FIELD_AUTHORIZATION; leg NULL: gone, tx NULL: an ACK."""
+    cdef uint8_t* scratch = core.scratch
+    cdef uint8_t* data
+    cdef uint32_t echo_length
+    if needs & (1 << FIELD_BRANCH):
+        token_write(core, scratch + AT_BRANCH, branch)
+        fields.values[<int>FIELD_BRANCH] = span_make(scratch + AT_BRANCH, TOKEN_LENGTH)
+    if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN):
+        token_write(core, scratch + AT_TOKEN, leg_name)
+        fields.values[<int>FIELD_LOCAL_TAG] = span_make(scratch + AT_TOKEN, TOKEN_LENGTH)
+        fields.values[<int>FIELD_TOKEN] = fields.values[<int>FIELD_LOCAL_TAG]
+        if leg != NULL and leg.call_id_length:
+            fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3)
+        else:
+            scratch[AT_TOKEN + TOKEN_LENGTH] = 64
+            memcpy(scratch + AT_TOKEN + TOKEN_LENGTH + 1, core.local, core.local_host_length)
+            fields.values[<int>FIELD_CALL_ID] = span_make(
+                scratch + AT_TOKEN, TOKEN_LENGTH + 1 + core.local_host_length)
+    if needs & (1 << FIELD_CSEQ):
+        fields.values[<int>FIELD_CSEQ] = span_make(
+            scratch + AT_CSEQ, slg_decimal(scratch + AT_CSEQ, cseq))
+    if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
+        fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
+        fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
+    if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI | 1 << FIELD_ROUTES
+                | 1 << FIELD_REMOTE_TAG | 1 << FIELD_LOCAL_PARTY | 1 << FIELD_REMOTE_PARTY):
+        if leg != NULL:
+            fields.values[<int>FIELD_REMOTE_TAG] = leg_string(core, leg, 0)
+            fields.values[<int>FIELD_REQUEST_URI] = leg_string(core, leg, 1)
+            fields.values[<int>FIELD_ROUTES] = leg_string(core, leg, 2)
+            fields.values[<int>FIELD_LOCAL_PARTY] = leg_string(core, leg, 4)
+            fields.values[<int>FIELD_REMOTE_PARTY] = leg_string(core, leg, 5)
+        else:
+            fields.values[<int>FIELD_REMOTE_TAG].length = 0
+            fields.values[<int>FIELD_REQUEST_URI].length = 0
+            fields.values[<int>FIELD_ROUTES].length = 0
+            fields.values[<int>FIELD_LOCAL_PARTY].length = 0
+            fields.values[<int>FIELD_REMOTE_PARTY].length = 0
+        fields.values[<int>FIELD_INITIAL_URI] = fields.values[<int>FIELD_REQUEST_URI]
+    if needs & (1 << FIELD_ECHO | 1 << FIELD_CONTACTS):
+        if tx.text != NONE:
+            data = text_data(&core.texts, tx.text)
+            memcpy(&echo_length, data, 4)
+            fields.values[<int>FIELD_ECHO] = span_make(data + 4, echo_length)
+            fields.values[<int>FIELD_CONTACTS] = span_make(
+                data + 4 + echo_length, text_head(&core.texts, tx.text).length - 4 - echo_length)
+        else:
+            fields.values[<int>FIELD_ECHO] = span_make(core.echo, core.echo_length)
+            fields.values[<int>FIELD_CONTACTS] = span_make(
+                core.echo + core.echo_length, core.contacts_length)
+    if needs & (1 << FIELD_ECHO_PARTIES):
+        data = core.scratch + AT_PARTIES
+        if core.message != NULL and core.message.from_value.length + core.message.to_value.length \
+                + core.message.call_id.length < 4000:
+            fields.values[<int>FIELD_ECHO_PARTIES] = span_make(
+                data, <uint32_t>(parties_write(core, data) - data))
+        else:
+            fields.values[<int>FIELD_ECHO_PARTIES].length = 0
+    fields.values[<int>FIELD_AUTHORIZATION].length = 0
+
+
+# --- stamping and committing ---
+
+cdef uint8_t* outgoing_room(Core* core) noexcept nogil:
+    cdef uint8_t* out = outbox_reserve(&core.outbox)
+    if out == NULL and core.live_clock:
+        udp_flush(&core.udp, &core.outbox)
+        out = outbox_reserve(&core.outbox)
+    return out
+
+
+cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFields* fields,
+                        const Peer* peer, Tx* tx) noexcept nogil:
+    """Stamp into the outbox. False when there is no room or the message is too large; counted."""
+    cdef const Template* template = core.templates + number
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint32_t length
+    if out == NULL:
+        core_count(core, COUNT_OVERSIZE)
+        return False
+    fields.columns = core.columns
+    fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
+    fields.variables = instance_variables(core, instance) if instance != NULL else NULL
+    length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
+    if length and instance != NULL and instance.auth != NONE \
+            and core.needs[number] & (1 << FIELD_AUTHORIZATION):
+        # The digest covers the Request-URI, which the first stamping has just spelled out.
+        fields.values[<int>FIELD_AUTHORIZATION] = auth_header(
+            core, instance.auth, tx, out, length, core.scratch + AT_AUTHORIZATION, 4096)
+        length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
+    if length == 0:
+        core_count(core, COUNT_OVERSIZE)
+        return False
+    outbox_commit(&core.outbox, length, peer, &instance.order if instance != NULL else NULL)
+    return True
+
+
+cdef inline void record_lateness(Core* core, Instance* instance) noexcept nogil:
+    """Send lateness of a call's first request, or of one that a pause put off."""
+    cdef Nanos late = core.now - instance.intended
+    instance.scheduled = 0
+    hist_record(core.histograms, late // 1000)
+    if late > 1000000:
+        core_count(core, COUNT_LATE_STARTS)
+
+
+cdef inline const Peer* request_peer(Core* core, const Leg* leg) noexcept nogil:
+    return &leg.next_hop if leg.next_hop.family != PEER_NONE else &core.target
+
+
+cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, uint16_t number,
+                       uint32_t insn) noexcept nogil:
+    cdef Instance* instance = instance_at(core, instance_index)
+    cdef Leg* leg = leg_at(core, leg_index)
+    cdef const Template* template = core.templates + number
+    cdef uint32_t index = slab_take(&core.txs)
+    cdef StampFields fields
+    cdef Tx* tx
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return False
+    tx = tx_at(core, index)
+    leg.local_cseq = leg.local_cseq + 1 if leg.local_cseq else CSEQ_BASE
+    tx.kind = TX_INVITE_CLIENT if template.method == METHOD_INVITE else TX_CLIENT
+    tx.method = template.method
+    tx.template = number
+    tx.owner = instance_index
+    tx.leg = leg_handle(core, leg_index)
+    tx.cseq = leg.local_cseq
+    tx.row = instance.row
+    tx.text = NONE
+    tx.insn = insn
+    tx.started = core.now
+    tx.peer = request_peer(core, leg)[0]
+    tx.reliable = tx.peer.family == PEER_STREAM
+    tx_event(core, index, TXE_START)
+    if instance.scheduled:
+        record_lateness(core, instance)
+    fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, tx_handle(core, index), tx.cseq)
+    if not template_send(core, instance, number, &fields, &tx.peer, tx):
+        tx_free(core, index)
+        return False
+    if tx.kind == TX_INVITE_CLIENT:
+        leg.client_invite = index
+        leg.invite_cseq = tx.cseq
+        leg.invite = tx_handle(core, index)
+        leg.ack_insn = NONE
+    else:
+        leg.client_other = index
+    core.sent_requests[template.method] += 1
+    core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
+    instance_rung(core, instance, RUNG_SENT, template.method, 0)
+    return True
+
+
+cdef bint send_ack(Core* core, uint32_t instance_index, uint32_t leg_index, uint16_t number,
+                   uint32_t insn) noexcept nogil:
+    cdef Instance* instance = instance_at(core, instance_index)
+    cdef Leg* leg = leg_at(core, leg_index)
+    cdef StampFields fields
+    fields_fill(core, &fields, core.needs[number], leg, leg_handle(core, leg_index), NULL,
+                leg.invite ^ (<Handle>1 << ACK_BRANCH_BIT), leg.invite_cseq)
+    if not template_send(core, instance, number, &fields, request_peer(core, leg), NULL):
+        return False
+    core.sent_requests[<int>METHOD_ACK] += 1
+    core.steps[insn * STEP_FIELDS + (STEP_SENT if leg.ack_insn == NONE else STEP_RETRANSMITTED)] += 1
+    leg.ack_insn = insn
+    instance_rung(core, instance, RUNG_SENT, METHOD_ACK, 0)
+    return True
+
+
+cdef uint32_t response_event(uint16_t status) noexcept nogil:
+    return TXE_1XX if status < 200 else (TXE_2XX if status < 300 else TXE_3XX_6XX)
+
+
+cdef void response_sent(Core* core, uint32_t index, uint32_t actions) noexcept nogil:
+    """Book-keeping after a response went out: counters, the leg's open requests, the record's end."""
+    cdef Tx* tx = tx_at(core, index)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
+    core.sent_responses[tx.method * STATUS_SPAN + tx.status - 100] += 1
+    if leg != NULL and tx.status >= 200:
+        if leg.server_other == index:
+            leg.server_other = NONE
+        if leg.server_invite == index and tx.status >= 300:
+            leg.server_invite = NONE
+    if actions & TXA_END:
+        tx_free(core, index)
+
+
+cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index, uint16_t number,
+                        uint32_t insn) noexcept nogil:
+    cdef Instance* instance = instance_at(core, instance_index)
+    cdef Leg* leg = leg_at(core, leg_index)
+    cdef const Template* template = core.templates + number
+    cdef uint32_t index = leg.server_invite if template.method == METHOD_INVITE else leg.server_other
+    cdef StampFields fields
+    cdef uint32_t actions
+    cdef uint8_t text[256]
+    cdef Tx* tx
+    if index == NONE:
+        core_count(core, COUNT_UNEXPECTED)      # nothing open to answer: the peer has given up
+        return True
+    tx = tx_at(core, index)
+    if tx.state != TX_PROCEEDING and tx.state != TX_TRYING:
+        return True
+    tx.template = number
+    tx.status = template.status
+    tx.row = instance.row
+    tx.insn = insn
+    actions = tx_event(core, index, response_event(template.status))
+    fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, 0, tx.cseq)
+    if core.needs[number] & (1 << FIELD_CHALLENGE):
+        fields.values[<int>FIELD_CHALLENGE] = challenge_text(
+            core, number, tx.started, core.scratch + AT_CHALLENGE)
+    if not template_send(core, instance, number, &fields, &tx.peer, tx):
+        return False
+    if template.method == METHOD_INVITE and 200 <= template.status < 300:
+        leg.state = LEG_CONFIRMED
+    core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
+    instance_rung(core, instance, RUNG_SENT, tx.method, template.status)
+    response_sent(core, index, actions)
+    return True
+
+
+cdef void send_cancel(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* invite = tx_at(core, index)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, invite.leg)
+    cdef uint16_t number = core.templates[invite.template].cancel
+    cdef StampFields fields
+    cdef uint32_t cancel
+    cdef Tx* tx
+    if invite.kind != TX_INVITE_CLIENT or invite.flags & TXF_CANCELLED or number == TEMPLATE_NONE \
+            or leg == NULL:
+        return
+    if invite.state != TX_PROCEEDING:
+        if invite.state < TX_PROCEEDING:
+            invite.flags |= TXF_CANCEL_WANTED
+        return
+    cancel = slab_take(&core.txs)
+    if cancel == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return
+    tx = tx_at(core, cancel)
+    tx.kind = TX_CLIENT
+    tx.method = METHOD_CANCEL
+    tx.template = number
+    tx.owner = leg.instance
+    tx.leg = invite.leg
+    tx.cseq = invite.cseq
+    tx.row = invite.row
+    tx.text = NONE
+    tx.insn = invite.insn
+    tx.started = core.now
+    tx.peer = invite.peer
+    tx.reliable = invite.reliable
+    tx.key = tx_handle(core, index)         # the INVITE's branch is the CANCEL's too
+    invite.text = cancel
+    invite.flags |= TXF_CANCELLED
+    tx_cancelled(invite, core.now, &core.timers)
+    tx_arm(core, index)
+    tx_event(core, cancel, TXE_START)
+    fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, tx.key, tx.cseq)
+    if not template_send(core, instance_at(core, leg.instance), number, &fields, &tx.peer, tx):
+        invite.text = NONE
+        tx_free(core, cancel)
+        return
+    core.sent_requests[<int>METHOD_CANCEL] += 1
+    instance_rung(core, instance_at(core, leg.instance), RUNG_SENT, METHOD_CANCEL, 0)
+
+
+cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef uint16_t number = core.templates[tx.template].ack
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
+    cdef StampFields fields
+    if number == TEMPLATE_NONE:
+        return
+    fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, tx_handle(core, index), tx.cseq)
+    if template_send(core, NULL, number, &fields, &tx.peer, tx):
+        core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef void send_ack_orphan(Core* core) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* at = out
+    if out == NULL or message.contact_uri.length == 0 or message.length > 32768:
+        return
+    at = put(at, b"ACK ", 4)
+    at = put_span(at, message.contact_uri)
+    at = put(at, b" SIP/2.0\r\nVia: SIP/2.0/UDP ", 27)
+    at = put(at, core.local, core.local_length)
+    at = put(at, b";rport;branch=", 14)
+    at = put_span(at, message.via.branch)
+    at = put(at, b"a\r\nMax-Forwards: 70\r\n", 21)
+    at = parties_write(core, at)
+    at = put(at, b"CSeq: ", 6)
+    at += slg_decimal(at, message.cseq)
+    at = put(at, b" ACK\r\nContent-Length: 0\r\n\r\n", 27)
+    outbox_commit(&core.outbox, <uint32_t>(at - out), &core.source, NULL)
+    core.sent_requests[<int>METHOD_ACK] += 1
+
+
+# --- responses of the engine itself ---
+
+cdef Span reason_of(uint16_t status) noexcept nogil:
+    if status == 200:
+        return span_make(<const uint8_t*>b"OK", 2)
+    if status == 400:
+        return span_make(<const uint8_t*>b"Bad Request", 11)
+    if status == 405:
+        return span_make(<const uint8_t*>b"Method Not Allowed", 18)
+    if status == 481:
+        return span_make(<const uint8_t*>b"Call/Transaction Does Not Exist", 31)
+    if status == 487:
+        return span_make(<const uint8_t*>b"Request Terminated", 18)
+    if status == 488:
+        return span_make(<const uint8_t*>b"Not Acceptable Here", 19)
+    if status == 500:
+        return span_make(<const uint8_t*>b"Server Internal Error", 21)
+    if status == 501:
+        return span_make(<const uint8_t*>b"Not Implemented", 15)
+    if status == 503:
+        return span_make(<const uint8_t*>b"Service Unavailable", 19)
+    return span_make(<const uint8_t*>b"Refused", 7)
+
+
+cdef const char* ALLOW = b"Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER\r\n"
+cdef uint32_t ALLOW_LENGTH = len(b"Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER\r\n")
+cdef const char* ACCEPT = b"Accept: application/sdp\r\n"
+cdef uint32_t ACCEPT_LENGTH = len(b"Accept: application/sdp\r\n")
+
+
+cdef void plain_stamp(Core* core, uint16_t status, Span echo, uint8_t method, const Peer* to) noexcept nogil:
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* at = out
+    if out == NULL or echo.length == 0 or echo.length > OUTBOX_MESSAGE_MAX - 512:
+        return
+    at = put(at, b"SIP/2.0 ", 8)
+    at += slg_decimal(at, status)
+    at = put(at, b" ", 1)
+    at = put_span(at, reason_of(status))
+    at = put(at, b"\r\n", 2)
+    at = put_span(at, echo)
+    if status == 405 or status == 501 or method == METHOD_OPTIONS:
+        at = put(at, ALLOW, ALLOW_LENGTH)
+        at = put(at, ACCEPT, ACCEPT_LENGTH)
+    if status == 503:
+        at = put(at, b"Retry-After: 1\r\n", 16)
+    at = put(at, b"Server: siploadgen\r\nContent-Length: 0\r\n\r\n", 41)
+    outbox_commit(&core.outbox, <uint32_t>(at - out), to, NULL)
+
+
+cdef Span echo_of(Core* core, const Tx* tx) noexcept nogil:
+    cdef uint32_t length
+    if tx.text == NONE:
+        return span_make(core.echo, core.echo_length)
+    memcpy(&length, text_data(&core.texts, tx.text), 4)
+    return span_make(text_data(&core.texts, tx.text) + 4, length)
+
+
+cdef void send_plain(Core* core, uint32_t index, uint16_t status) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef uint32_t actions
+    if tx.state != TX_PROCEEDING and tx.state != TX_TRYING:
+        return
+    tx.template = TEMPLATE_NONE
+    tx.status = status
+    actions = tx_event(core, index, response_event(status))
+    plain_stamp(core, status, echo_of(core, tx), tx.method, &tx.peer)
+    core_count(core, COUNT_AUTO_ANSWERED)
+    response_sent(core, index, actions)
+
+
+cdef void send_stateless(Core* core, uint16_t status, Handle leg) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef uint8_t tag[24]
+    cdef Peer to = core.source
+    if leg:
+        token_write(core, tag, leg)
+    else:
+        # The same request must get the same tag each time (RFC 3261 8.2.7).
+        memcpy(tag, core.run_hex, 8)
+        slg_hex16(tag + 8, slg_hash64(message.call_id.data, message.call_id.length, core.hash_seed))
+    echo_make(core, tag, TOKEN_LENGTH)
+    if not message.via.has_rport and to.family != PEER_STREAM:
+        to.port = message.via.port if message.via.port else 5060
+    plain_stamp(core, status, span_make(core.echo, core.echo_length), message.method, &to)
+    core.sent_responses[message.method * STATUS_SPAN + status - 100] += 1
+    core_count(core, COUNT_AUTO_ANSWERED)
+
+
+cdef void send_again(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
+    cdef Instance* instance = instance_at(core, leg.instance) if leg != NULL else NULL
+    cdef Handle branch = tx_handle(core, index)
+    cdef uint8_t tag[24]
+    cdef StampFields fields
+    if tx.kind >= TX_INVITE_SERVER:
+        if tx.text == NONE:
+            if core.message == NULL:
+                return
+            token_write(core, tag, tx.leg)
+            echo_make(core, tag, TOKEN_LENGTH)
+        if tx.template == TEMPLATE_NONE:
+            if tx.status:
+                plain_stamp(core, tx.status, echo_of(core, tx), tx.method, &tx.peer)
+                core_count(core, COUNT_RETRANSMITTED)
+                core.retransmitted[tx.method] += 1
+            return
+        core.sent_responses[tx.method * STATUS_SPAN + tx.status - 100] += 1
+    else:
+        if tx.method == METHOD_CANCEL:
+            branch = tx.key
+        else:
+            tx.key = <uint64_t>core.now         # when it was last sent again
+        core.sent_requests[tx.method] += 1
+    fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
+    if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
+        fields.values[<int>FIELD_CHALLENGE] = challenge_text(
+            core, tx.template, tx.started, core.scratch + AT_CHALLENGE)
+    template_send(core, instance, tx.template, &fields, &tx.peer, tx)
+    core_count(core, COUNT_RETRANSMITTED)
+    core.retransmitted[tx.method] += 1
+    if tx.insn != NONE:
+        core.steps[tx.insn * STEP_FIELDS + STEP_RETRANSMITTED] += 1

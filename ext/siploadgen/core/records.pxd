@@ -1,0 +1,273 @@
+# The records of one engine and the engine's whole state, under one pointer. No globals, no thread-locals.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from siploadgen.core.counters cimport Counter
+from siploadgen.core.net.outbox cimport Outbox, OutOrder
+from siploadgen.core.net.udp cimport Udp
+from siploadgen.core.program cimport Answer, Entry, Insn, Matcher, Operand, Segment, Template
+from siploadgen.core.rand cimport Rand
+from siploadgen.core.ring cimport Ring
+from siploadgen.core.sip.digest cimport Digest
+from siploadgen.core.sip.parse cimport SipMessage
+from siploadgen.core.sip.stamp cimport Column
+from siploadgen.core.slab cimport Slab, slab_at
+from siploadgen.core.table cimport Table
+from siploadgen.core.texts cimport Texts
+from siploadgen.core.tx cimport Tx, TxTimers
+from siploadgen.core.types cimport Handle, handle_make, Nanos, NONE, Peer
+from siploadgen.core.wheel cimport Wheel
+
+cdef enum:
+    LADDER = 8                  # latest steps of a call kept for the report of its failure
+    CHUNKS = 64                 # schedule chunks waiting in one engine
+    STEP_FIELDS = 5
+    STEP_SENT = 0
+    STEP_RECEIVED = 1
+    STEP_RETRANSMITTED = 2
+    STEP_TIMEOUT = 3
+    STEP_UNEXPECTED = 4
+    STATUS_SPAN = 600           # statuses 100 .. 699
+    CSEQ_BASE = 1000            # a leg's first CSeq: four digits wide for its first 9,000 requests
+    TEMPLATE_NONE = 0xFFFF
+
+    ROLE_CALLER = 0
+    ROLE_ANSWERER = 1
+
+    WAIT_NOTHING = 0
+    WAIT_AWAIT = 1
+    WAIT_PAUSE = 2
+
+    LEG_NEW = 0
+    LEG_EARLY = 1
+    LEG_CONFIRMED = 2
+
+    COMMAND_STOP_STARTS = 1     # bits of Core.command: Python writes, the engine reads
+    COMMAND_HANG_UP = 2
+    COMMAND_ABORT = 4
+    COMMAND_PAUSE = 8
+    COMMAND_LAST_CHUNK = 16     # no chunk will follow those in the ring
+
+    HIST_LATENESS = 0
+    HIST_RECEIVE_DELAY = 1
+    HIST_CLOCKS = 2
+
+cdef struct Clock:
+    Nanos due                   # when the thing that is timed should have begun; -1 while stopped
+    Nanos sent                  # when it did begin
+
+cdef struct Rung:               # one line of a failure's ladder; 8 bytes
+    uint32_t at_us              # since the call was due
+    uint16_t code               # status, or 0 for a request
+    uint8_t method
+    uint8_t kind                # RungKind
+
+cdef enum RungKind:
+    RUNG_SENT = 1
+    RUNG_RECEIVED = 2
+    RUNG_TIMEOUT = 3
+    RUNG_TRANSPORT = 4
+
+# One running program. In the slab it is followed by its legs (uint32), clocks (Clock) and variables (int64).
+cdef struct Instance:
+    uint32_t generation
+    uint32_t pc
+    uint32_t wait_pc            # the AWAIT or PAUSE that it stands at, NONE
+    uint32_t row
+    uint8_t wait                # WAIT_
+    uint8_t role                # ROLE_
+    uint8_t retries             # challenges answered in a row
+    uint8_t scheduled           # the next request sent has a due time: its lateness is recorded
+    uint8_t rungs               # steps taken, modulo 256
+    uint8_t hung_up             # its pauses are over
+    uint16_t status             # of the message last matched
+    uint16_t entry
+    uint16_t failed_status      # final response that decided a failure
+    uint32_t auth               # text with the challenge being answered, NONE
+    OutOrder order
+    Nanos due
+    Nanos intended              # when what is being done now should have been done
+    Nanos deadline              # of the AWAIT; INT64_MAX: none
+    Rung ladder[8]
+
+# One dialog, or the place where one will be.
+cdef struct Leg:
+    uint32_t generation
+    uint32_t instance
+    uint8_t state               # LEG_
+    uint8_t role                # ROLE_: who sent the first request
+    uint8_t number              # within its instance
+    uint8_t spare
+    uint32_t local_cseq         # last used
+    uint32_t remote_cseq        # last seen
+    uint32_t invite_cseq        # of our last INVITE, for its ACK
+    uint32_t client_invite      # our open INVITE, NONE
+    uint32_t client_other       # our open other request, NONE
+    uint32_t server_invite      # the peer's INVITE not yet acknowledged, NONE
+    uint32_t server_other       # the peer's other request not yet answered, NONE
+    Handle invite               # transaction of our last INVITE: the ACK's branch is derived from it
+    uint32_t ack_insn           # SEND of the ACK that answered our last INVITE, NONE: not sent yet
+    uint32_t text               # the six strings below one after the other, NONE
+    uint16_t tag_length         # ";tag=..." of the peer
+    uint16_t target_length      # Request-URI of requests in this dialog
+    uint16_t routes_length      # "Route: ...\r\n", rendered
+    uint16_t call_id_length     # 0: ours, made from the leg's token
+    uint16_t local_length       # From value of our requests when the peer opened the dialog, tag included
+    uint16_t remote_length      # To value likewise
+    uint32_t call_id_hash       # peer's Call-ID; 0: ours
+    uint32_t remote_tag_hash
+    uint64_t dialog_hash        # of all that `text` was made from
+    Peer next_hop
+
+cdef struct Chunk:
+    const int64_t* due
+    uint64_t count
+
+# A call's end as it goes to Python, followed by `length` octets of the message that decided it.
+cdef struct Failure:
+    uint32_t length
+    uint32_t pc
+    uint32_t row
+    uint16_t outcome
+    uint16_t status
+    uint8_t role
+    uint8_t rungs
+    uint8_t spare[6]
+    Handle leg
+    Nanos due
+    Nanos ended
+    Rung ladder[8]
+
+cdef struct Core:
+    # --- program: borrowed from Python, read-only ---
+    const Insn* code
+    const Template* templates
+    const Segment* segments
+    const uint8_t* text
+    const Matcher* matchers
+    const Operand* operands
+    const Entry* entries
+    const Answer* answers
+    uint32_t* needs                 # by template: bit f set when it has Field f
+    uint32_t insns
+    uint32_t answer_count
+    uint32_t legs_at                # offsets inside an instance record
+    uint32_t clocks_at
+    uint32_t variables_at
+    uint32_t leg_max
+    uint32_t clock_count
+    uint32_t variable_count
+    uint32_t entry                  # the scenario that the schedule starts
+    const Column* columns
+    uint32_t rows
+    uint32_t next_row
+    uint32_t row_stride
+    # --- identity ---
+    uint32_t engine_id
+    uint64_t hash_seed
+    uint8_t run_hex[8]
+    uint8_t local[64]               # "host:port"
+    uint32_t local_length
+    uint32_t local_host_length
+    uint16_t local_port
+    Peer target
+    # --- memory ---
+    Slab instances
+    Slab legs
+    Slab txs
+    Texts texts
+    Table requests                  # server transactions by branch
+    Wheel wheel                     # node i: instance i; node instances.capacity + j: transaction j
+    Outbox outbox
+    Udp udp
+    Digest digest
+    Rand rand
+    TxTimers timers
+    TxTimers timers_short           # for finished transactions once the slab is nearly full (linger auto)
+    uint32_t linger_pressure        # live transactions above which they are used
+    bint linger_auto
+    uint64_t nonce_secret
+    Ring trace
+    uint32_t trace_left[48]         # failures still to be kept, by outcome
+    # --- what is being handled ---
+    Nanos now
+    Nanos received                  # kernel time of the message at hand
+    SipMessage* message             # the message at hand, NULL outside feed
+    Peer source                     # where it came from
+    uint32_t request                # server transaction of the request at hand, NONE
+    uint32_t fresh                  # that transaction while its echo block is still in `echo`, else NONE
+    SipMessage parsed
+    uint8_t echo[65536]             # echo block of the request at hand
+    uint32_t echo_length
+    uint32_t contacts_length        # FIELD_CONTACTS lines that follow it
+    uint8_t scratch[16384]
+    # --- schedule: the ring is filled by Python, emptied by the engine ---
+    Chunk chunks[64]
+    uint64_t chunk_head             # chunks ever added (release)
+    uint64_t chunk_tail             # chunks used up
+    uint64_t chunk_at               # next due time of the chunk at hand
+    uint64_t command                # COMMAND_ bits (release)
+    uint64_t applied                # COMMAND_ bits that the engine has acted on
+    uint32_t hang_up_at             # next instance to be hung up, NONE: none left
+    uint32_t max_calls
+    int64_t open_calls              # instances started by the schedule and not ended
+    int64_t open_answers
+    # --- answering side ---
+    uint64_t drop_below             # a request is dropped when a random word is below
+    double rate_limit
+    double rate_tokens
+    Nanos rate_at
+    # --- results ---
+    int64_t* counters
+    int64_t* outcomes
+    int64_t* answered_outcomes
+    int64_t* sent_requests
+    int64_t* sent_responses         # [method][status - 100]
+    int64_t* received_requests
+    int64_t* received_responses
+    int64_t* retransmitted
+    int64_t* histograms
+    int64_t* steps
+    int64_t* user_counters
+    bint live_clock                 # `now` may be read from the clock (real sockets)
+    int epoll
+    int wake                        # eventfd that Python writes to
+
+cdef inline Instance* instance_at(Core* core, uint32_t index) noexcept nogil:
+    return <Instance*>slab_at(&core.instances, index)
+
+cdef inline Leg* leg_at(Core* core, uint32_t index) noexcept nogil:
+    return <Leg*>slab_at(&core.legs, index)
+
+cdef inline Tx* tx_at(Core* core, uint32_t index) noexcept nogil:
+    return <Tx*>slab_at(&core.txs, index)
+
+cdef inline uint32_t* instance_legs(Core* core, Instance* instance) noexcept nogil:
+    return <uint32_t*>(<uint8_t*>instance + core.legs_at)
+
+cdef inline Clock* instance_clocks(Core* core, Instance* instance) noexcept nogil:
+    return <Clock*>(<uint8_t*>instance + core.clocks_at)
+
+cdef inline int64_t* instance_variables(Core* core, Instance* instance) noexcept nogil:
+    return <int64_t*>(<uint8_t*>instance + core.variables_at)
+
+cdef inline Handle leg_handle(Core* core, uint32_t index) noexcept nogil:
+    return handle_make(leg_at(core, index).generation, core.engine_id, index)
+
+cdef inline Handle tx_handle(Core* core, uint32_t index) noexcept nogil:
+    return handle_make(tx_at(core, index).generation, core.engine_id, index)
+
+cdef inline uint32_t tx_node(Core* core, uint32_t index) noexcept nogil:
+    return core.instances.capacity + index
+
+cdef inline void core_count(Core* core, uint32_t counter) noexcept nogil:
+    core.counters[counter] += 1
+
+cdef inline void instance_rung(Core* core, Instance* instance, uint8_t kind, uint8_t method,
+                               uint16_t code) noexcept nogil:
+    """One more line of the ladder, over the oldest when it is full."""
+    cdef Rung* rung = &instance.ladder[instance.rungs % LADDER]
+    cdef Nanos at = (core.now - instance.due) // 1000
+    rung.at_us = <uint32_t>at if at >= 0 and at < <Nanos>NONE else 0
+    rung.code = code
+    rung.method = method
+    rung.kind = kind
+    instance.rungs += 1

@@ -1,0 +1,38 @@
+"""Kept octets in six slabs by size (see texts.pxd)."""
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+from siploadgen.core.slab cimport slab_close, slab_open, slab_take
+from siploadgen.core.types cimport NONE
+
+cdef uint32_t[6] SIZES
+SIZES[:] = [128, 256, 512, 1024, 2048, 8192]
+
+
+cdef int texts_open(Texts* texts, uint32_t records) except -1:
+    cdef int kind
+    memset(texts, 0, sizeof(Texts))
+    for kind in range(TEXT_CLASSES):
+        slab_open(&texts.slabs[kind], records if kind < 3 else max(records // 8, 64), SIZES[kind])
+    return 0
+
+
+cdef void texts_close(Texts* texts) noexcept nogil:
+    cdef int kind
+    for kind in range(TEXT_CLASSES):
+        slab_close(&texts.slabs[kind])
+
+
+cdef uint32_t text_take(Texts* texts, uint32_t length) noexcept nogil:
+    cdef uint32_t kind = 0
+    cdef uint32_t index
+    while kind < TEXT_CLASSES and SIZES[kind] - sizeof(TextHead) < length:
+        kind += 1
+    if kind == TEXT_CLASSES:
+        return NONE
+    index = slab_take(&texts.slabs[kind])
+    if index == NONE:
+        return NONE
+    index |= kind << TEXT_INDEX_BITS
+    text_head(texts, index).length = length
+    return index

@@ -1,0 +1,498 @@
+"""The call program (see vm.pxd and program.pxd)."""
+
+from libc.math cimport exp
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+from siploadgen.core.auth cimport auth_accept, auth_check
+from siploadgen.core.counters cimport COUNT_SLAB_FULL
+from siploadgen.core.dialog cimport dialog_from_request
+from siploadgen.core.hist cimport hist_record, HIST_STRIDE
+from siploadgen.core.outgoing cimport (
+    echo_keep, send_ack, send_cancel, send_plain, send_request, send_response,
+    server_acknowledged, token_write, tx_free, TXF_CANCELLED, TXF_LINGERING,
+)
+from siploadgen.core.program cimport (
+    CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, EXTRACT_CONTENT_LENGTH, EXTRACT_EXPIRES,
+    EXTRACT_MIN_EXPIRES, EXTRACT_RETRY_AFTER, EXTRACT_STATUS, Insn, MATCH_RESPONSE, Matcher,
+    OP_ADD, OP_AWAIT, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP,
+    OP_COUNT, OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND,
+    OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL,
+    OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_NO_RESOURCE,
+    OUTCOME_SUCCEEDED, OUTCOME_TIMEOUT, OUTCOME_USER, Template, TEMPLATE_ACK, TEMPLATE_CANCEL,
+    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
+)
+from siploadgen.core.rand cimport rand_below, rand_exponential, rand_normal, rand_unit
+from siploadgen.core.records cimport (
+    Clock, COMMAND_HANG_UP, Core, Failure, HIST_CLOCKS, Instance, instance_at, instance_clocks,
+    instance_legs, instance_rung, instance_variables, LADDER, Leg, leg_at, leg_handle,
+    ROLE_ANSWERER, ROLE_CALLER, RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at,
+    tx_node, WAIT_AWAIT, WAIT_NOTHING, WAIT_PAUSE, core_count,
+)
+from siploadgen.core.ring cimport ring_push
+from siploadgen.core.sip.parse cimport contact_expires, header_uint
+from siploadgen.core.sip.tokens cimport (
+    HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_INVITE, METHOD_UNKNOWN,
+)
+from siploadgen.core.slab cimport slab_give, slab_take
+from siploadgen.core.span cimport span_make, span_to_uint
+from siploadgen.core.texts cimport text_give
+from siploadgen.core.tx cimport (
+    Tx, TX_ACCEPTED, TX_CALLING, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TX_TRYING,
+)
+from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT, SLG_UNREACHABLE, TOKEN_LENGTH
+from siploadgen.core.wheel cimport wheel_add, wheel_del
+
+cdef enum:
+    INSTRUCTION_LIMIT = 100000          # of one wake-up: a program that loops without waiting is ended
+    TRACE_MESSAGE_MAX = 2048
+    TRACE_RECORD_MAX = 2048 + 256
+
+
+# --- life ---
+
+cdef uint32_t vm_take(Core* core, uint32_t entry, uint8_t role, Nanos due) noexcept nogil:
+    cdef uint32_t index = slab_take(&core.instances)
+    cdef uint32_t leg_index, i
+    cdef Instance* instance
+    cdef uint32_t* legs
+    cdef Clock* clocks
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return NONE
+    instance = instance_at(core, index)
+    instance.entry = <uint16_t>entry
+    instance.pc = core.entries[entry].pc
+    instance.wait_pc = NONE
+    instance.role = role
+    instance.auth = NONE
+    instance.due = due
+    instance.intended = due
+    instance.deadline = INT64_MAX
+    instance.scheduled = role == ROLE_CALLER
+    legs = instance_legs(core, instance)
+    for i in range(core.leg_max):
+        legs[i] = NONE
+    clocks = instance_clocks(core, instance)
+    for i in range(core.clock_count):
+        clocks[i].due = -1
+    if leg_take(core, index, 0) == NONE:
+        slab_give(&core.instances, index)
+        return NONE
+    if role == ROLE_CALLER:
+        core.open_calls += 1
+    else:
+        core.open_answers += 1
+    return index
+
+
+cdef uint32_t leg_take(Core* core, uint32_t instance_index, uint8_t number) noexcept nogil:
+    """A new leg of an instance, NONE when none is left."""
+    cdef uint32_t index = slab_take(&core.legs)
+    cdef Leg* leg
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return NONE
+    leg = leg_at(core, index)
+    leg.instance = instance_index
+    leg.number = number
+    leg.client_invite = NONE
+    leg.client_other = NONE
+    leg.server_invite = NONE
+    leg.server_other = NONE
+    leg.ack_insn = NONE
+    leg.text = NONE
+    instance_legs(core, instance_at(core, instance_index))[number] = index
+    return index
+
+
+cdef void client_release(Core* core, uint32_t index) noexcept nogil:
+    """A client transaction whose instance ends: forgotten while it is open, else left to absorb duplicates."""
+    cdef Tx* tx
+    if index == NONE:
+        return
+    tx = tx_at(core, index)
+    if tx.state < TX_COMPLETED:
+        if tx.kind == TX_INVITE_CLIENT and tx.text != NONE and tx.flags & TXF_CANCELLED:
+            client_release(core, tx.text)
+        tx_free(core, index)
+
+
+cdef void server_release(Core* core, uint32_t index) noexcept nogil:
+    """No request stays unanswered; a 2xx is not repeated for a dialog that is over."""
+    cdef Tx* tx
+    if index == NONE:
+        return
+    tx = tx_at(core, index)
+    if tx.state == TX_TRYING or tx.state == TX_PROCEEDING:
+        send_plain(core, index, 500)
+    elif tx.state == TX_ACCEPTED and not tx.acked:
+        server_acknowledged(core, index)
+
+
+cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexcept nogil:
+    """The first failures of each outcome go to Python with their ladder and the message that decided them."""
+    cdef uint8_t record[TRACE_RECORD_MAX]
+    cdef Failure* failure = <Failure*>record
+    cdef uint32_t leg = instance_legs(core, instance)[0]
+    if core.trace_left[outcome] == 0:
+        return
+    core.trace_left[outcome] -= 1
+    memset(failure, 0, sizeof(Failure))
+    failure.pc = instance.wait_pc if instance.wait_pc != NONE else instance.pc
+    failure.row = instance.row
+    failure.outcome = outcome
+    failure.status = instance.failed_status
+    failure.role = instance.role
+    failure.rungs = instance.rungs
+    failure.leg = leg_handle(core, leg) if leg != NONE else 0
+    failure.due = instance.due
+    failure.ended = core.now
+    memcpy(failure.ladder, instance.ladder, sizeof(instance.ladder))
+    if core.message != NULL:
+        failure.length = min(core.message.length, <uint32_t>TRACE_MESSAGE_MAX)
+        memcpy(record + sizeof(Failure), core.message.data, failure.length)
+    ring_push(&core.trace, record, <uint32_t>sizeof(Failure) + failure.length)
+
+
+cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    cdef uint32_t* legs = instance_legs(core, instance)
+    cdef uint32_t i, number
+    cdef Leg* leg
+    SLG_ASSERT(outcome < OUTCOME_COUNT)
+    if outcome != OUTCOME_SUCCEEDED:
+        failure_trace(core, instance, outcome)
+    for i in range(core.leg_max):
+        number = legs[i]
+        if number == NONE:
+            continue
+        leg = leg_at(core, number)
+        client_release(core, leg.client_invite)
+        client_release(core, leg.client_other)
+        server_release(core, leg.server_invite)
+        server_release(core, leg.server_other)
+        if core.fresh != NONE:
+            echo_keep(core)
+            core.fresh = NONE
+        text_give(&core.texts, leg.text)
+        slab_give(&core.legs, number)
+    if instance.role == ROLE_CALLER:
+        core.outcomes[outcome] += 1
+        core.open_calls -= 1
+    else:
+        core.answered_outcomes[outcome] += 1
+        core.open_answers -= 1
+    text_give(&core.texts, instance.auth)
+    wheel_del(&core.wheel, index)
+    slab_give(&core.instances, index)
+
+
+# --- values ---
+
+cdef int64_t column_number(Core* core, Instance* instance, uint32_t column) noexcept nogil:
+    """Digits of a row's text; 0 when it is no number."""
+    cdef const uint32_t* offsets = core.columns[column].offsets + instance.row
+    cdef uint64_t value = 0
+    span_to_uint(span_make(core.columns[column].blob + offsets[0], offsets[1] - offsets[0]), &value)
+    return <int64_t>value
+
+
+cdef inline int64_t to_amount(double value) noexcept nogil:
+    """Rounded, within 0 .. 2**62."""
+    if not value > 0:
+        return 0
+    return <int64_t>(value + 0.5) if value < 4.6e18 else <int64_t>4600000000000000000
+
+
+cdef int64_t operand_value(Core* core, Instance* instance, int64_t number) noexcept nogil:
+    cdef const Operand* operand = core.operands + number
+    if operand.kind == OPERAND_CONST:
+        return operand.value
+    elif operand.kind == OPERAND_VARIABLE:
+        return variable_value(core, instance, <uint32_t>operand.value)
+    elif operand.kind == OPERAND_COLUMN:
+        return column_number(core, instance, <uint32_t>operand.value)
+    elif operand.kind == OPERAND_UNIFORM:
+        return to_amount(operand.p1 + (operand.p2 - operand.p1) * rand_unit(&core.rand))
+    elif operand.kind == OPERAND_NORMAL:
+        return to_amount(operand.p1 + operand.p2 * rand_normal(&core.rand))
+    elif operand.kind == OPERAND_LOGNORMAL:
+        return to_amount(exp(operand.p1 + operand.p2 * rand_normal(&core.rand)))
+    elif operand.kind == OPERAND_EXPONENTIAL:
+        return to_amount(operand.p1 * rand_exponential(&core.rand))
+    SLG_UNREACHABLE()
+    return 0
+
+
+cdef int64_t variable_value(Core* core, Instance* instance, uint32_t number) noexcept nogil:
+    if number == VAR_STOPPING:
+        return instance.hung_up or core.command & COMMAND_HANG_UP != 0
+    elif number == VAR_STATUS:
+        return instance.status
+    elif number == VAR_RETRIES:
+        return instance.retries
+    return instance_variables(core, instance)[number]
+
+
+cdef bint compare(int64_t value, uint8_t how, int64_t other) noexcept nogil:
+    if how == CMP_EQ:
+        return value == other
+    elif how == CMP_NE:
+        return value != other
+    elif how == CMP_LT:
+        return value < other
+    elif how == CMP_LE:
+        return value <= other
+    elif how == CMP_GT:
+        return value > other
+    elif how == CMP_GE:
+        return value >= other
+    SLG_UNREACHABLE()
+    return False
+
+
+cdef int64_t extract_value(Core* core, Instance* instance, uint32_t what) noexcept nogil:
+    cdef uint64_t value
+    cdef uint8_t token[24]
+    if core.message == NULL:
+        return -1
+    if what == EXTRACT_STATUS:
+        return core.message.status
+    elif what == EXTRACT_EXPIRES:
+        token_write(core, token, leg_handle(core, instance_legs(core, instance)[0]))
+        return contact_expires(core.message, span_make(token, TOKEN_LENGTH))
+    elif what == EXTRACT_MIN_EXPIRES:
+        return <int64_t>value if header_uint(core.message, HEADER_MIN_EXPIRES, &value) else -1
+    elif what == EXTRACT_RETRY_AFTER:
+        return <int64_t>value if header_uint(core.message, HEADER_RETRY_AFTER, &value) else -1
+    elif what == EXTRACT_CONTENT_LENGTH:
+        return core.message.body.length
+    SLG_UNREACHABLE()
+    return -1
+
+
+# --- clocks ---
+
+cdef void clock_stop(Core* core, Instance* instance, uint32_t number) noexcept nogil:
+    cdef Clock* clock = instance_clocks(core, instance) + number
+    cdef int64_t* histogram
+    cdef Nanos at = core.received if core.message != NULL else core.now
+    if clock.due < 0:
+        return
+    histogram = core.histograms + <uint64_t>(HIST_CLOCKS + 2 * number) * HIST_STRIDE
+    hist_record(histogram, (at - clock.due) // 1000)
+    hist_record(histogram + HIST_STRIDE, (at - clock.sent) // 1000)
+    clock.due = -1
+
+
+# --- running ---
+
+cdef bint send_template(Core* core, uint32_t index, const Insn* insn, uint32_t pc) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    cdef uint32_t leg = instance_legs(core, instance)[insn.b]
+    cdef uint8_t kind = core.templates[insn.a].kind
+    if leg == NONE:
+        leg = leg_take(core, index, <uint8_t>insn.b)
+        if leg == NONE:
+            return False
+    if kind == TEMPLATE_REQUEST:
+        instance.wait_pc = NONE
+        return send_request(core, index, leg, insn.a, pc)
+    elif kind == TEMPLATE_RESPONSE:
+        return send_response(core, index, leg, insn.a, pc)
+    elif kind == TEMPLATE_ACK:
+        return send_ack(core, index, leg, insn.a, pc)
+    elif kind == TEMPLATE_CANCEL:
+        if leg_at(core, leg).client_invite != NONE:
+            send_cancel(core, leg_at(core, leg).client_invite)
+        return True
+    SLG_UNREACHABLE()
+    return False
+
+
+cdef bint pause_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc) noexcept nogil:
+    """True: the instance waits. False: there is nothing to wait for."""
+    cdef Instance* instance = instance_at(core, index)
+    cdef int64_t length
+    if instance.hung_up:
+        instance.wait_pc = NONE
+        return False
+    if instance.wait_pc != pc:
+        length = operand_value(core, instance, insn.c)
+        if length <= 0:
+            return False
+        # A pause counts from when it was due, so that lateness does not add up along a call.
+        instance.deadline = max(instance.intended, core.now - 1000000000) + length
+        instance.wait_pc = pc
+    wheel_add(&core.wheel, index, instance.deadline)
+    instance.wait = WAIT_PAUSE
+    return True
+
+
+cdef void await_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    if instance.wait_pc != pc:
+        instance.wait_pc = pc
+        instance.deadline = core.now + insn.c if insn.c else INT64_MAX
+        if insn.c:
+            wheel_add(&core.wheel, index, instance.deadline)
+    instance.wait = WAIT_AWAIT
+
+
+cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    cdef uint32_t pc = instance.pc
+    cdef uint32_t steps = 0
+    cdef const Insn* insn
+    cdef Clock* clock
+    cdef int64_t* variables = instance_variables(core, instance)
+    instance.wait = WAIT_NOTHING
+    while True:
+        SLG_ASSERT(pc < core.insns)
+        insn = core.code + pc
+        steps += 1
+        if insn.op == OP_SEND:
+            if not send_template(core, index, insn, pc):
+                vm_end(core, index, OUTCOME_NO_RESOURCE)
+                return
+            pc += 1
+        elif insn.op == OP_AWAIT:
+            instance.pc = pc
+            await_begin(core, index, insn, pc)
+            return
+        elif insn.op == OP_PAUSE:
+            instance.pc = pc
+            if pause_begin(core, index, insn, pc):
+                return
+            pc = insn.b
+        elif insn.op == OP_CLOCK_START:
+            clock = instance_clocks(core, instance) + insn.a
+            clock.due = instance.intended
+            clock.sent = core.now
+            pc += 1
+        elif insn.op == OP_CLOCK_STOP:
+            clock_stop(core, instance, insn.a)
+            pc += 1
+        elif insn.op == OP_JUMP:
+            pc = insn.b
+        elif insn.op == OP_END:
+            instance.pc = pc
+            vm_end(core, index, insn.a)
+            return
+        elif insn.op == OP_JUMP_IF:
+            pc = insn.b if compare(variable_value(core, instance, insn.a), insn.flags, insn.c) \
+                else pc + 1
+        elif insn.op == OP_CHANCE:
+            pc = insn.b if <int64_t>rand_below(&core.rand, 1000000000) < insn.c else pc + 1
+        elif insn.op == OP_SET:
+            variables[insn.a] = operand_value(core, instance, insn.c)
+            pc += 1
+        elif insn.op == OP_ADD:
+            variables[insn.a] += operand_value(core, instance, insn.c)
+            pc += 1
+        elif insn.op == OP_MUL:
+            variables[insn.a] = <int64_t>(
+                <double>variables[insn.a] * <double>operand_value(core, instance, insn.c) / 1e9)
+            pc += 1
+        elif insn.op == OP_EXTRACT:
+            variables[insn.a] = extract_value(core, instance, insn.b)
+            pc += 1
+        elif insn.op == OP_CREDENTIAL:
+            pc = pc + 1 if core.message != NULL \
+                and auth_accept(core, instance, insn.a, <uint16_t>insn.c) else insn.b
+        elif insn.op == OP_CHALLENGE_CHECK:
+            pc = pc + 1 if core.message != NULL \
+                and auth_check(core, instance, insn.a, <uint16_t>insn.c) else insn.b
+        elif insn.op == OP_COUNT:
+            core.user_counters[insn.a] += insn.c
+            pc += 1
+        else:
+            SLG_UNREACHABLE()
+            vm_end(core, index, OUTCOME_NO_RESOURCE)
+            return
+        if steps > INSTRUCTION_LIMIT:
+            instance.pc = pc
+            vm_end(core, index, OUTCOME_NO_RESOURCE)
+            return
+
+
+# --- waking ---
+
+cdef inline bint matcher_fits(const Matcher* matcher, uint8_t kind, uint8_t leg, uint8_t method,
+                              uint16_t status) noexcept nogil:
+    if matcher.kind != kind or (matcher.leg != 0xFF and matcher.leg != leg):
+        return False
+    if matcher.method != METHOD_UNKNOWN and matcher.method != method:
+        return False
+    return kind != MATCH_RESPONSE or matcher.low <= status <= matcher.high
+
+
+cdef bint vm_event(Core* core, uint32_t index, uint8_t kind, uint8_t leg, uint8_t method,
+                   uint16_t status) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    cdef uint32_t pc = instance.wait_pc
+    cdef const Insn* insn
+    cdef uint32_t i
+    if instance.wait == WAIT_NOTHING:
+        return False
+    SLG_ASSERT(pc < core.insns)
+    insn = core.code + pc
+    for i in range(1, insn.a + 1):
+        if matcher_fits(core.matchers + insn[i].a, kind, leg, method, status):
+            core.steps[(pc + i) * STEP_FIELDS + STEP_RECEIVED] += 1
+            instance.status = status
+            if kind == MATCH_RESPONSE and status >= 200 and status != 401 and status != 407:
+                instance.retries = 0
+            if insn[i].b == pc:
+                return True
+            instance.intended = core.received if core.message != NULL else core.now
+            instance.pc = insn[i].b
+            vm_run(core, index)
+            return True
+    return False
+
+
+cdef void vm_timer(Core* core, uint32_t index) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    cdef const Insn* insn
+    if instance.wait == WAIT_NOTHING or instance.deadline == INT64_MAX:
+        return
+    if core.now < instance.deadline:
+        wheel_add(&core.wheel, index, instance.deadline)    # left over from an earlier wait
+        return
+    insn = core.code + instance.wait_pc
+    instance.intended = instance.deadline
+    if instance.wait == WAIT_PAUSE:
+        instance.scheduled = instance.role == ROLE_CALLER
+    else:
+        core.steps[instance.wait_pc * STEP_FIELDS + STEP_TIMEOUT] += 1
+        instance_rung(core, instance, RUNG_TIMEOUT, 0, 0)
+    instance.deadline = INT64_MAX
+    instance.wait_pc = NONE
+    instance.pc = insn.b
+    vm_run(core, index)
+
+
+cdef void vm_hang_up(Core* core, uint32_t index) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    cdef uint32_t i
+    cdef Leg* leg
+    if instance.hung_up:
+        return
+    instance.hung_up = 1
+    if instance.wait == WAIT_PAUSE:
+        instance.deadline = core.now
+        instance.intended = core.now
+        instance.wait_pc = NONE
+        instance.pc = core.code[instance.pc].b
+        vm_run(core, index)
+        return
+    for i in range(core.leg_max):
+        if instance_legs(core, instance)[i] != NONE:
+            leg = leg_at(core, instance_legs(core, instance)[i])
+            if leg.client_invite != NONE:
+                send_cancel(core, leg.client_invite)
+
+
+cdef bint vm_waits(Core* core, uint32_t index) noexcept nogil:
+    return instance_at(core, index).wait != WAIT_NOTHING

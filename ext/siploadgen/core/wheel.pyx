@@ -1,0 +1,299 @@
+"""Timing wheel over node numbers: see wheel.pxd."""
+
+cimport cython
+from libc.stdint cimport INT64_MAX, uint32_t, uint64_t
+
+from siploadgen.core.memory cimport memory_release, memory_reserve
+from siploadgen.core.types cimport NONE, SLG_ASSERT, Nanos, slg_clz64, slg_ctz64
+
+cdef enum:
+    IN_HEAD = 0x80000000                        # .prev is a list's number, not a node's
+    SPAN_BITS = WHEEL_LEVEL_BITS * WHEEL_LEVELS  # ticks told apart by the slots: 2**30
+
+
+cdef inline uint64_t tick_of(Nanos when) noexcept nogil:
+    return <uint64_t>when >> WHEEL_TICK_SHIFT if when > 0 else 0
+
+
+cdef inline void link(Wheel* wheel, uint32_t where, uint32_t node) noexcept nogil:
+    """Put a node that is in no list at the front of one."""
+    cdef uint32_t head = wheel.heads[where]
+    wheel.nodes[node].next = head
+    wheel.nodes[node].prev = IN_HEAD | where
+    if head != NONE:
+        wheel.nodes[head].prev = node + 1
+    wheel.heads[where] = node
+
+
+cdef inline void unlink(Wheel* wheel, uint32_t node) noexcept nogil:
+    """Take a node out of its list; the slot's bit goes with its last node."""
+    cdef uint32_t next = wheel.nodes[node].next
+    cdef uint32_t prev = wheel.nodes[node].prev
+    cdef uint32_t where
+    if prev & IN_HEAD:
+        where = prev & ~<uint32_t>IN_HEAD
+        SLG_ASSERT(where < WHEEL_LISTS and wheel.heads[where] == node)
+        wheel.heads[where] = next
+        if next == NONE and where < WHEEL_NEAR:
+            wheel.bits[where >> WHEEL_LEVEL_BITS] &= ~(<uint64_t>1 << (where & (WHEEL_SLOTS - 1)))
+    else:
+        wheel.nodes[prev - 1].next = next
+    if next != NONE:
+        wheel.nodes[next].prev = prev
+    wheel.nodes[node].prev = 0
+
+
+cdef inline uint32_t list_of(Wheel* wheel, uint64_t tick) noexcept nogil:
+    """Where a node of that tick belongs.
+
+    The highest digit in which it differs from the wheel's tick is the level, that digit the slot.
+    """
+    cdef int level
+    if tick <= wheel.tick:
+        return WHEEL_NEAR
+    level = (63 - slg_clz64(tick ^ wheel.tick)) // WHEEL_LEVEL_BITS
+    if level >= WHEEL_LEVELS:
+        return WHEEL_FAR
+    return <uint32_t>(level << WHEEL_LEVEL_BITS) | (
+        <uint32_t>(tick >> (level * WHEEL_LEVEL_BITS)) & (WHEEL_SLOTS - 1))
+
+
+cdef inline void place(Wheel* wheel, uint32_t node) noexcept nogil:
+    cdef Nanos when = wheel.nodes[node].when
+    cdef uint32_t where = list_of(wheel, tick_of(when))
+    if where < WHEEL_NEAR:
+        wheel.bits[where >> WHEEL_LEVEL_BITS] |= <uint64_t>1 << (where & (WHEEL_SLOTS - 1))
+    elif where == WHEEL_NEAR and (wheel.heads[WHEEL_NEAR] == NONE or when < wheel.near_when):
+        wheel.near_when = when
+    link(wheel, where, node)
+
+
+cdef uint32_t next_list(Wheel* wheel, uint64_t* start) noexcept nogil:
+    """The next slot that holds nodes (or WHEEL_FAR) and the tick where it begins; NONE: no more.
+
+    A level's slots all lie inside the current slot of the level above, so the lowest level with a
+    later slot has the earliest one.
+    """
+    cdef int level, shift
+    cdef uint32_t digit, slot
+    cdef uint64_t later
+    for level in range(WHEEL_LEVELS):
+        shift = level * WHEEL_LEVEL_BITS
+        digit = <uint32_t>(wheel.tick >> shift) & (WHEEL_SLOTS - 1)
+        later = wheel.bits[level] >> digit >> 1
+        if later:
+            slot = digit + 1 + <uint32_t>slg_ctz64(later)
+            start[0] = (wheel.tick >> shift << shift) + (<uint64_t>(slot - digit) << shift)
+            return <uint32_t>(level << WHEEL_LEVEL_BITS) | slot
+    if wheel.heads[WHEEL_FAR] != NONE:
+        start[0] = ((wheel.tick >> SPAN_BITS) + 1) << SPAN_BITS
+        return WHEEL_FAR
+    return NONE
+
+
+cdef void step(Wheel* wheel, uint64_t target) noexcept nogil:
+    """Move on to the next slot that holds nodes and place those again, `target` at most."""
+    cdef uint64_t start = 0
+    cdef uint32_t where = next_list(wheel, &start)
+    cdef uint32_t node, next
+    if where == NONE or start > target:
+        wheel.tick = target
+        return
+    if where == WHEEL_FAR:
+        # All slots are empty: nothing is lost by skipping the rest, whole turns if need be.
+        start = target
+    else:
+        wheel.bits[where >> WHEEL_LEVEL_BITS] &= ~(<uint64_t>1 << (where & (WHEEL_SLOTS - 1)))
+    SLG_ASSERT(start > wheel.tick)
+    wheel.tick = start
+    node = wheel.heads[where]
+    wheel.heads[where] = NONE
+    while node != NONE:
+        next = wheel.nodes[node].next
+        place(wheel, node)
+        node = next
+
+
+cdef void expire(Wheel* wheel) noexcept nogil:
+    """Sort WHEEL_NEAR into what is due at wheel.now and the rest."""
+    cdef uint32_t node = wheel.heads[WHEEL_NEAR]
+    cdef uint32_t next, last = NONE
+    SLG_ASSERT(wheel.heads[WHEEL_EXPIRED] == NONE)
+    wheel.near_when = INT64_MAX
+    while node != NONE:
+        next = wheel.nodes[node].next
+        if wheel.nodes[node].when > wheel.now:
+            if wheel.nodes[node].when < wheel.near_when:
+                wheel.near_when = wheel.nodes[node].when
+        else:
+            unlink(wheel, node)
+            if last == NONE:
+                link(wheel, WHEEL_EXPIRED, node)
+            else:
+                wheel.nodes[last].next = node
+                wheel.nodes[node].prev = last + 1
+                wheel.nodes[node].next = NONE
+            last = node
+        node = next
+
+
+cdef Nanos bound(Wheel* wheel) noexcept nogil:
+    cdef uint64_t start = 0
+    if wheel.heads[WHEEL_NEAR] != NONE:
+        return wheel.near_when
+    if next_list(wheel, &start) == NONE:
+        return INT64_MAX
+    return <Nanos>(start << WHEEL_TICK_SHIFT)
+
+
+cdef uint32_t wheel_pop_due(Wheel* wheel, Nanos now) noexcept nogil:
+    cdef uint32_t node = wheel.heads[WHEEL_EXPIRED]
+    cdef uint64_t target
+    if node == NONE:
+        if now > wheel.now:
+            wheel.now = now
+        target = tick_of(wheel.now)
+        while True:
+            if wheel.heads[WHEEL_NEAR] != NONE and wheel.near_when <= wheel.now:
+                expire(wheel)
+            if wheel.heads[WHEEL_EXPIRED] != NONE or wheel.tick == target:
+                break
+            step(wheel, target)
+        wheel.soonest = bound(wheel)
+        node = wheel.heads[WHEEL_EXPIRED]
+        if node == NONE:
+            return NONE
+    unlink(wheel, node)
+    wheel.armed -= 1
+    SLG_ASSERT(wheel.nodes[node].when <= wheel.now)
+    return node
+
+
+cdef void wheel_add(Wheel* wheel, uint32_t node, Nanos when) noexcept nogil:
+    SLG_ASSERT(node < wheel.capacity)
+    if wheel.nodes[node].prev != 0:
+        unlink(wheel, node)
+    else:
+        wheel.armed += 1
+    wheel.nodes[node].when = when
+    place(wheel, node)
+    if when < wheel.soonest:
+        wheel.soonest = when
+
+
+cdef void wheel_del(Wheel* wheel, uint32_t node) noexcept nogil:
+    SLG_ASSERT(node < wheel.capacity)
+    if wheel.nodes[node].prev != 0:
+        unlink(wheel, node)
+        wheel.armed -= 1
+
+
+cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1:
+    cdef int i
+    wheel.nodes = NULL
+    if capacity < 1 or capacity >= IN_HEAD - 1:
+        raise ValueError(f"{capacity} nodes: not from 1 to {IN_HEAD - 2}")
+    wheel.nodes = <WheelNode*>memory_reserve(<uint64_t>capacity * sizeof(WheelNode))
+    wheel.capacity = capacity
+    wheel.armed = 0
+    wheel.tick = tick_of(now)
+    wheel.now = now
+    wheel.soonest = INT64_MAX
+    wheel.near_when = INT64_MAX
+    for i in range(WHEEL_LEVELS):
+        wheel.bits[i] = 0
+    for i in range(WHEEL_LISTS):
+        wheel.heads[i] = NONE
+    return 0
+
+
+cdef void wheel_close(Wheel* wheel) noexcept nogil:
+    memory_release(wheel.nodes, <uint64_t>wheel.capacity * sizeof(WheelNode))
+    wheel.nodes = NULL
+    wheel.capacity = 0
+    wheel.armed = 0
+
+
+cdef int wheel_check(Wheel* wheel) except -1:
+    cdef uint32_t where, node, before, found = 0, armed = 0
+    cdef WheelNode* record
+    cdef bint bit
+    assert wheel.tick <= tick_of(wheel.now), "the tick is not ahead of the time"
+    for where in range(<uint32_t>WHEEL_LISTS):
+        node = wheel.heads[where]
+        if where < WHEEL_NEAR:
+            bit = wheel.bits[where >> WHEEL_LEVEL_BITS] >> (where & (WHEEL_SLOTS - 1)) & 1
+            assert bit == (node != NONE), f"slot {where}: the bit says whether it holds nodes"
+        before = <uint32_t>(IN_HEAD | where)
+        while node != NONE:
+            assert node < wheel.capacity, f"list {where}: node {node} exists"
+            record = &wheel.nodes[node]
+            assert record.prev == before, f"list {where}: node {node} points back"
+            if where == WHEEL_EXPIRED:
+                assert record.when <= wheel.now, f"node {node} is due"
+            else:
+                assert where == list_of(wheel, tick_of(record.when)), f"node {node} is placed"
+                assert record.when >= wheel.soonest, f"node {node} is not before soonest"
+            if where == WHEEL_NEAR:
+                assert record.when >= wheel.near_when, f"node {node} is not before near_when"
+            found += 1
+            assert found <= wheel.armed, "every list ends"
+            before = node + 1
+            node = record.next
+    assert found == wheel.armed, "the lists hold every armed node"
+    for node in range(wheel.capacity):
+        armed += wheel.nodes[node].prev != 0
+    assert armed == wheel.armed, "no node outside the lists is armed"
+    return 0
+
+
+@cython.final
+cdef class TimerWheel:
+    """A timing wheel over the nodes 0 .. capacity - 1, for tests."""
+
+    cdef Wheel wheel
+
+    def __cinit__(self, uint32_t capacity, Nanos now=0):
+        wheel_open(&self.wheel, capacity, now)
+
+    def __dealloc__(self):
+        wheel_close(&self.wheel)
+
+    cdef int known(self, uint32_t node) except -1:
+        if node >= self.wheel.capacity:
+            raise IndexError(node)
+        return 0
+
+    def add(self, uint32_t node, Nanos when):
+        """Arm or move a node."""
+        self.known(node)
+        wheel_add(&self.wheel, node, when)
+
+    def delete(self, uint32_t node):
+        """Disarm a node."""
+        self.known(node)
+        wheel_del(&self.wheel, node)
+
+    def pop(self, Nanos now):
+        """Disarm and return a node that is due at `now`, or None."""
+        cdef uint32_t node = wheel_pop(&self.wheel, now)
+        return None if node == NONE else node
+
+    def next(self):
+        """When to pop again, or None when nothing is armed."""
+        cdef Nanos when = wheel_next(&self.wheel)
+        return None if when == INT64_MAX else when
+
+    def when(self, uint32_t node):
+        """When a node is due, or None when it is not armed."""
+        self.known(node)
+        return wheel_when(&self.wheel, node) if wheel_armed(&self.wheel, node) else None
+
+    @property
+    def armed(self):
+        """Armed nodes."""
+        return self.wheel.armed
+
+    def check(self):
+        """Raise AssertionError naming the first broken invariant."""
+        wheel_check(&self.wheel)

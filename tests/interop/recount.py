@@ -1,0 +1,177 @@
+"""The judge: counts and latencies of the calls in a capture, from the capture alone.
+
+It knows nothing of siploadgen. tshark reads the messages; everything after that is arithmetic on
+(time, from, to, method, status, Call-ID, CSeq, branch, tags). Also a script:
+
+    recount.py CAPTURE CALLER_PORT [PORT...]      prints one JSON object
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+FIELDS = ("frame.time_epoch", "udp.srcport", "udp.dstport", "sip.Method", "sip.Status-Code",
+          "sip.Call-ID", "sip.CSeq.seq", "sip.CSeq.method", "sip.Via.branch", "sip.from.tag",
+          "sip.to.tag")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One SIP message on the wire. `at_us` is in microseconds; `status` 0 marks a request."""
+
+    at_us: float
+    source: int
+    target: int
+    method: str
+    status: int
+    call_id: str
+    cseq: int
+    branch: str
+    from_tag: str
+    to_tag: str
+
+
+@dataclass(slots=True)
+class Recount:
+    """What the capture says. Latencies in microseconds, one entry for each call that has one."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    responses: Counter[str] = field(default_factory=Counter)
+    retransmitted: int = 0
+    calls: int = 0
+    answered: int = 0
+    released: int = 0
+    srd_us: list[float] = field(default_factory=list)
+    setup_us: list[float] = field(default_factory=list)
+    sdd_us: list[float] = field(default_factory=list)
+    branches_reused: list[str] = field(default_factory=list)
+    cseq_regressed: list[str] = field(default_factory=list)
+
+    def summary(self) -> dict[str, object]:
+        """Give the counts and the p50 and p99 of each latency."""
+        shown = asdict(self)
+        for name in ("srd_us", "setup_us", "sdd_us"):
+            values = shown.pop(name)
+            shown[name] = {"count": len(values), "p50": percentile(values, 50),
+                           "p99": percentile(values, 99)}
+        return shown
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Nearest rank: the smallest value that at least `percent` of all do not exceed."""
+    if not values:
+        return math.nan
+    ordered = sorted(values)
+    return ordered[max(math.ceil(percent / 100 * len(ordered)), 1) - 1]
+
+
+def read(file: Path, ports: Iterable[int], binary: str = "tshark") -> list[Seen]:
+    """List every SIP message of the capture, in the order of the capture."""
+    decode = [word for port in ports for word in ("-d", f"udp.port=={port},sip")]
+    columns = [word for name in FIELDS for word in ("-e", name)]
+    done = subprocess.run(
+        [binary, "-n", "-r", str(file), *decode, "-Y", "sip", "-T", "fields", *columns,
+         "-E", "occurrence=f", "-E", "separator=/t"],
+        capture_output=True, text=True, timeout=300, check=True)
+    messages = []
+    for line in done.stdout.splitlines():
+        at, source, target, method, status, call_id, cseq, of, branch, mine, theirs = \
+            line.split("\t")
+        whole, _, part = at.partition(".")
+        messages.append(Seen(int(whole) * 1e6 + int(part.ljust(9, "0")) / 1e3, int(source),
+                             int(target), method or of, int(status or 0), call_id, int(cseq),
+                             branch, mine, theirs))
+    return messages
+
+
+def recount(messages: Iterable[Seen], caller: int) -> Recount:
+    """Work out what happened, as seen beside the caller's port.
+
+    SRD, SDD and their ends are those of RFC 6076 4.3 and 4.5: from the first INVITE to the first
+    provisional response other than 100 (or a final one), from the first BYE to its final one.
+    """
+    result = Recount()
+    seen: set[tuple[object, ...]] = set()
+    first: dict[tuple[str, str], float] = {}
+    ended: dict[tuple[str, str], float] = {}
+    by_branch: dict[tuple[int, str], tuple[str, int, str]] = {}
+    highest: dict[tuple[str, str], int] = defaultdict(lambda: -1)
+    for message in messages:
+        if caller not in (message.source, message.target):
+            continue
+        identity = (message.source, message.branch, message.method, message.status, message.cseq,
+                    message.call_id, message.to_tag)
+        again = identity in seen
+        seen.add(identity)
+        result.retransmitted += again
+        if message.status:
+            result.responses[f"{message.status}/{message.method}"] += 1
+            if message.target == caller:
+                _response(result, message, first, ended)
+            continue
+        result.requests[message.method] += 1
+        if again:
+            continue
+        if message.source == caller:
+            first.setdefault((message.call_id, message.method), message.at_us)
+        _check_branch(result, message, by_branch)
+        _check_cseq(result, message, highest)
+    result.calls = sum(method == "INVITE" for _, method in first)
+    return result
+
+
+def _response(result: Recount, message: Seen, first: dict[tuple[str, str], float],
+              ended: dict[tuple[str, str], float]) -> None:
+    began = first.get((message.call_id, message.method))
+    if began is None:
+        return
+    took = message.at_us - began
+    if message.method == "INVITE":
+        if message.status > 100 and ended.setdefault((message.call_id, "srd"), took) is took:
+            result.srd_us.append(took)
+        if message.status == 200 and ended.setdefault((message.call_id, "setup"), took) is took:
+            result.setup_us.append(took)
+            result.answered += 1
+    elif (message.method == "BYE" and message.status >= 200
+            and ended.setdefault((message.call_id, "sdd"), took) is took):
+        result.sdd_us.append(took)
+        result.released += message.status == 200
+
+
+def _check_branch(result: Recount, message: Seen,
+                  by_branch: dict[tuple[int, str], tuple[str, int, str]]) -> None:
+    """A branch names one transaction for ever (RFC 3261 8.1.1.7).
+
+    A CANCEL, and the ACK of a failure, belong to the INVITE of their branch.
+    """
+    method = "INVITE" if message.method in ("ACK", "CANCEL") else message.method
+    mine = (message.call_id, message.cseq, method)
+    if by_branch.setdefault((message.source, message.branch), mine) != mine:
+        result.branches_reused.append(message.branch)
+
+
+def _check_cseq(result: Recount, message: Seen, highest: dict[tuple[str, str], int]) -> None:
+    """Each new request of a dialog's side has a higher CSeq (RFC 3261 12.2.1.1)."""
+    if message.method in ("ACK", "CANCEL"):
+        return
+    side = (message.call_id, message.from_tag)
+    if message.cseq <= highest[side]:
+        result.cseq_regressed.append(f"{message.call_id} {message.cseq} {message.method}")
+    highest[side] = max(highest[side], message.cseq)
+
+
+def main() -> None:
+    file, *ports = sys.argv[1:]
+    numbers = [int(port) for port in ports]
+    print(json.dumps(recount(read(Path(file), numbers), numbers[0]).summary(), indent=1))
+
+
+if __name__ == "__main__":
+    main()
