@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS / "run"))
+from siploadgen import cli
+from tests.run import fake_cli
+from tests.run.fake_engine import World
 
-import fake_cli  # noqa: E402
-from fake_engine import World  # noqa: E402
-
-from siploadgen import cli  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -58,9 +56,9 @@ class Process:
     """The command as a process of its own."""
 
     def __init__(self, world: str, *arguments: str) -> None:
-        paths = [str(TESTS.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.popen = subprocess.Popen(
-            [sys.executable, fake_cli.__file__, world, *arguments], text=True,
+            [sys.executable, "-m", fake_cli.__name__, world, *arguments], text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
 

@@ -240,7 +240,8 @@ def test_load(options, wanted):
 
 
 def test_secrets_are_left_out_of_command_lines():
-    assert command_line(["run", "--set", "password=x", "--set=my_secret=y", "--set", "hold=2s"]) == [
+    given = ["run", "--set", "password=x", "--set=my_secret=y", "--set", "hold=2s"]
+    assert command_line(given) == [
         "siploadgen", "run", "--set", "password=(left out)", "--set=my_secret=(left out)",
         "--set", "hold=2s"]
     assert open_settings({"password": "x", "hold": "2s"}) == {"password": "(left out)",

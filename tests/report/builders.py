@@ -1,10 +1,10 @@
 """Figures made by hand, and results of simulated runs in virtual time."""
 
 import numpy as np
-from fake_engine import STRIDE, Counter, FakeProgram, Outcome, World, hist_index
 
 from siploadgen.figures import Figures, RunRecord, Sample, snapshot
 from siploadgen.report.collect import make_collector
+from tests.run.fake_engine import STRIDE, Counter, FakeProgram, Outcome, World, hist_index
 
 SECOND = 1_000_000_000
 

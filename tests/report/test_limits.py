@@ -1,12 +1,12 @@
 """The verdict: each rule alone, intervals, exit codes, and what a silent target looked like."""
 
 import pytest
-from builders import figures, result_of
-from fake_engine import Method, World
 
 from siploadgen.errors import Exit, UsageError
 from siploadgen.report import limits
 from siploadgen.report.limits import LIMITS, Judge, Rule
+from tests.report.builders import figures, result_of
+from tests.run.fake_engine import Method, World
 
 INVITE = Method.METHOD_INVITE
 SENT = {"requests": {INVITE: 1000}}

@@ -8,13 +8,13 @@ import select
 import termios
 
 import pytest
-from builders import SECOND, figures, simulate
-from fake_engine import World
 from rich.console import Console
 
 from siploadgen.figures import Sample
 from siploadgen.report import live
 from siploadgen.report.collect import make_collector
+from tests.report.builders import SECOND, figures, simulate
+from tests.run.fake_engine import World
 
 
 class Rows:
@@ -57,7 +57,7 @@ def test_json_lines():
 
 
 def table(keys=None):
-    from fake_engine import FakeProgram
+    from tests.run.fake_engine import FakeProgram
 
     collector = make_collector(FakeProgram())
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
@@ -153,9 +153,16 @@ def test_keys_come_without_enter_and_the_terminal_is_put_back(terminal):
 def test_the_terminal_is_put_back_after_an_error(terminal):
     before = terminal.mode()
     view, _ = table(keys=live.Keys(terminal.stream))
-    with pytest.raises(RuntimeError), view:
-        assert terminal.mode() != before
-        raise RuntimeError
+    modes = []
+
+    def fail():
+        with view:
+            modes.append(terminal.mode())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert modes != [before]
     assert terminal.mode() == before
 
 

@@ -1,12 +1,12 @@
 """Names and numbers of run.json out of arrays."""
 
 import pytest
-from builders import figures
-from fake_engine import Counter, FakeProgram, Method
 
 from siploadgen.figures import SparseFigures
 from siploadgen.report import metrics
 from siploadgen.report.metrics import Names
+from tests.report.builders import figures
+from tests.run.fake_engine import Counter, FakeProgram, Method
 
 NAMES = Names.of(FakeProgram())
 INVITE, BYE = Method.METHOD_INVITE, Method.METHOD_BYE

@@ -6,8 +6,6 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
-from builders import HEAD, result_of, simulate
-from fake_engine import FakeProgram, World
 
 from siploadgen.errors import InternalError, UsageError
 from siploadgen.report import summary
@@ -15,6 +13,8 @@ from siploadgen.report.collect import make_collector
 from siploadgen.report.metrics import Names
 from siploadgen.report.thresholds import parse_threshold
 from siploadgen.report.writers import FILES, Output, Outputs, clean_message, parse_outputs, render
+from tests.report.builders import HEAD, result_of, simulate
+from tests.run.fake_engine import FakeProgram, World
 
 SCHEMA = json.loads((resources.files("siploadgen.report") / "run.schema.json").read_text())
 WORLDS = {

@@ -1,12 +1,12 @@
 """Thresholds: what parses and what does not, and what they measure."""
 
 import pytest
-from builders import figures, result_of
-from fake_engine import FakeProgram, Method, World
 
 from siploadgen.errors import UsageError
 from siploadgen.report.metrics import Names
 from siploadgen.report.thresholds import Meter, check_thresholds, measure, parse_threshold
+from tests.report.builders import figures, result_of
+from tests.run.fake_engine import FakeProgram, Method, World
 
 NAMES = Names.of(FakeProgram())
 

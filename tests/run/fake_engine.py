@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from siploadgen.core.counters import Counter
 from siploadgen.core.program import Outcome
 from siploadgen.core.sip.tokens import Method
