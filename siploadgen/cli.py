@@ -37,7 +37,7 @@ _SCENARIO_FILES = (".yaml", ".yml", ".xml", ".py")
 _LOAD, _TARGET, _OUTPUT, _HOST = "Load", "Target", "Output", "Host"
 
 
-class Interrupted(SiploadgenError):
+class SignalError(SiploadgenError):
     """A signal came before there was a run to stop."""
 
     exit_code = Exit.INTERRUPTED
@@ -56,10 +56,10 @@ class Signals:
     def __init__(self) -> None:
         self.subject: Stoppable | None = None
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
         if self.subject is None:
-            raise Interrupted("stopped before the start")
+            raise SignalError("stopped before the start")
         self.subject.stop()
 
     @contextlib.contextmanager

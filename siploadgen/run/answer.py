@@ -77,7 +77,7 @@ class Answerer:
         return [failure for worker in self.workers for failure in worker.engine.failures()]
 
     def open_calls(self) -> int:
-        """Number of calls that are being answered now."""
+        """Count the calls that are being answered now."""
         from siploadgen.core.counters import Counter
 
         return sum(int(worker.engine.counters[Counter.COUNT_ANSWERED])

@@ -1,12 +1,11 @@
-"""The command with simulated engines: `fake_cli.py WORLD-AS-JSON ARGUMENTS...`."""
+"""The command with simulated engines: `-m tests.run.fake_cli WORLD-AS-JSON ARGUMENTS...`."""
 
 import json
 import sys
 
-from tests.run.fake_engine import World
-
 from siploadgen import cli
 from siploadgen.run import answer, runner
+from tests.run.fake_engine import World
 
 
 def install(world: World) -> None:

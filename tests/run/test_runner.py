@@ -5,18 +5,18 @@ import time
 
 import numpy as np
 import pytest
-from tests.run.fake_engine import Counter, FakeProgram, Outcome, World
 
 from siploadgen.errors import InternalError, UsageError
 from siploadgen.figures import snapshot
 from siploadgen.load.arrivals import Arrival, RateShape, constant, due_times
 from siploadgen.load.rows import generated_users
 from siploadgen.run.answer import Answerer, AnswerPlan
-from siploadgen.run.plan import RunPlan, choose_workers
 from siploadgen.run.observer import Silent
+from siploadgen.run.plan import RunPlan, choose_workers
 from siploadgen.run.runner import Runner, check_record
 from siploadgen.run.worker import local_address, open_socket
 from siploadgen.units import NANOS
+from tests.run.fake_engine import Counter, FakeProgram, Outcome, World
 
 MS = 1_000_000
 
@@ -233,8 +233,8 @@ def test_bad_plans(change, message):
 def test_sockets():
     with open_socket(("127.0.0.1", 0)) as first:
         port = first.getsockname()[1]
-        with pytest.raises(UsageError, match=f"--local 127.0.0.1:{port}: Address already in use"):
+        with pytest.raises(UsageError, match=rf"--local 127\.0\.0\.1:{port}: Address already"):
             open_socket(("127.0.0.1", port))
-    with pytest.raises(UsageError, match="--listen 203.0.113.1:0"):
+    with pytest.raises(UsageError, match=r"--listen 203\.0\.113\.1:0"):
         open_socket(("203.0.113.1", 0), "--listen")
     assert local_address(("127.0.0.1", 5060)) == "127.0.0.1"
