@@ -788,6 +788,8 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
             tx.key = <uint64_t>core.now         # when it was last sent again
         core.sent_requests[tx.method] += 1
     fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
+    if tx.kind >= TX_INVITE_SERVER and tx.status == 100:
+        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
     if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
             core, tx.template, tx.started, core.scratch + AT_CHALLENGE)
