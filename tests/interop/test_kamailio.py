@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.interop.peers import HERE, capture, free_port, kamailio, nothing_malformed, sipp_uas, wait_for
 from tests.interop.recount import read
-from test_harness import registered
+from tests.interop.test_harness import registered
 from tests.interop.tool import answering, calling, hang_up, nothing_lost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
