@@ -96,6 +96,11 @@ cdef inline Place _skip_quoted(Place p, Place end, Place limit) noexcept nogil:
         p += 2
 
 
+cdef inline Place _end_of(Span text) noexcept nogil:
+    """Behind the last octet; of nothing at all, which may be NULL, the same place."""
+    return text.data + text.length if text.length else text.data
+
+
 cdef inline bint _is_word(Place p, Place end, const char* word, uint32_t length) noexcept nogil:
     """Is [p, end) that word, given in lower case and made of letters only, in any case?"""
     cdef uint32_t i
@@ -712,7 +717,7 @@ cdef int sip_validate(SipMessage* message) noexcept nogil:
 # --- typed access, on demand ---
 cdef bint uri_parse(SipUri* uri, Span text) noexcept nogil:
     cdef Place p = text.data
-    cdef Place end = p + text.length
+    cdef Place end = _end_of(text)
     cdef Place mark = p
     cdef Place colon
     cdef uint64_t port
@@ -779,7 +784,7 @@ cdef Span uri_parameter(SipUri* uri, const char* name, bint* present) noexcept n
 
 cdef bint parameter_next(Span* rest, Span* name, Span* value) noexcept nogil:
     cdef Place p = rest.data
-    cdef Place end = p + rest.length
+    cdef Place end = _end_of(rest[0])
     cdef Place start
     while p < end and (p[0] == SEMICOLON or slg_is(p[0], SLG_SPACE)):
         p += 1
@@ -830,7 +835,7 @@ cdef inline Place _element_end(Place p, Place end) noexcept nogil:
 
 cdef bint list_next(Span* rest, Span* item) noexcept nogil:
     cdef Place p = rest.data
-    cdef Place end = p + rest.length
+    cdef Place end = _end_of(rest[0])
     cdef Place stop
     while p < end:
         stop = _element_end(p, end)
@@ -958,7 +963,7 @@ cdef bint _auth_next(Place* at, Place end, Span* name, Span* value) noexcept nog
 
 
 cdef inline Place _auth_scheme(Span value, Span* scheme) noexcept nogil:
-    cdef Place end = value.data + value.length
+    cdef Place end = _end_of(value)
     cdef Place p = _skip_token(value.data, end)
     scheme[0] = span_between(value.data, p)
     return p if scheme.length and (p == end or slg_is(p[0], SLG_SPACE)) else NULL
@@ -969,7 +974,7 @@ cdef inline bint _named(Span name, const char* word) noexcept nogil:
 
 
 cdef bint challenge_parse(SipChallenge* challenge, Span value) noexcept nogil:
-    cdef Place end = value.data + value.length
+    cdef Place end = _end_of(value)
     cdef Place p
     cdef Span name
     cdef Span text
@@ -994,7 +999,7 @@ cdef bint challenge_parse(SipChallenge* challenge, Span value) noexcept nogil:
 
 
 cdef bint credentials_parse(SipCredentials* credentials, Span value) noexcept nogil:
-    cdef Place end = value.data + value.length
+    cdef Place end = _end_of(value)
     cdef Place p
     cdef Span name
     cdef Span text

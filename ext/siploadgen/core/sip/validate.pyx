@@ -531,9 +531,11 @@ cdef int message_validate(SipMessage* message) noexcept nogil:
     cdef int error
     if message.is_request and not is_uri(p, p + message.uri.length, USE_REQUEST):
         return refuse(message, FAULT_URI, p)
-    bad = bad_character(message.reason.data, message.reason.data + message.reason.length)
-    if bad != NULL:
-        return refuse(message, FAULT_CHARACTER, bad)
+    if message.reason.length:
+        p = message.reason.data
+        bad = bad_character(p, p + message.reason.length)
+        if bad != NULL:
+            return refuse(message, FAULT_CHARACTER, bad)
     for i in range(message.header_count):
         header = &message.headers[i]
         p = header.value.data
