@@ -1,5 +1,5 @@
-/* libFuzzer's two functions. The parser is compiled Cython, so an interpreter has to load it once; after
- * that no input touches Python. */
+/* libFuzzer's two functions. The parser is compiled Cython, so an interpreter has to load it once;
+ * after that no input touches Python. */
 #include <Python.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +21,8 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
         PyErr_Print();
         exit(1);
     }
-    run_one = (int (*)(const uint8_t *, size_t))PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule));
+    const char *name = PyCapsule_GetName(capsule);
+    run_one = (int (*)(const uint8_t *, size_t))PyCapsule_GetPointer(capsule, name);
     return 0;
 }
 
