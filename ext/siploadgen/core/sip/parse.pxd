@@ -75,9 +75,8 @@ cdef struct SipVia:             # one via-parm
 cdef struct SipMessage:
     const uint8_t* data
     # Octets consumed, CRLFs before the start line included. PARTIAL: octets needed in all, 0 when
-    # not known yet.
-    # BAD on a stream: 0 when the end of the message cannot be known, so that the stream has to be
-    # closed.
+    # not known yet. BAD on a stream: 0 when the end of the message cannot be known, so that the
+    # stream has to be closed.
     uint32_t length
     uint32_t start              # where the start line begins: octets of CRLFs before it
     bint is_request
@@ -105,22 +104,18 @@ cdef struct SipMessage:
     uint16_t first[48]          # HeaderId -> index of the first such header, 0xFFFF: none
     SipHeader headers[256]
 
-# Of a BAD message whatever could be read is filled in all the same, so that it can be answered.
-# Only is_request, error and
-# error_at hold after a bad start line. Rules of choice: a datagram's body runs to its end when
-# there is no Content-Length, and
-# octets after Content-Length are ignored; a message without Content-Length on a stream is BAD with
-# length = end of its
-# headers, as if the body were empty. The first fault is reported; parsing goes on to find the end
-# of the message.
-# Octets before `data + length` only are read; nothing is written to but the message, whose
-# headers[] is not cleared.
+# The first fault is reported, and parsing goes on to the end of the message, so that a BAD request
+# can be answered: whatever could be read is filled in, and is_request tells whether there is
+# somebody to answer. What is no SIP at all is given up at its start line.
+# Where RFC 3261 18.3 leaves a choice: a datagram's body runs to its end when there is no
+# Content-Length, and octets behind Content-Length are ignored; a message without Content-Length on
+# a stream is BAD, its length that of an empty body.
+# Only octets before `data + length` are read. headers[] is written up to header_count only.
 cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t length,
                            int mode) noexcept nogil
 cdef int parse_error_status(int error) noexcept nogil      # 0: no answer, drop it
-# RFC grammar of everything that sip_parse left alone; 0, or the SIP status that refuses the request
-# (400, 416 ...), with
-# message.error and .error_at set.
+# RFC grammar of everything that sip_parse left alone in a message that is OK, as far as headers are
+# kept; 0, or the SIP status that refuses the request, with message.error and .error_at set.
 cdef int sip_validate(SipMessage* message) noexcept nogil
 
 cdef inline SipHeader* sip_header(SipMessage* message, uint8_t id) noexcept nogil:
@@ -153,8 +148,8 @@ cdef struct SipAddress:         # name-addr or addr-spec, with its header parame
 
 # takes the next of a comma separated list off rest
 cdef bint address_parse(SipAddress* address, Span* rest) noexcept nogil
-# Takes the next of "a=b;c" off rest: the value is as written, its data NULL without "=". False:
-# none was there.
+# Takes the next of "a=b;c" off rest: the value as written, its data NULL without "=". False: there
+# was none.
 cdef bint parameter_next(Span* rest, Span* name, Span* value) noexcept nogil
 # ;a=b;c, quoted values unquoted
 cdef Span parameter_find(Span parameters, const char* name, bint* present) noexcept nogil

@@ -249,7 +249,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
     cdef Place stop
     cdef Place value
     cdef uint64_t number
-    cdef int part
+    cdef int _part
     via.branch = span_make(NULL, 0)
     via.received = span_make(NULL, 0)
     via.parameters = span_make(NULL, 0)
@@ -261,7 +261,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
         p += 8
     else:
         # name, version: tokens with a slash behind them, spaces around it
-        for part in range(2):
+        for _part in range(2):
             name = p
             p = _skip_token(p, end)
             stop = p
@@ -688,6 +688,7 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
 
     message.header_count = count
     p = line_feed + 1
+    SLG_ASSERT(p <= limit and count <= PARSE_HEADERS)
     if SLG_UNLIKELY(seen & NEEDED != NEEDED):
         _missing(message, seen, p)
     if not message.is_request:
@@ -704,6 +705,7 @@ cdef inline ParseStatus _body(SipMessage* message, Place p, Place limit, int64_t
                               int mode) noexcept nogil:
     """RFC 3261 18.3."""
     cdef int64_t rest = limit - p
+    SLG_ASSERT(rest >= 0 and (mode == PARSE_DATAGRAM or mode == PARSE_STREAM))
     if mode == PARSE_DATAGRAM:
         if SLG_UNLIKELY(length > rest):
             _fault(message, FAULT_BODY_SHORT, limit)
@@ -1243,7 +1245,7 @@ def parse_many(messages: list[bytes], rounds: int) -> int:
     cdef Span places[256]
     cdef uint32_t count = <uint32_t>len(messages)
     cdef uint32_t i
-    cdef uint64_t turn
+    cdef uint64_t _turn
     cdef uint64_t turns = rounds
     cdef uint64_t good = 0
     if count > 256:
@@ -1252,7 +1254,7 @@ def parse_many(messages: list[bytes], rounds: int) -> int:
         text = messages[i]
         places[i] = _span(text, len(text))
     with nogil:
-        for turn in range(turns):
+        for _turn in range(turns):
             for i in range(count):
                 good += sip_parse(&message, places[i].data, places[i].length,
                                   PARSE_DATAGRAM) == PARSE_OK

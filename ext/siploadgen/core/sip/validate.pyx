@@ -410,8 +410,8 @@ cdef bint is_seconds_parameters(Place p, Place end) noexcept nogil:
 cdef bint is_rack(Place p, Place end) noexcept nogil:
     """RFC 3262 7.2: RSeq, CSeq number and method."""
     cdef Place stop
-    cdef int part
-    for part in range(2):
+    cdef int _part
+    for _part in range(2):
         stop = skip_class(p, end, SLG_DIGIT)
         if not is_number(p, stop, 0xFFFFFFFFULL):
             return False
