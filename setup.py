@@ -39,6 +39,8 @@ MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libra
     "loop": (),
     "engine": (),
     "sip.digest": ("crypto",),
+    "program": (),
+    "counters": (),
 }
 
 KINDS = {

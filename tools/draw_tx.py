@@ -109,7 +109,7 @@ def draw(kind: Kind) -> str:
             actions = ", ".join(WORDS[action] for action in row.actions)
             boxes.append(
                 f'<text x="{LEFT + 8}" y="{base}">{escape(event_text(row, clock))}</text>'
-                f'<text x="{LEFT + 140}" y="{base}">{escape(actions)}</text>'
+                f'<text x="{LEFT + 175}" y="{base}">{escape(actions)}</text>'
                 f'<text class="r" x="{LEFT + BOX - 8}" y="{base}" text-anchor="end">'
                 f"{escape(row.rfc)}</text>"
             )

@@ -1,9 +1,12 @@
 """Random numbers: xoshiro256** seeded by splitmix64."""
 
+from typing import Self, final
+
+@final
 class Random:
     """One seeded generator, for tests. `seed` is 64 bits."""
 
-    def __init__(self, seed: int) -> None: ...
+    def __new__(cls, seed: int) -> Self: ...
     def next(self) -> int:
         """64 random bits."""
     def unit(self) -> float:

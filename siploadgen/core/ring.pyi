@@ -1,5 +1,8 @@
 """Single-producer single-consumer ring of byte records."""
 
+from typing import Self, final
+
+@final
 class ByteRing:
     """A ring of byte records between two threads. `capacity` in bytes, a power of two.
 
@@ -7,7 +10,7 @@ class ByteRing:
     be reserved.
     """
 
-    def __init__(self, capacity: int) -> None: ...
+    def __new__(cls, capacity: int) -> Self: ...
     def push(self, record: bytes) -> bool:
         """Append a record (one thread only); False when it finds no room."""
     def pop(self, room: int = 65536) -> bytes | None:

@@ -1,5 +1,8 @@
 """Fixed-size records with a free list and generations."""
 
+from typing import Self, final
+
+@final
 class SlabTable:
     """A slab of records, for tests. `record_size` in bytes, a multiple of 8.
 
@@ -7,7 +10,7 @@ class SlabTable:
     be reserved.
     """
 
-    def __init__(self, capacity: int, record_size: int) -> None: ...
+    def __new__(cls, capacity: int, record_size: int) -> Self: ...
     def take(self) -> int | None:
         """Handle of a fresh record, or None when all are live."""
     def give(self, handle: int) -> None:

@@ -55,6 +55,13 @@ class TxAction(IntEnum):
 def rule(kind: int, state: int, event: int) -> tuple[int, int]:
     """Return the compiled row of a case: (next state, actions). IndexError: no such case."""
 
+def spin(kind: int, events: list[int], rounds: int, *, reliable: bool = False) -> int:
+    """Run a transaction through at most 16 events, `rounds` times, without the GIL.
+
+    Timer events come when they are due. Returns the sum of all actions. ValueError: an event that
+    is impossible in its state.
+    """
+
 class Transaction:
     """One transaction, driven by hand.
 

@@ -1,5 +1,8 @@
 """Timing wheel over node numbers."""
 
+from typing import Self, final
+
+@final
 class TimerWheel:
     """A timing wheel over the nodes 0 .. capacity - 1, for tests. Times are int64 nanoseconds.
 
@@ -7,7 +10,7 @@ class TimerWheel:
     cannot be reserved; methods raise IndexError for an unknown node.
     """
 
-    def __init__(self, capacity: int, now: int = 0) -> None: ...
+    def __new__(cls, capacity: int, now: int = 0) -> Self: ...
     def add(self, node: int, when: int) -> None:
         """Arm or move a node."""
     def delete(self, node: int) -> None:

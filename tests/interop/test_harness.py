@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from peers import (
+from tests.interop.peers import (
     HERE,
     HOST,
     PeerError,
@@ -20,7 +20,7 @@ from peers import (
     sipp_uac,
     sipp_uas,
 )
-from recount import Seen, percentile, read, recount
+from tests.interop.recount import Seen, percentile, read, recount
 
 pytestmark = pytest.mark.interop
 CALLS = 1000
@@ -88,11 +88,14 @@ def test_the_registrar_challenges(tmp_path: Path, peers: dict[str, str], algorit
             users = tmp_path / "users.csv"
             users.write_text("SEQUENTIAL\n" + "".join(
                 f"u{n};[authentication username=u{n} password=secret]\n" for n in range(200)))
-            with sipp_uac(tmp_path, registrar, rate=200, calls=200, extra=["-inf", str(users)],
-                          scenario=HERE / "sipp" / "registrant.xml") as calling:
-                stats = calling.wait(20)
-            assert (stats.successful, stats.failed) == (200, 0), calling.log()
-            assert registered(registrar) == 200
+            port = free_port()
+            for lifetime, left in ((120, 200), (0, 0)):
+                with sipp_uac(tmp_path, registrar, rate=200, calls=200, port=port,
+                              extra=["-inf", str(users), "-key", "lifetime", str(lifetime)],
+                              scenario=HERE / "sipp" / "registrant.xml") as calling:
+                    stats = calling.wait(20)
+                assert (stats.successful, stats.failed) == (200, 0), calling.log()
+                assert registered(registrar) == left
 
 
 def register(port: int, expires: int) -> str:

@@ -1,14 +1,15 @@
-"""The documents say what is there: commands, links, paths."""
+"""The documents say what is there: commands, options, links, paths."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from source import ROOT, files
+from tests.tidy.source import ROOT, files
 
 DOCUMENTS = files(".md")
 VERBS = re.compile(r"^\s*\$?\s*(?:\.venv/bin/)?siploadgen ([a-z]+)\b", re.M)
@@ -72,8 +73,29 @@ def verbs() -> list[str]:
     return sorted({verb for block in blocks for verb in VERBS.findall(block)})
 
 
+def help_of(verb: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "siploadgen", verb, "-h"], capture_output=True,
+                          text=True, timeout=60, cwd=ROOT, check=False,
+                          env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def options() -> list[tuple[str, str]]:
+    """(verb, option) for each option in a section of docs/usage.md that is about a command."""
+    usage = (ROOT / "docs" / "usage.md").read_text()
+    sections = re.findall(r"^## `siploadgen (\w+)`\n(.*?)(?=^## )", usage, re.M | re.S)
+    return [(verb, option) for verb, text in sections
+            for row in re.findall(r"^\| (`-.*?) \|", text, re.M)
+            for option in re.findall(r"`(--?[a-z][a-z-]*)", row)]
+
+
 @pytest.mark.parametrize("verb", verbs())
 def test_documented_commands_exist(verb: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "siploadgen", verb, "-h"], capture_output=True,
-                          text=True, timeout=60, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
+    help_of(verb)
+
+
+@pytest.mark.parametrize("verb", sorted({verb for verb, _ in options()}))
+def test_documented_options_exist(verb: str) -> None:
+    shown = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", help_of(verb)))
+    assert {option for of, option in options() if of == verb} <= shown

@@ -2,7 +2,7 @@
 
 import pytest
 
-from siploadgen.core.tx import Transaction, TxAction, TxEvent, TxKind, TxState
+from siploadgen.core.tx import Transaction, TxAction, TxEvent, TxKind, TxState, spin
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -350,6 +350,15 @@ def test_a_t1_or_t2_of_zero_means_no_repeats_rather_than_endless_ones() -> None:
     assert started(CLIENT, t1=0, f=SECOND).next == SECOND
     tx = started(CLIENT, t2=0)
     assert resends(run(tx)) == [500]
+
+
+def test_spinning_is_the_same_machine() -> None:
+    events = [START, R1XX, R2XX, R2XX, TxEvent.TXE_LINGER]
+    assert spin(INVITE_CLIENT, events, 10) == 10 * (SEND + PASS + PASS + PASS + END)
+    with pytest.raises(ValueError, match="impossible"):
+        spin(INVITE_CLIENT, [START, ACK], 1)
+    with pytest.raises(ValueError, match="16"):
+        spin(INVITE_CLIENT, [START] * 17, 1)
 
 
 def test_unknown_arguments_are_refused() -> None:

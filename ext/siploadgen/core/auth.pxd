@@ -19,7 +19,7 @@ cdef bint auth_accept(Core* core, Instance* instance, uint16_t user_text, uint16
 # "Authorization: Digest ...\r\n" for the message stamped at `message`; the transaction's nonce count is set the first time.
 cdef Span auth_header(Core* core, uint32_t auth, Tx* tx, const uint8_t* message, uint32_t length,
                       uint8_t* out, uint32_t room) noexcept nogil
-# Value of the WWW-Authenticate of a template's FIELD_CHALLENGE, a pure function of `started`.
-cdef Span challenge_text(Core* core, uint16_t template, Nanos started, uint8_t* out, uint32_t room) noexcept nogil
+# A template's FIELD_CHALLENGE, a pure function of `started`; less than 100 octets.
+cdef Span challenge_text(Core* core, uint16_t template, Nanos started, uint8_t* out) noexcept nogil
 # True when core.message carries credentials for the realm that the password proves.
 cdef bint auth_check(Core* core, Instance* instance, uint16_t password_text, uint16_t realm_text) noexcept nogil

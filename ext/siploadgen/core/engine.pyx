@@ -41,7 +41,7 @@ from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open
 from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
 from siploadgen.core.tx cimport Tx, tx_timers_default
-from siploadgen.core.types cimport INDEX_MAX, Peer, PEER_IPV6
+from siploadgen.core.types cimport INDEX_MAX, NONE, Peer, PEER_IPV6
 from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_next, wheel_open
 
 import numpy as np
@@ -103,6 +103,8 @@ cdef class Engine:
         if core == NULL:
             raise MemoryError("engine state")
         core.epoll = -1
+        core.request = NONE
+        core.fresh = NONE
         self.keep = []
         self.lent = []
         self.peers = {}

@@ -14,7 +14,7 @@ from siploadgen.core.dialog cimport (
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
-    send_plain, send_stateless, token_write, tx_event, tx_free, tx_open_server, TXF_CANCEL_WANTED,
+    send_plain, send_stateless, server_acknowledged, token_write, tx_event, tx_free, tx_open_server, TXF_CANCEL_WANTED,
     TXF_CANCELLED, TXF_PASSED_2XX,
 )
 from siploadgen.core.program cimport (
@@ -26,7 +26,7 @@ from siploadgen.core.rand cimport rand_next
 from siploadgen.core.records cimport (
     Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs, instance_rung, Leg,
     leg_at, LEG_CONFIRMED, leg_handle, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT, RUNG_TRANSPORT,
-    STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, tx_at, tx_handle, tx_node,
+    STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, tx_at, tx_handle,
 )
 from siploadgen.core.sip.parse cimport (
     PARSE_BAD, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, ParseStatus, sip_parse, SipMessage,
@@ -40,14 +40,13 @@ from siploadgen.core.span cimport Span, span_equal, span_make
 from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, tx_acked, TX_CLIENT, TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next,
+    Tx, TX_ACCEPTED, TX_CLIENT, TX_INVITE_CLIENT, TX_INVITE_SERVER,
     TX_PROCEEDING, TX_TERMINATED, TXA_ABSORB, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT,
     TXA_PASS, TXA_RESEND, TXA_SEND_ACK, TXA_STRAY, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_ACK,
     TXE_REQUEST, TXE_TRANSPORT,
 )
 from siploadgen.core.types cimport Handle, handle_index, Nanos, NONE, Peer, SLG_ASSERT, TOKEN_LENGTH
 from siploadgen.core.vm cimport vm_end, vm_event, vm_run, vm_take, vm_waits
-from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
@@ -111,7 +110,9 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
     cdef uint32_t leg_index = handle_index(tx.leg)
     cdef uint32_t instance
     if tx.method == METHOD_CANCEL:
-        return                                  # what matters is the INVITE's own final response
+        if leg != NULL:                         # what matters is the INVITE's own final response
+            vm_event(core, leg.instance, MATCH_RESPONSE, leg.number, METHOD_CANCEL, status)
+        return
     if leg == NULL:
         if tx.method == METHOD_INVITE and 200 <= status < 300:
             send_ack_orphan(core)
@@ -192,11 +193,6 @@ cdef uint32_t server_find(Core* core, uint64_t key) noexcept nogil:
     return index
 
 
-cdef void text_drop(Core* core, Tx* tx) noexcept nogil:
-    text_give(&core.texts, tx.text)
-    tx.text = NONE
-
-
 cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
     cdef uint32_t leg_index, actions
     cdef Leg* leg
@@ -206,7 +202,9 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
         if actions & TXA_END:
             tx_free(core, index)
         else:
-            text_drop(core, tx_at(core, index))
+            tx = tx_at(core, index)
+            text_give(&core.texts, tx.text)     # no more answers to the INVITE
+            tx.text = NONE
         return
     leg_index = dialog_find(core)
     if leg_index == NONE:
@@ -219,12 +217,7 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
         core_count(core, COUNT_RECEIVED_AGAIN)
         return
     leg.server_invite = NONE
-    tx = tx_at(core, index)
-    text_drop(core, tx)
-    if tx_acked(tx, core.now, &core.timers) & TXA_END:
-        tx_free(core, index)
-    else:
-        wheel_add(&core.wheel, tx_node(core, index), tx_next(tx))
+    server_acknowledged(core, index)
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_ACK, 0)
     vm_event(core, leg.instance, MATCH_REQUEST, leg.number, METHOD_ACK, 0)
 

@@ -1,5 +1,6 @@
 """Histogram recording: see hist.pxd."""
 
+cimport cython
 from libc.stdint cimport int64_t
 
 LENGTH = HIST_LENGTH            # the layout, for Python: see hist.pxd
@@ -16,6 +17,7 @@ def index(int64_t value_us):
     return hist_index(value_us)
 
 
+@cython.final
 cdef class Histogram:
     """One histogram over a caller's int64 array of HIST_STRIDE counters, for tests."""
 

@@ -34,5 +34,7 @@ cdef void echo_keep(Core* core) noexcept nogil          # of the fresh request, 
 cdef void token_write(Core* core, uint8_t* out, Handle handle) noexcept nogil      # TOKEN_LENGTH octets
 
 cdef uint32_t tx_event(Core* core, uint32_t tx, uint32_t event) noexcept nogil     # walks the table, arms the timer
+# An INVITE server transaction whose 2xx needs no more repeats: its ACK came, or its dialog is over.
+cdef void server_acknowledged(Core* core, uint32_t tx) noexcept nogil
 cdef void tx_free(Core* core, uint32_t tx) noexcept nogil
 cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil # for core.message; NONE when full

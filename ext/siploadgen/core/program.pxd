@@ -84,7 +84,7 @@ cpdef enum Field:
     FIELD_AUTHORIZATION         # "Authorization: Digest ...\r\n" or "Proxy-Authorization: ...\r\n", or nothing
     FIELD_ECHO                  # response: Via ... CSeq and Record-Route of the request, our To tag added; lines with CRLF
     FIELD_CONTENT_LENGTH        # digits of the body's length, when the body has variable parts
-    FIELD_CHALLENGE             # response 401/407: 'Digest realm="...", nonce="..."...' value; arg: DigestAlgorithm
+    FIELD_CHALLENGE             # 'nonce="...", algorithm=..., qop="auth"' of a challenge; arg: DigestAlgorithm
     FIELD_CONTACTS              # response to REGISTER: "Contact: ...;expires=n\r\n" for each Contact of the request
     FIELD_ECHO_PARTIES          # ACK_FAILURE: From, To and Call-ID lines of the response being acknowledged
     FIELD_INITIAL_URI           # Request-URI of the leg's INVITE when that was in a dialog: as FIELD_REQUEST_URI at the time

@@ -1,5 +1,6 @@
 """Random numbers of one engine: see rand.pxd."""
 
+cimport cython
 from libc.math cimport M_PI, cos, log1p, sin, sqrt
 from libc.stdint cimport uint64_t
 
@@ -63,6 +64,7 @@ cdef double rand_exponential(Rand* rand) noexcept nogil:
     return -log1p(-rand_unit(rand))
 
 
+@cython.final
 cdef class Random:
     """One seeded generator, for tests."""
 

@@ -4,6 +4,7 @@ A record is its length (uint32) and its octets, padded to 8, so a length never s
 of the buffer.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -97,6 +98,7 @@ cdef int ring_check(Ring* ring) except -1:
     return 0
 
 
+@cython.final
 cdef class ByteRing:
     """A ring of byte records between two threads, for tests and traces."""
 

@@ -1,5 +1,6 @@
 """Fixed-size records with a free list and generations: see slab.pxd."""
 
+cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -56,6 +57,7 @@ cdef int slab_check(Slab* slab) except -1:
     return 0
 
 
+@cython.final
 cdef class SlabTable:
     """A slab of records, for tests."""
 

@@ -1,5 +1,6 @@
-# The four transaction machines of RFC 3261 section 17 with RFC 6026, walked from the table in siploadgen/tx_table.py.
-# Pure: an event and the time go in, the record changes, a set of actions comes out. It sends nothing and knows no calls.
+# The four transaction machines of RFC 3261 section 17 with RFC 6026, walked from the table in
+# siploadgen/tx_table.py. Pure: an event and the time go in, the record changes, a set of actions
+# comes out. It sends nothing and knows no calls.
 from siploadgen.core.types cimport Handle, Nanos, Peer
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -36,8 +37,8 @@ cpdef enum TxEvent:
 
 # What the caller does, in this order.
 cpdef enum TxAction:
-    TXA_SEND = 1                # send the request (client) or the response given by the core (server)
-    TXA_RESEND = 2              # the same octets again: client the request, server the last response; counted
+    TXA_SEND = 1                # client: the request; server: the response given by the core
+    TXA_RESEND = 2              # the same octets again: the request, or the last response; counted
     TXA_SEND_ACK = 4            # INVITE client: ACK for a 3xx-6xx
     TXA_PASS = 8                # tell the owner of the message
     TXA_FAIL_TIMEOUT = 16       # tell the owner: timer B, F or H
@@ -69,7 +70,7 @@ cdef struct Tx:                 # 128 bytes
     uint8_t reliable            # stream transport: no retransmission, no lingering of D, I, J, K
     uint8_t acked               # INVITE server in Accepted: the ACK came, 2xx repeats stopped
     uint8_t retransmits         # sent so far, saturating
-    uint16_t template           # what to stamp again: program template, 0xFFFF for a built-in response
+    uint16_t template           # what to stamp again; 0xFFFF: a built-in response
     uint16_t status             # last status received (client) or sent (server)
     uint16_t flags              # engine's own
     Nanos next_retransmit       # INT64_MAX: none
@@ -87,16 +88,21 @@ cdef struct Tx:                 # 128 bytes
     uint32_t insn               # program counter of the SEND
 
 cdef void tx_timers_default(TxTimers* timers, Nanos t1, Nanos t2, Nanos t4) noexcept nogil
-# Before TXE_START the caller sets kind, method, reliable and state = TX_IDLE; the rest above the line is set by TXE_START.
-# `status`, `template` and `flags` are the caller's to write after each message. A timer event that is not due is a stray.
-cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* timers) noexcept nogil
-# INVITE server in Accepted: the ACK for the 2xx came (found by dialog, so tx_on_event cannot know). Repeats stop and L ends
-# the record, counted from the first 2xx: TXA_END when that time is over already, else 0. Without an ACK the record lives
-# until H (64*T1), gives TXE_TIMEOUT and ends there, even where L is longer. Elsewhere, or twice: does nothing, returns 0.
+# Before TXE_START the caller sets kind, method, reliable and state = TX_IDLE; TXE_START sets the
+# rest of what stands above the line. `status`, `template` and `flags` are the caller's to write
+# after each message. A timer event that is not due is a stray.
+cdef uint32_t tx_on_event(
+    Tx* tx, uint32_t event, Nanos now, const TxTimers* timers
+) noexcept nogil
+# INVITE server in Accepted: the ACK for the 2xx came (found by dialog, so tx_on_event cannot know).
+# Repeats stop and L ends the record, counted from the first 2xx: TXA_END when that time is over
+# already, else 0. Without an ACK the record lives until H (64*T1), gives TXE_TIMEOUT and ends
+# there, even where L is longer. Elsewhere, or twice: does nothing, returns 0.
 cdef uint32_t tx_acked(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
-# INVITE client in Proceeding: a CANCEL was sent; without a final the transaction times out after B (RFC 3261 9.1).
+# INVITE client in Proceeding: a CANCEL was sent; without a final response the transaction times
+# out after B (RFC 3261 9.1).
 cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
-# The event that is due at `now` (TXE_RETRANSMIT, TXE_TIMEOUT, TXE_LINGER), or TXE_EVENTS when none is.
+# The event that is due at `now` (TXE_RETRANSMIT, TXE_TIMEOUT, TXE_LINGER); TXE_EVENTS: none.
 cdef uint32_t tx_due(const Tx* tx, Nanos now) noexcept nogil
 
 cdef inline Nanos tx_next(const Tx* tx) noexcept nogil:

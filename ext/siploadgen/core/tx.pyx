@@ -1,14 +1,12 @@
 # Walks the machines of siploadgen/tx_table.py. The table is read once, when this module is
 # imported, into static arrays; from then on an event costs two array look-ups and, when the state
 # changes, the start of its timers.
-from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from siploadgen.core.types cimport (
-    NONE, Nanos, SLG_ASSERT, SLG_LIKELY, SLG_UNLIKELY, SLG_UNREACHABLE,
-)
+from siploadgen.core.types cimport NONE, Nanos, SLG_ASSERT, SLG_UNREACHABLE
 
-from siploadgen.tx_table import CLOCKS, ROWS
+from siploadgen import tx_table
 
 cdef enum First:                # when a state's retransmission timer fires for the first time
     FIRST_NEVER = 0
@@ -59,7 +57,7 @@ cdef int read_rows() except -1:
             for event in range(TXE_EVENTS):
                 rules[kind][state][event].actions = TXA_STRAY
                 rules[kind][state][event].then = state
-    for row in ROWS:
+    for row in tx_table.ROWS:
         kind = TxKind["TX_" + row.kind]
         state = TxState["TX_" + row.state]
         event = TxEvent["TXE_" + row.event]
@@ -84,7 +82,7 @@ cdef int read_clocks() except -1:
     for kind in range(TX_KINDS):
         for state in range(TX_STATES):
             clocks[kind][state].expires = TXE_EVENTS
-    for row in CLOCKS:
+    for row in tx_table.CLOCKS:
         kind = TxKind["TX_" + row.kind]
         state = TxState["TX_" + row.state]
         clock = &clocks[kind][state]
@@ -269,6 +267,46 @@ def rule(int kind, int state, int event):
     if not (0 <= kind < TX_KINDS and 0 <= state < TX_STATES and 0 <= event < TXE_EVENTS):
         raise IndexError("no such kind, state or event")
     return rules[kind][state][event].then, rules[kind][state][event].actions
+
+
+def spin(int kind, events, uint32_t rounds, *, bint reliable=False):
+    """Run a transaction through `events` (at most 16) so many times without the GIL.
+
+    Timer events come when they are due. Returns the sum of all actions, so that work of any kind
+    shows; ValueError: an event that is impossible there.
+    """
+    cdef uint8_t sequence[16]
+    cdef uint32_t count = len(events)
+    cdef uint64_t total = 0
+    cdef uint32_t actions
+    cdef uint32_t _round
+    cdef uint32_t i
+    cdef bint stray = False
+    cdef Nanos now = 0
+    cdef TxTimers timers
+    cdef Tx tx
+    if not 0 <= kind < TX_KINDS or count > 16:
+        raise ValueError("no such kind, or more than 16 events")
+    for i in range(count):
+        sequence[i] = events[i]
+        if sequence[i] >= TXE_EVENTS:
+            raise ValueError(f"no event {events[i]}")
+    tx_timers_default(&timers, 500_000_000, 4_000_000_000, 5_000_000_000)
+    memset(&tx, 0, sizeof(Tx))
+    tx.kind = kind
+    tx.reliable = reliable
+    with nogil:
+        for _round in range(rounds):
+            tx.state = TX_IDLE
+            for i in range(count):
+                if TXE_RETRANSMIT <= sequence[i] <= TXE_LINGER:
+                    now = tx_next(&tx)
+                actions = tx_on_event(&tx, sequence[i], now, &timers)
+                stray |= actions & TXA_STRAY != 0
+                total += actions
+    if stray:
+        raise ValueError("an event was impossible in its state")
+    return total
 
 
 cdef class Transaction:

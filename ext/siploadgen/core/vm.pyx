@@ -8,8 +8,8 @@ from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.dialog cimport dialog_from_request
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
-    echo_keep, send_ack, send_cancel, send_plain, send_request, send_response, token_write,
-    tx_free, TXF_CANCELLED, TXF_LINGERING,
+    echo_keep, send_ack, send_cancel, send_plain, send_request, send_response,
+    server_acknowledged, token_write, tx_free, TXF_CANCELLED, TXF_LINGERING,
 )
 from siploadgen.core.program cimport (
     CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, EXTRACT_CONTENT_LENGTH, EXTRACT_EXPIRES,
@@ -118,13 +118,15 @@ cdef void client_release(Core* core, uint32_t index) noexcept nogil:
 
 
 cdef void server_release(Core* core, uint32_t index) noexcept nogil:
-    """No request stays unanswered."""
+    """No request stays unanswered; a 2xx is not repeated for a dialog that is over."""
     cdef Tx* tx
     if index == NONE:
         return
     tx = tx_at(core, index)
     if tx.state == TX_TRYING or tx.state == TX_PROCEEDING:
         send_plain(core, index, 500)
+    elif tx.state == TX_ACCEPTED and not tx.acked:
+        server_acknowledged(core, index)
 
 
 cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexcept nogil:

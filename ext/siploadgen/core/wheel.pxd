@@ -50,7 +50,7 @@ cdef inline uint32_t wheel_pop(Wheel* wheel, Nanos now) noexcept nogil:
     return wheel_pop_due(wheel, now)
 
 cdef inline Nanos wheel_next(Wheel* wheel) noexcept nogil:
-    """Call wheel_pop again then (it may find nothing); INT64_MAX: nothing is armed."""
+    """Call wheel_pop again then, or now if that is past; it may find nothing. INT64_MAX: never."""
     if wheel.armed == 0:
         return INT64_MAX
     return wheel.now if wheel.heads[WHEEL_EXPIRED] != NONE else wheel.soonest

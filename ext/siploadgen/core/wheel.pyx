@@ -1,5 +1,6 @@
 """Timing wheel over node numbers: see wheel.pxd."""
 
+cimport cython
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t
 
 from siploadgen.core.memory cimport memory_release, memory_reserve
@@ -99,8 +100,8 @@ cdef void step(Wheel* wheel, uint64_t target) noexcept nogil:
         wheel.tick = target
         return
     if where == WHEEL_FAR:
-        # All slots are empty: nothing is lost by skipping whole turns of the wheel.
-        start = target >> SPAN_BITS << SPAN_BITS
+        # All slots are empty: nothing is lost by skipping the rest, whole turns if need be.
+        start = target
     else:
         wheel.bits[where >> WHEEL_LEVEL_BITS] &= ~(<uint64_t>1 << (where & (WHEEL_SLOTS - 1)))
     SLG_ASSERT(start > wheel.tick)
@@ -246,6 +247,7 @@ cdef int wheel_check(Wheel* wheel) except -1:
     return 0
 
 
+@cython.final
 cdef class TimerWheel:
     """A timing wheel over the nodes 0 .. capacity - 1, for tests."""
 

@@ -19,6 +19,11 @@ class OutboxDoor:
         """
     def groups(self) -> list[tuple[bytes, list[bytes]]]:
         """Return the groups in the order of sending: (peer, messages)."""
+    def fill(self, rounds: int, senders: int, lengths: list[int], peers: int = 1) -> int:
+        """Commit `rounds` messages without the GIL, clearing when full; returns the groups made.
+
+        Senders (at most 64) take turns, each goes through `lengths` (at most 16). ValueError.
+        """
     def clear(self) -> None:
         """Forget everything, as a flush does."""
     def set_epoch(self, epoch: int) -> None:

@@ -1,6 +1,7 @@
 """Digest access authentication (RFC 2617, 7616, 8760)."""
 
 from enum import IntEnum
+from typing import Self, final
 
 class DigestAlgorithm(IntEnum):
     """A hash that challenges name."""
@@ -23,10 +24,11 @@ def algorithm(name: bytes) -> tuple[DigestAlgorithm, bool]:
 def qop(offered: bytes) -> DigestQop:
     """DigestQop that we take of a challenge's list."""
 
+@final
 class Digester:
     """The hashes of one engine, for tests. All texts are bytes."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def forget(self, kind: DigestAlgorithm) -> None:
         """Do without one algorithm from now on, as under a FIPS policy."""
     def response(

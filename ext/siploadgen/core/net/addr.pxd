@@ -83,7 +83,6 @@ cdef inline bint host_parse(Span text, Peer* peer) noexcept nogil:
     cdef char copy[PEER_TEXT_MAX]
     cdef uint8_t ip[16]
     cdef bint v6 = False
-    cdef uint32_t i
     if text.length >= 2 and text.data[0] == 91 and text.data[text.length - 1] == 93:   # [ ]
         text = span_make(text.data + 1, text.length - 2)
         v6 = True
@@ -104,7 +103,7 @@ cdef inline bint host_parse(Span text, Peer* peer) noexcept nogil:
     return True
 
 cdef inline bint peer_parse(Span text, uint16_t default_port, Peer* peer) noexcept nogil:
-    """`host`, `host:port`, `[v6]` or `[v6]:port`; socket stays 0. False and unchanged: no address."""
+    """`host`, `host:port`, `[v6]` or `[v6]:port`; socket stays 0. False: no address."""
     cdef Peer found
     cdef uint64_t port = default_port
     cdef uint32_t colons = 0
@@ -130,7 +129,7 @@ cdef inline bint peer_parse(Span text, uint16_t default_port, Peer* peer) noexce
     return True
 
 cdef inline uint32_t host_format(const Peer* peer, char* text) noexcept nogil:
-    """Writes `a.b.c.d` or `[v6]` and a NUL into PEER_TEXT_MAX octets; returns the length, 0: no IP."""
+    """Writes `a.b.c.d` or `[v6]` and a NUL in PEER_TEXT_MAX octets; the length, 0: no IP."""
     cdef uint32_t length
     text[0] = 0
     if peer.family == PEER_IPV4:
@@ -146,7 +145,7 @@ cdef inline uint32_t host_format(const Peer* peer, char* text) noexcept nogil:
     return 0
 
 cdef inline uint32_t peer_format(const Peer* peer, char* text) noexcept nogil:
-    """Writes `host:port` and a NUL into PEER_TEXT_MAX octets; returns the length, 0: no IP."""
+    """Writes `host:port` and a NUL in PEER_TEXT_MAX octets; the length, 0: no IP."""
     cdef uint32_t length = host_format(peer, text)
     cdef uint32_t port = peer.port
     cdef uint32_t digits = 1

@@ -6,7 +6,7 @@ cdef enum:
     OUTBOX_MESSAGES = 256           # messages held before a flush is due
     OUTBOX_BYTES = 1048576          # room for their octets
     OUTBOX_MESSAGE_MAX = 65507      # largest UDP payload
-    OUTBOX_GROUP_MAX = 64           # most datagrams in one group that every kernel with UDP GSO takes
+    OUTBOX_GROUP_MAX = 64           # most datagrams in one group that every kernel with GSO takes
     OUTBOX_GROUP_BYTES = 65000      # most octets in one group: it crosses the stack as one datagram
     OUTBOX_TABLE = 512              # look-up of the latest group by peer and length; power of two
 
@@ -16,7 +16,7 @@ cdef struct OutMessage:
     uint32_t group                  # number of its GSO group in this flush
     Peer peer
 
-cdef struct OutOrder:               # one for each sender whose messages must stay in order (an instance)
+cdef struct OutOrder:               # of a sender whose messages must stay in order (an instance)
     uint32_t epoch                  # flush it was last written in
     uint32_t group                  # latest group that holds one of its messages
 
@@ -54,7 +54,10 @@ cdef inline uint32_t outbox_next(const Outbox* outbox, uint32_t message) noexcep
 # `group_max` is cut to 1..OUTBOX_GROUP_MAX. A zeroed OutOrder is a fresh one.
 cdef int outbox_open(Outbox* outbox, uint32_t group_max) except -1
 cdef void outbox_close(Outbox* outbox) noexcept nogil
-cdef void outbox_commit(Outbox* outbox, uint32_t length, const Peer* to, OutOrder* order) noexcept nogil   # order may be NULL
+# `length` octets at outbox_reserve are a message. `order` may be NULL: nobody's order.
+cdef void outbox_commit(
+    Outbox* outbox, uint32_t length, const Peer* to, OutOrder* order
+) noexcept nogil
 cdef void outbox_clear(Outbox* outbox) noexcept nogil
 
 cdef inline uint8_t* outbox_reserve(Outbox* outbox) noexcept nogil:

@@ -108,7 +108,7 @@ cdef void outbox_clear(Outbox* outbox) noexcept nogil:
     outbox.count = 0
     outbox.groups = 0
     outbox.epoch += 1
-    if outbox.epoch == 0:               # every 2**32 flushes: a stale mark could look like a new one
+    if outbox.epoch == 0:               # after 2**32 flushes: stale marks would look like new ones
         outbox.epoch = 1
         memset((<OutGroups*>outbox.state).table, 0, sizeof(OutSlot) * OUTBOX_TABLE)
 
@@ -165,6 +165,40 @@ cdef class OutboxDoor:
                 raise AssertionError(f"group {number}: count differs from its members")
             found.append((bytes(text), members))
         return found
+
+    def fill(self, uint32_t rounds, uint32_t senders, lengths, uint32_t peers=1):
+        """Commit `rounds` messages to `peers` without the GIL, clearing when full.
+
+        Senders (at most 64) take turns; each goes through `lengths` (at most 16). Returns the
+        number of groups made.
+        """
+        cdef uint32_t sizes[16]
+        cdef uint32_t kinds = len(lengths)
+        cdef uint32_t groups = 0
+        cdef uint32_t i
+        cdef uint32_t _round
+        cdef uint32_t sender = 0
+        cdef uint32_t kind = 0
+        cdef Peer to[64]                # of each sender
+        if not 0 < kinds <= 16 or not 0 < senders <= 64 or peers == 0:
+            raise ValueError("1 to 16 lengths, 1 to 64 senders, a peer")
+        for i in range(kinds):
+            sizes[i] = min(<uint32_t>lengths[i], <uint32_t>OUTBOX_MESSAGE_MAX)
+        for i in range(senders):
+            peer_parse(span_make(b"127.0.0.1", 9), <uint16_t>(1024 + i % peers), &to[i])
+        with nogil:
+            for _round in range(rounds):
+                if outbox_reserve(&self.outbox) == NULL:
+                    groups += self.outbox.groups
+                    outbox_clear(&self.outbox)
+                outbox_commit(&self.outbox, sizes[kind], &to[sender], &self.orders[sender])
+                sender += 1
+                if sender == senders:
+                    sender = 0
+                    kind = kind + 1 if kind + 1 < kinds else 0
+            groups += self.outbox.groups
+            outbox_clear(&self.outbox)
+        return groups
 
     def clear(self):
         """As after a flush."""

@@ -1,17 +1,23 @@
-# Batched datagram input and output on the sockets of one engine: recvmmsg, sendmmsg, UDP GSO and GRO, kernel receive
-# time stamps, queue overflow, ICMP errors. The only file beside loop.pyx that makes syscalls on the hot path.
+# Batched datagram input and output on the sockets of one engine: recvmmsg, sendmmsg, UDP GSO and
+# GRO, kernel receive time stamps, queue overflow, ICMP errors. The only file beside loop.pyx that
+# makes syscalls on the hot path.
 from siploadgen.core.net.outbox cimport Outbox
 from siploadgen.core.types cimport Nanos, Peer
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     UDP_BATCH = 64                  # recvmmsg entries
+    UDP_BATCH_GRO = 32              # ... with GRO, where one entry is up to 64 KiB of datagrams
     UDP_SOCKETS = 8
+    # Most datagrams of one udp_receive. The kernel joins at most 64 (GRO) or 128 (GSO that crossed
+    # loopback whole) in one buffer; anything beyond would be counted in receive_drops.
+    UDP_RECEIVED = 4096
+    UDP_BUFFER_WANTED = 33554432    # socket buffers asked for, octets
 
 cdef struct Datagram:               # one received datagram (a GRO buffer is taken apart)
     const uint8_t* data
     uint32_t length
-    Nanos received                  # monotonic clock, from the kernel's time stamp when there is one
+    Nanos received                  # monotonic clock, by the kernel's time stamp if it gave one
     Peer peer                       # source; .socket says where it came in
 
 cdef struct UdpError:               # one ICMP error from the error queue
@@ -28,7 +34,9 @@ cdef struct UdpStats:
     uint64_t send_errors            # datagrams given up
     uint64_t received
     uint64_t receive_calls
-    uint64_t receive_drops          # SO_RXQ_OVFL, summed over sockets
+    # SO_RXQ_OVFL, summed over sockets. With GRO a lower bound: the kernel counts a dropped buffer
+    # of joined datagrams once.
+    uint64_t receive_drops
     uint64_t icmp_errors
 
 cdef struct Udp:
@@ -36,17 +44,32 @@ cdef struct Udp:
     uint32_t sockets
     uint32_t datagrams              # taken apart from the last udp_receive
     bint gso                        # in use (probe succeeded and asked for)
+    uint32_t gso_size               # longest message that is sent in groups
     bint gro
     bint timestamps
-    int64_t realtime_offset         # CLOCK_REALTIME - CLOCK_MONOTONIC, refreshed now and then
+    uint32_t errors                 # sockets (bits) whose error queue may hold something
+    int64_t realtime_offset         # CLOCK_REALTIME - CLOCK_MONOTONIC, by udp_tick
     UdpStats stats
     Datagram* received              # the last batch
     void* state                     # udp.pyx's own: mmsghdr arrays, control buffers
 
+# A group that the kernel will not cut up leaves as single datagrams: `gso` goes off, or, when only
+# the size was too much for the path, `gso_size` comes down.
 cdef int udp_open(Udp* udp, bint want_gso, bint want_gro) except -1
-cdef void udp_close(Udp* udp) noexcept nogil
-cdef int udp_adopt(Udp* udp, int fd) except -1      # a bound, non-blocking socket; sets options, probes GSO; returns its number
-cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil     # fills udp.received; returns how many datagrams
-cdef void udp_flush(Udp* udp, Outbox* outbox) noexcept nogil            # sends all of it, then outbox_clear
-cdef bint udp_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil   # next ICMP error, False when there is none
+cdef void udp_close(Udp* udp) noexcept nogil                # closes the sockets too
+# Takes over a bound socket: non-blocking from now on, options set. Returns its number; on an error
+# it stays the caller's.
+cdef int udp_adopt(Udp* udp, int fd) except -1
+# Buffer sizes as the kernel reports them (it doubles what was asked for, for its own bookkeeping).
+cdef void udp_buffers(const Udp* udp, uint32_t socket, int* receive, int* send) noexcept nogil
+# Fills udp.received, which is good until the next call; returns how many datagrams, 0: none.
+cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil
+# Sends all of it, then outbox_clear. Messages of a socket leave in the order of their groups.
+# Messages to streams (PEER_STREAM) are passed over: their own floor takes them before.
+cdef void udp_flush(Udp* udp, Outbox* outbox) noexcept nogil
+# Next ICMP error, False when there is none. `data` is good until the next call. The kernel tells of
+# an error in the next udp_receive or udp_flush of the socket; until then this makes no syscall.
+cdef bint udp_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil
+# About each 100 ms: the offset between the two clocks, and drops that no later datagram told of.
+cdef void udp_tick(Udp* udp, Nanos now) noexcept nogil
 cdef Nanos clock_monotonic() noexcept nogil

@@ -1,5 +1,6 @@
 """Digest access authentication: see digest.pxd."""
 
+cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset, strlen
 
@@ -332,6 +333,7 @@ def qop(bytes offered not None):
     return DigestQop(digest_qop(borrow(offered)))
 
 
+@cython.final
 cdef class Digester:
     """The hashes of one engine, for tests. All texts are bytes."""
 

@@ -1,0 +1,43 @@
+"""Memory of the calling side for each open call, and its CPU for each call as the open ones grow.
+
+Calls are opened at one rate and held so long that the wanted number is open; peak resident memory
+less that of a run with next to none open, divided by the number open.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from common import contenders, figure, note, scratch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--who", default="sipp,gso")
+    parser.add_argument("--rate", type=float, default=20000)
+    parser.add_argument("--open", default="1000,100000,500000")
+    options = parser.parse_args()
+    for one in contenders(options.who):
+        least = None
+        for target in (int(word) for word in options.open.split(",")):
+            hold = target / options.rate
+            with scratch() as folder, one.answerer(folder) as port:
+                # As many calls as are to be open, and two more seconds' worth so that the first
+                # ones end while the last ones start.
+                trial = one.call(folder, port, options.rate, hold + 2, hold_s=hold)
+            note(f"{one.name:20} open {target}: {trial.succeeded}/{trial.calls} ok, failed "
+                 f"{trial.failed}, again {trial.retransmitted}, {trial.usage.peak_kb} KB, "
+                 f"{trial.usage.cpu_s:.2f} s CPU")
+            figure(f"cpu_per_call_at_{target}_open.{one.name}",
+                   round(trial.usage.cpu_s / max(trial.succeeded, 1) * 1e6, 2), "us",
+                   rate=options.rate, failed=trial.failed, retransmitted=trial.retransmitted)
+            if least is None:
+                least = (target, trial.usage.peak_kb)
+                continue
+            grown = (trial.usage.peak_kb - least[1]) * 1024 / (target - least[0])
+            figure(f"memory_per_open_call_at_{target}.{one.name}", round(grown), "bytes",
+                   rate=options.rate, peak_kb=trial.usage.peak_kb, failed=trial.failed)
+
+
+if __name__ == "__main__":
+    main()

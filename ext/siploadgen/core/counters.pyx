@@ -1,0 +1,1 @@
+"""The numbers of the engine's counters, for Python."""

@@ -1,0 +1,1 @@
+"""From scenarios to the program that the engine runs."""

@@ -1,0 +1,627 @@
+"""The tree of a scenario -> instructions.
+
+The main path of an entry is laid out straight; what seldom happens (challenges, refusals, the ends)
+comes after it, so that the instructions of an ordinary call lie side by side.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from siploadgen.compile import listing
+from siploadgen.compile.program import (
+    ANSWER,
+    ENTRY,
+    INSN,
+    LEGS_MAX,
+    MATCHER,
+    NO_TEMPLATE,
+    OPERAND,
+    SEGMENT,
+    TEMPLATE,
+    Program,
+)
+from siploadgen.compile.template import (
+    Parts,
+    Scope,
+    ack_failure_text,
+    cancel_text,
+    compile_message,
+    compile_text,
+)
+from siploadgen.core.program import (
+    Compare,
+    Extract,
+    Field,
+    MatcherKind,
+    Op,
+    OperandKind,
+    Outcome,
+    PseudoVariable,
+    TemplateFlag,
+    TemplateKind,
+)
+from siploadgen.model import scenario as tree
+from siploadgen.model.errors import ModelError, nearest
+from siploadgen.model.methods import method_number
+from siploadgen.model.values import (
+    ColumnRef,
+    Exponential,
+    Fixed,
+    Lognormal,
+    Normal,
+    Uniform,
+    Value,
+    VariableRef,
+)
+
+VARIABLES_MAX = 8  # of one instance
+CLOCKS_MAX = 8  # of one instance
+USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
+WEIGHT_UNIT = 1_000_000
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+CHANCE_UNIT = 1_000_000_000
+
+COMPARES: Mapping[tree.Compare, Compare] = {
+    tree.Compare.EQ: Compare.CMP_EQ, tree.Compare.NE: Compare.CMP_NE,
+    tree.Compare.LT: Compare.CMP_LT, tree.Compare.LE: Compare.CMP_LE,
+    tree.Compare.GT: Compare.CMP_GT, tree.Compare.GE: Compare.CMP_GE,
+}
+OPPOSITES: Mapping[tree.Compare, tree.Compare] = {
+    tree.Compare.EQ: tree.Compare.NE, tree.Compare.NE: tree.Compare.EQ,
+    tree.Compare.LT: tree.Compare.GE, tree.Compare.GE: tree.Compare.LT,
+    tree.Compare.GT: tree.Compare.LE, tree.Compare.LE: tree.Compare.GT,
+}
+PSEUDO: Mapping[tree.Pseudo, PseudoVariable] = {
+    tree.Pseudo.STOPPING: PseudoVariable.VAR_STOPPING,
+    tree.Pseudo.STATUS: PseudoVariable.VAR_STATUS,
+    tree.Pseudo.RETRIES: PseudoVariable.VAR_RETRIES,
+}
+EXTRACTS: Mapping[tree.ExtractWhat, Extract] = {
+    tree.ExtractWhat.STATUS: Extract.EXTRACT_STATUS,
+    tree.ExtractWhat.EXPIRES: Extract.EXTRACT_EXPIRES,
+    tree.ExtractWhat.MIN_EXPIRES: Extract.EXTRACT_MIN_EXPIRES,
+    tree.ExtractWhat.RETRY_AFTER: Extract.EXTRACT_RETRY_AFTER,
+    tree.ExtractWhat.CONTENT_LENGTH: Extract.EXTRACT_CONTENT_LENGTH,
+}
+EVENTS: Mapping[tree.OnEvent, MatcherKind] = {
+    tree.OnEvent.TIMEOUT: MatcherKind.MATCH_TIMEOUT,
+    tree.OnEvent.TRANSPORT: MatcherKind.MATCH_TRANSPORT,
+    tree.OnEvent.CANCEL: MatcherKind.MATCH_CANCEL,
+}
+ARITHMETIC: Mapping[tree.Arithmetic, Op] = {
+    tree.Arithmetic.SET: Op.OP_SET, tree.Arithmetic.ADD: Op.OP_ADD,
+    tree.Arithmetic.MUL: Op.OP_MUL,
+}
+SENDS: Mapping[tree.SendKind, TemplateKind] = {
+    tree.SendKind.REQUEST: TemplateKind.TEMPLATE_REQUEST,
+    tree.SendKind.ACK: TemplateKind.TEMPLATE_ACK,
+    tree.SendKind.RESPONSE: TemplateKind.TEMPLATE_RESPONSE,
+}
+OUTCOMES: Mapping[str, Outcome] = {
+    outcome.name.removeprefix("OUTCOME_").lower(): outcome
+    for outcome in Outcome if outcome < Outcome.OUTCOME_USER
+}
+
+
+class _Label:
+    """A place in the code that is not known yet."""
+
+    def __init__(self) -> None:
+        self.pc = -1
+
+
+@dataclass(slots=True)
+class _Insn:
+    op: Op
+    a: int
+    b: "_Label | int"
+    c: int
+    flags: int
+    place: tree.Place
+
+
+class _Rows:
+    """Rows of one table, each distinct row once."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._what = what
+        self._limit = limit
+
+    def named(self, name: str) -> int:
+        """Give the number of a name, which must look like one."""
+        if not _NAME.fullmatch(name):
+            raise ModelError(f"{name!r} cannot be a name",
+                             mend="use letters, digits, and . _ - after the first letter")
+        return self.number((name,))
+
+    def number(self, row: tuple[Any, ...]) -> int:
+        if row not in self._numbers:
+            if len(self.rows) >= self._limit:
+                raise ModelError(f"more than {self._limit} {self._what}",
+                                 mend="split the scenario")
+            self._numbers[row] = len(self.rows)
+            self.rows.append(row)
+        return self._numbers[row]
+
+
+class _Assembler:
+    """Tables that all entries of a program share, and the code so far."""
+
+    def __init__(self) -> None:
+        self.code: list[_Insn] = []
+        self.text = bytearray()
+        self.segments: list[tuple[int, int, int, int, int]] = []
+        self.templates: list[list[int]] = []
+        self._template_numbers: dict[tuple[Any, ...], int] = {}
+        self.matchers = _Rows("different things to wait for", 0xFFFF)
+        self.operands = _Rows("different values", 0xFFFF)
+        self.clocks = _Rows("clocks", CLOCKS_MAX)
+        self.variables = _Rows("variables", VARIABLES_MAX)
+        self.counters = _Rows("counters", 0xFFFF)
+        self.columns = _Rows("columns", 0xFFFF)
+        self.outcomes: dict[str, bool] = {}
+
+    # --- tables ---
+
+    def literal(self, data: bytes) -> tuple[int, int]:
+        offset = len(self.text)
+        self.text += data
+        return offset, len(data)
+
+    def template(self, kind: TemplateKind, parts: Parts, *, method: str = "", status: int = 0,
+                 flags: int = 0, ack: int = NO_TEMPLATE, cancel: int = NO_TEMPLATE) -> int:
+        key = (kind, parts, method, status, flags, ack, cancel)
+        if key in self._template_numbers:
+            return self._template_numbers[key]
+        if len(self.templates) >= NO_TEMPLATE:
+            raise ModelError(f"more than {NO_TEMPLATE} templates", mend="split the scenario")
+        if parts.fixed_length:
+            flags |= TemplateFlag.TEMPLATE_FIXED_LENGTH
+        first = len(self.segments)
+        for part in parts.parts:
+            offset, length = self.literal(part.literal) if part.literal else (0, 0)
+            self.segments.append((part.field, 0, part.arg, offset, length))
+        number = method_number(method)
+        name = self.literal(method.encode()) if method and not number else (0, 0)
+        self._template_numbers[key] = len(self.templates)
+        self.templates.append([kind, number, status, flags, len(parts.parts), first, parts.body,
+                               ack, cancel, *name])
+        return self._template_numbers[key]
+
+    def matcher(self, match: tree.Match, leg: int) -> int:
+        row: tuple[int, ...]
+        match match:
+            case tree.OnResponse(low, high, method):
+                # an extension method has no number, and METHOD_UNKNOWN fits the responses to any
+                # method; a leg has one open request of its own at a time
+                row = (MatcherKind.MATCH_RESPONSE, method_number(method), leg, 0, low, high, 0)
+            case tree.OnRequest(method):
+                number = method_number(method)
+                if method and not number:
+                    raise ModelError(f"requests of method {method} cannot be told from others",
+                                     mend="choose a method of an RFC, upper case")
+                row = (MatcherKind.MATCH_REQUEST, number, leg, 0, 0, 0, 0)
+            case tree.OnEvent():
+                row = (EVENTS[match], 0, leg, 0, 0, 0, 0)
+        return self.matchers.number(row)
+
+    def operand(self, value: Value, variable: Callable[[str], int],
+                column: Callable[[str], int]) -> int:
+        spare = (0,) * 7
+        match value:
+            case Fixed(number):
+                if not -(2**63) <= number < 2**63:
+                    raise ModelError(f"{number} is too large", mend="64 bits must hold it")
+                row: tuple[Any, ...] = (OperandKind.OPERAND_CONST, spare, number, 0.0, 0.0)
+            case VariableRef(name):
+                row = (OperandKind.OPERAND_VARIABLE, spare, variable(name), 0.0, 0.0)
+            case ColumnRef(name):
+                row = (OperandKind.OPERAND_COLUMN, spare, column(name), 0.0, 0.0)
+            case Uniform(low, high):
+                row = (OperandKind.OPERAND_UNIFORM, spare, 0, float(low), float(high))
+            case Normal(mean, deviation):
+                row = (OperandKind.OPERAND_NORMAL, spare, 0, float(mean), float(deviation))
+            case Lognormal(_, sigma):
+                row = (OperandKind.OPERAND_LOGNORMAL, spare, 0, value.mu, float(sigma))
+            case Exponential(mean):
+                row = (OperandKind.OPERAND_EXPONENTIAL, spare, 0, float(mean), 0.0)
+        return self.operands.number(row)
+
+    def outcome(self, name: str, ok: bool) -> int:
+        if name in OUTCOMES:
+            return int(OUTCOMES[name])
+        if not _NAME.fullmatch(name):
+            raise ModelError(f"{name!r} cannot be the name of an outcome",
+                             mend="use letters, digits, and . _ - after the first letter")
+        if self.outcomes.setdefault(name, ok) != ok:
+            raise ModelError(f"the outcome {name} is a success here and a failure elsewhere",
+                             mend="use two names")
+        number = list(self.outcomes).index(name)
+        if number >= USER_OUTCOMES_MAX:
+            raise ModelError(f"more than {USER_OUTCOMES_MAX} outcomes", mend="use fewer names")
+        return int(Outcome.OUTCOME_USER) + number
+
+    # --- the whole ---
+
+    def program(self, scenarios: Sequence[tree.Scenario]) -> Program:
+        entries, answers = [], []
+        weights = _shared([one.weight if one.role is tree.Role.CALLER else 0.0
+                           for one in scenarios])
+        for number, one in enumerate(scenarios):
+            if one.legs > LEGS_MAX:
+                raise ModelError(f"{one.name} uses {one.legs} legs", place=str(one.place),
+                                 mend=f"{LEGS_MAX} are possible")
+            pc = len(self.code)
+            _Entry(self, one).assemble()
+            caller = one.role is tree.Role.CALLER
+            entries.append((pc, 0 if caller else 1, 0, one.legs, 0, weights[number]))
+            if not caller:
+                method = method_number(one.method)
+                if not method:
+                    raise ModelError(f"requests of method {one.method} cannot start a scenario",
+                                     place=str(one.place), mend="choose a method of RFC 3261")
+                answers.append((method, 0, number, *self.literal(one.user.encode()), 0))
+        code = [(insn.op, insn.flags, insn.a,
+                 insn.b.pc if isinstance(insn.b, _Label) else insn.b, insn.c)
+                for insn in self.code]
+        program = Program(
+            code=np.array(code, INSN),
+            templates=np.array([tuple(row) for row in self.templates], TEMPLATE),
+            segments=np.array(self.segments, SEGMENT),
+            matchers=np.array(self.matchers.rows, MATCHER),
+            operands=np.array(self.operands.rows, OPERAND),
+            entries=np.array(entries, ENTRY),
+            answers=np.array(answers, ANSWER),
+            text=bytes(self.text),
+            clocks=tuple(row[0] for row in self.clocks.rows),
+            variables=tuple(row[0] for row in self.variables.rows),
+            counters=tuple(row[0] for row in self.counters.rows),
+            outcomes=tuple(self.outcomes.items()),
+            columns=tuple(row[0] for row in self.columns.rows),
+            scenarios=tuple(one.name for one in scenarios),
+            sources=tuple(str(insn.place) for insn in self.code),
+        )
+        program.check()
+        return replace(program, step_names=tuple(
+            listing.step_name(program, pc) for pc in range(len(program.code))))
+
+
+class _Entry:
+    """The code of one scenario."""
+
+    def __init__(self, out: _Assembler, scenario: tree.Scenario) -> None:
+        self._out = out
+        self._scenario = scenario
+        self._labels: dict[str, _Label] = {}
+        self._jumps: list[tuple[str, tree.Place]] = []
+        self._ends: dict[int, tuple[_Label, tree.Place]] = {}
+        self._deferred: list[Callable[[], None]] = []
+        self._invites: dict[int, int] = {}  # leg -> template of its INVITE last sent
+        self._written = set(_written_variables(scenario.steps))
+        self._scope = Scope(
+            constants=dict(scenario.constants),
+            variable=lambda name: self._variable(name) if name in self._written else None,
+            column=lambda name: self._column(name) if self._is_column(name) else None,
+            known=lambda: [*sorted(self._written), *scenario.columns])
+
+    def assemble(self) -> None:
+        if not self._steps(self._scenario.steps):
+            self._end(tree.End(place=self._scenario.place))
+        while self._deferred:
+            self._deferred.pop(0)()
+        for number, (label, place) in self._ends.items():
+            if label.pc < 0:
+                self._place(label)
+                self._emit(Op.OP_END, place, a=number)
+        for name, place in self._jumps:
+            if self._labels[name].pc < 0:
+                raise ModelError(f"there is no label {name}", place=str(place),
+                                 mend=nearest(name, (n for n, at in self._labels.items()
+                                                     if at.pc >= 0)))
+
+    # --- names ---
+
+    def _is_column(self, name: str) -> bool:
+        return name in self._scenario.columns or ("." in name and not name.startswith("target."))
+
+    def _column(self, name: str) -> int:
+        return self._out.columns.named(name)
+
+    def _variable(self, name: str) -> int:
+        if name not in self._written:
+            raise ModelError(f"the variable {name} is never set",
+                             mend=nearest(name, self._written))
+        return self._out.variables.named(name)
+
+    def _subject(self, subject: str | tree.Pseudo) -> int:
+        return self._variable(subject) if isinstance(subject, str) else int(PSEUDO[subject])
+
+    def _operand(self, value: Value) -> int:
+        return self._out.operand(value, self._variable, self._column)
+
+    # --- code ---
+
+    def _emit(self, op: Op, place: tree.Place, *, a: int = 0, b: _Label | int = 0, c: int = 0,
+              flags: int = 0) -> None:
+        self._out.code.append(_Insn(op, a, b, c, flags, place))
+
+    def _place(self, label: _Label) -> None:
+        label.pc = len(self._out.code)
+
+    def _steps(self, steps: Iterable[tree.Step]) -> bool:
+        """Emit steps; whether the last of them never goes on to the next instruction."""
+        done = False
+        for step in steps:
+            try:
+                done = self._step(step)
+            except ModelError as error:
+                if error.place:
+                    raise
+                raise ModelError(error.message, place=str(step.place), mend=error.mend) from None
+        return done
+
+    def _step(self, step: tree.Step) -> bool:
+        out = self._out
+        match step:
+            case tree.Send():
+                self._emit(Op.OP_SEND, step.place, a=self._send_template(step), b=step.leg)
+            case tree.Await():
+                self._await(step)
+            case tree.Pause():
+                self._pause(step)
+            case tree.ClockStart(clock):
+                self._emit(Op.OP_CLOCK_START, step.place, a=out.clocks.named(clock))
+            case tree.ClockStop(clock):
+                self._emit(Op.OP_CLOCK_STOP, step.place, a=out.clocks.named(clock))
+            case tree.Change(how, variable, value):
+                self._emit(ARITHMETIC[how], step.place, a=self._variable(variable),
+                           c=self._operand(value))
+            case tree.Extract(variable, what):
+                self._emit(Op.OP_EXTRACT, step.place, a=self._variable(variable),
+                           b=int(EXTRACTS[what]))
+            case tree.If():
+                self._if(step)
+            case tree.Loop(condition, steps):
+                top, out_of_it = _Label(), _Label()
+                self._place(top)
+                if condition is not None:
+                    self._jump_if(_opposite(condition), out_of_it, step.place)
+                if not self._steps(steps):
+                    self._emit(Op.OP_JUMP, step.place, b=top)
+                self._place(out_of_it)
+                return condition is None
+            case tree.Chance(share, steps):
+                if share > 0:
+                    self._emit(Op.OP_CHANCE, step.place, c=round(share * CHANCE_UNIT),
+                               b=self._aside(steps, step.place))
+            case tree.Label(name):
+                label = self._labels.setdefault(name, _Label())
+                if label.pc >= 0:
+                    raise ModelError(f"the label {name} is there twice",
+                                     mend="give one of them another name")
+                self._place(label)
+            case tree.Jump(name, condition):
+                self._jumps.append((name, step.place))
+                label = self._labels.setdefault(name, _Label())
+                if condition is None:
+                    self._emit(Op.OP_JUMP, step.place, b=label)
+                    return True
+                self._jump_if(condition, label, step.place)
+            case tree.Authenticate():
+                self._authenticate(step)
+            case tree.ChallengeCheck(password, realm, failed):
+                self._emit(Op.OP_CHALLENGE_CHECK, step.place, a=self._text_template(password),
+                           c=self._text_template(realm), b=self._aside(failed, step.place))
+            case tree.Count(counter, amount):
+                self._emit(Op.OP_COUNT, step.place, a=out.counters.named(counter), c=amount)
+            case tree.End():
+                self._end(step)
+                return True
+        return False
+
+    def _end(self, step: tree.End) -> None:
+        number = self._out.outcome(step.outcome, step.ok)
+        label, _ = self._ends.setdefault(number, (_Label(), step.place))
+        if label.pc < 0:
+            self._place(label)
+        self._emit(Op.OP_END, step.place, a=number)
+
+    def _end_label(self, outcome: str, place: tree.Place, ok: bool = False) -> _Label:
+        """Where the instance ends with this outcome; one END serves all who jump there."""
+        return self._ends.setdefault(self._out.outcome(outcome, ok), (_Label(), place))[0]
+
+    def _jump_if(self, condition: tree.Condition, label: _Label, place: tree.Place) -> None:
+        self._emit(Op.OP_JUMP_IF, place, a=self._subject(condition.subject),
+                   flags=int(COMPARES[condition.compare]), b=label, c=condition.constant)
+
+    def _if(self, step: tree.If) -> None:
+        """Lay out the branch for which the condition holds straight."""
+        if not step.otherwise and len(step.steps) == 1:
+            match step.steps[0]:
+                case tree.End(outcome, ok) as end:
+                    self._jump_if(step.condition, self._end_label(outcome, end.place, ok),
+                                  step.place)
+                    return
+                case tree.Jump(name, None) as jump:
+                    self._step(replace(jump, label=name, condition=step.condition))
+                    return
+        beyond = _Label()
+        other = _Label() if step.otherwise else beyond
+        self._jump_if(_opposite(step.condition), other, step.place)
+        done = self._steps(step.steps)
+        if step.otherwise:
+            if not done:
+                self._emit(Op.OP_JUMP, step.place, b=beyond)
+            self._place(other)
+            self._steps(step.otherwise)
+        self._place(beyond)
+
+    def _aside(self, steps: tuple[tree.Step, ...], place: tree.Place,
+               back: _Label | None = None) -> _Label:
+        """Label of a block laid out later, which comes back here (or to `back`) at its end."""
+        if len(steps) == 1 and isinstance(steps[0], tree.End):
+            return self._end_label(steps[0].outcome, steps[0].place, steps[0].ok)
+        label = _Label()
+        if back is None:
+            back = _Label()
+            self._out_after(back)
+
+        def emit() -> None:
+            self._place(label)
+            if not self._steps(steps):
+                self._emit(Op.OP_JUMP, place, b=back)
+
+        self._deferred.append(emit)
+        return label
+
+    def _out_after(self, label: _Label) -> None:
+        """Put the label behind the instruction that is being emitted now."""
+        label.pc = len(self._out.code) + 1
+
+    def _cases(self, cases: tuple[tree.Case, ...], here: _Label | None, beyond: _Label
+               ) -> tree.Case | None:
+        """Emit the CASEs; the case whose block may follow them directly is given back."""
+        inline = None
+        for case in cases:
+            if case.then is tree.Then.GO_ON and case.steps and not _always_ends(case.steps):
+                inline = case
+        for case in cases:
+            stay = case.then is tree.Then.STAY
+            if stay and here is None and not _always_ends(case.steps):
+                raise ModelError("a pause cannot go on where it was cut", place=str(case.place),
+                                 mend='end the call in this case, or write then="go on"')
+            back = here if stay and here is not None else beyond
+            if case is inline:
+                target = _Label()
+                target.pc = len(self._out.code) + sum(
+                    len(one.matches) for one in cases[cases.index(case):])
+            else:
+                target = self._aside(case.steps, case.place, back) if case.steps else back
+            for match in case.matches:
+                self._emit(Op.OP_CASE, case.place, a=self._out.matcher(match, case.leg), b=target)
+        return inline
+
+    def _await(self, step: tree.Await) -> None:
+        here, beyond = _Label(), _Label()
+        self._place(here)
+        late: _Label | int = here
+        if step.within_ns:
+            late = (self._aside(step.late, step.place, beyond) if step.late
+                    else self._end_label("timeout", step.place))
+        count = sum(len(case.matches) for case in step.cases)
+        self._emit(Op.OP_AWAIT, step.place, a=count, b=late, c=step.within_ns)
+        inline = self._cases(step.cases, here, beyond)
+        if inline is not None:
+            self._steps(inline.steps)
+        self._place(beyond)
+
+    def _pause(self, step: tree.Pause) -> None:
+        beyond = _Label()
+        count = sum(len(case.matches) for case in step.cases)
+        self._emit(Op.OP_PAUSE, step.place, a=count, b=beyond, c=self._operand(step.duration))
+        cases = self._cases(step.cases, None, beyond)
+        if cases is not None:
+            # Subtle: the block follows the CASEs, so the pause that is over must jump across it.
+            self._steps(cases.steps)
+        self._place(beyond)
+
+    def _authenticate(self, step: tree.Authenticate) -> None:
+        failed = self._end_label("auth_failed", step.place)
+        retries = tree.Condition(tree.Pseudo.RETRIES, tree.Compare.GE, step.attempts)
+        self._jump_if(retries, failed, step.place)
+        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user), b=failed,
+                   c=self._text_template(step.password))
+
+    # --- templates ---
+
+    def _text_template(self, text: str) -> int:
+        parts = compile_text(text, self._scope)
+        for part in parts.parts:
+            if part.field not in (Field.FIELD_LITERAL, Field.FIELD_COLUMN, Field.FIELD_VARIABLE):
+                raise ModelError("a user name or a password can only be made of columns",
+                                 mend="write {user} or the name itself")
+        return self._out.template(TemplateKind.TEMPLATE_TEXT, parts)
+
+    def _send_template(self, step: tree.Send) -> int:
+        out = self._out
+        if step.kind is tree.SendKind.CANCEL:
+            if step.leg not in self._invites:
+                raise ModelError("there is no INVITE to cancel", mend="send one before it")
+            return int(out.templates[self._invites[step.leg]][8])
+        flags = int(TemplateFlag.TEMPLATE_IN_DIALOG) if step.in_dialog else 0
+        parts = compile_message(step.text, self._scope)
+        ack = cancel = NO_TEMPLATE
+        if step.kind is tree.SendKind.REQUEST and step.method == "INVITE":
+            ack = out.template(TemplateKind.TEMPLATE_ACK_FAILURE,
+                               compile_message(ack_failure_text(step.text), self._scope),
+                               method="ACK", flags=flags)
+            cancel = out.template(TemplateKind.TEMPLATE_CANCEL,
+                                  compile_message(cancel_text(step.text), self._scope),
+                                  method="CANCEL", flags=flags)
+        number = out.template(SENDS[step.kind], parts, method=step.method, status=step.status,
+                              flags=flags, ack=ack, cancel=cancel)
+        if ack != NO_TEMPLATE:
+            self._invites[step.leg] = number
+        return number
+
+
+def _shared(weights: Sequence[float]) -> list[int]:
+    """Scale weights so that they add up to WEIGHT_UNIT exactly."""
+    if any(weight < 0 for weight in weights):
+        raise ModelError("a weight is below 0", mend="weights are shares of the load")
+    total = sum(weights)
+    bounds = [round(sum(weights[:n]) / total * WEIGHT_UNIT) if total else 0
+              for n in range(len(weights) + 1)]
+    return [high - low for low, high in itertools.pairwise(bounds)]
+
+
+def _opposite(condition: tree.Condition) -> tree.Condition:
+    return replace(condition, compare=OPPOSITES[condition.compare])
+
+
+def _always_ends(steps: tuple[tree.Step, ...]) -> bool:
+    return bool(steps) and isinstance(steps[-1], tree.End | tree.Jump) and not (
+        isinstance(steps[-1], tree.Jump) and steps[-1].condition is not None)
+
+
+def _written_variables(steps: Iterable[tree.Step]) -> Iterable[str]:
+    """Names of the variables that some step sets."""
+    for step in steps:
+        match step:
+            case tree.Change(variable=name) | tree.Extract(variable=name):
+                yield name
+            case tree.If():
+                yield from _written_variables((*step.steps, *step.otherwise))
+            case tree.Loop() | tree.Chance():
+                yield from _written_variables(step.steps)
+            case tree.ChallengeCheck():
+                yield from _written_variables(step.failed)
+            case tree.Await():
+                yield from _written_variables(step.late)
+                for case in step.cases:
+                    yield from _written_variables(case.steps)
+            case tree.Pause():
+                for case in step.cases:
+                    yield from _written_variables(case.steps)
+
+
+def compile_scenarios(*scenarios: tree.Scenario) -> Program:
+    """One program of several scenarios.
+
+    Callers share the load by their weights; answerers are asked in the order given, the first that
+    takes a request's method and user gets it.
+
+    >>> end = tree.Scenario("nothing", tree.Role.CALLER, (tree.End(),))
+    >>> compile_scenarios(end).step_names
+    ('end succeeded',)
+    """
+    if not scenarios:
+        raise ModelError("no scenario to compile", mend="name at least one")
+    return _Assembler().program(scenarios)

@@ -1,0 +1,246 @@
+"""The readable listing of a program, one line for each instruction."""
+
+from siploadgen.compile.program import ANY_LEG, NO_TEMPLATE, Program
+from siploadgen.core.program import (
+    Extract,
+    Field,
+    MatcherKind,
+    Op,
+    OperandKind,
+    Outcome,
+    PseudoVariable,
+    TemplateKind,
+)
+from siploadgen.model.methods import Method
+from siploadgen.model.values import format_duration
+
+COMPARES = ("==", "!=", "<", "<=", ">", ">=")
+_PSEUDO = {int(item): item.name.removeprefix("VAR_").lower() for item in PseudoVariable}
+
+
+def _text(program: Program, offset: int, length: int) -> str:
+    return program.text[offset:offset + length].decode(errors="backslashreplace")
+
+
+def _method(number: int) -> str:
+    return Method(number).name if number else "any"
+
+
+def template_name(program: Program, number: int) -> str:
+    """Say what a template is: `INVITE`, `200/BYE`, `text 4`."""
+    row = program.templates[number]
+    if row["kind"] == TemplateKind.TEMPLATE_TEXT:
+        return f"text {number}"
+    method = _method(int(row["method"]))
+    if not row["method"]:
+        method = _text(program, int(row["method_offset"]), int(row["method_length"]))
+    if row["kind"] == TemplateKind.TEMPLATE_RESPONSE:
+        return f"{row['status']}/{method}"
+    return f"{method} (failure)" if row["kind"] == TemplateKind.TEMPLATE_ACK_FAILURE else method
+
+
+def matcher_name(program: Program, number: int) -> str:
+    """Say what a matcher lets pass: `180-189/INVITE`, `BYE`, `timeout`."""
+    row = program.matchers[number]
+    kind = MatcherKind(int(row["kind"]))
+    if kind is MatcherKind.MATCH_RESPONSE:
+        low, high = int(row["low"]), int(row["high"])
+        name = f"{low if low == high else f'{low}-{high}'}/{_method(int(row['method']))}"
+    elif kind is MatcherKind.MATCH_REQUEST:
+        name = _method(int(row["method"])) if row["method"] else "any request"
+    else:
+        name = kind.name.removeprefix("MATCH_").lower()
+    return name if row["leg"] in (0, ANY_LEG) else f"{name} leg {row['leg']}"
+
+
+def operand_name(program: Program, number: int, op: Op) -> str:
+    """Write an operand in the unit of the instruction that uses it."""
+    row = program.operands[number]
+    kind = OperandKind(int(row["kind"]))
+
+    def unit(value: float) -> str:
+        if op == Op.OP_PAUSE:
+            return format_duration(value)
+        return f"{value / 1e9:.9g}" if op == Op.OP_MUL else f"{value:.9g}"
+
+    p1, p2 = float(row["p1"]), float(row["p2"])
+    match kind:
+        case OperandKind.OPERAND_CONST:
+            return unit(int(row["value"]))
+        case OperandKind.OPERAND_VARIABLE:
+            return program.variables[int(row["value"])]
+        case OperandKind.OPERAND_COLUMN:
+            return f"column {program.columns[int(row['value'])]}"
+        case OperandKind.OPERAND_UNIFORM:
+            return f"uniform({unit(p1)},{unit(p2)})"
+        case OperandKind.OPERAND_NORMAL:
+            return f"normal({unit(p1)},{unit(p2)})"
+        case OperandKind.OPERAND_LOGNORMAL:
+            return f"lognormal(mu {p1:.6g}, sigma {p2:.6g})"
+        case _:
+            return f"exponential({unit(p1)})"
+
+
+def _variable(program: Program, number: int) -> str:
+    return _PSEUDO[number] if number in _PSEUDO else program.variables[number]
+
+
+def describe(program: Program, pc: int) -> tuple[str, str, str]:
+    """Mnemonic, operands, and where it goes (empty when only to the next) of one instruction."""
+    row = program.code[pc]
+    op = Op(int(row["op"]))
+    a, b, c = int(row["a"]), int(row["b"]), int(row["c"])
+    name = op.name.removeprefix("OP_")
+    what, where = "", ""
+    match op:
+        case Op.OP_END:
+            what = program.outcome_name(a)
+            if a >= Outcome.OUTCOME_USER:
+                what += " (ok)" if program.outcome_ok(a) else " (failed)"
+        case Op.OP_SEND:
+            what = f"{template_name(program, a)}{f' leg {b}' if b else ''}"
+        case Op.OP_AWAIT:
+            what = f"{a} case{'' if a == 1 else 's'}"
+            where = f"after {format_duration(c)} → {b}" if c else ""
+        case Op.OP_CASE:
+            what, where = matcher_name(program, a), f"→ {b}"
+        case Op.OP_PAUSE:
+            what = operand_name(program, c, op)
+            if a:
+                what += f", {a} case{'' if a == 1 else 's'}"
+            where = f"→ {b}"
+        case Op.OP_JUMP:
+            where = f"→ {b}"
+        case Op.OP_JUMP_IF:
+            what = f"{_variable(program, a)} {COMPARES[int(row['flags'])]} {c}"
+            where = f"→ {b}"
+        case Op.OP_CHANCE:
+            what, where = f"{c / 1e7:.7g}%", f"→ {b}"
+        case Op.OP_CLOCK_START | Op.OP_CLOCK_STOP:
+            what = program.clocks[a]
+        case Op.OP_SET | Op.OP_ADD | Op.OP_MUL:
+            sign = {Op.OP_SET: "=", Op.OP_ADD: "+=", Op.OP_MUL: "*="}[op]
+            what = f"{program.variables[a]} {sign} {operand_name(program, c, op)}"
+        case Op.OP_EXTRACT:
+            source = Extract(b).name.removeprefix("EXTRACT_").lower()
+            what = f"{program.variables[a]} = {source}"
+        case Op.OP_CREDENTIAL:
+            what, where = f"user {template_name(program, a)}", f"else → {b}"
+        case Op.OP_COUNT:
+            what = f"{program.counters[a]} += {c}"
+        case Op.OP_CHALLENGE_CHECK:
+            what, where = f"realm {template_name(program, c)}", f"else → {b}"
+    return name, what, where
+
+
+def step_name(program: Program, pc: int) -> str:
+    """Describe one instruction in a few words, for tables of steps."""
+    name, what, _ = describe(program, pc)
+    return f"{name.lower().replace('_', ' ')} {what}".rstrip()
+
+
+def template_text(program: Program, number: int) -> str:
+    """Write a template as text, its fields in braces and its line ends as in the message."""
+    row = program.templates[number]
+    out = ""
+    first = int(row["first"])
+    for segment in program.segments[first:first + int(row["count"])]:
+        kind = Field(int(segment["field"]))
+        if kind is Field.FIELD_LITERAL:
+            out += _text(program, int(segment["offset"]), int(segment["length"]))
+        elif kind is Field.FIELD_VARIABLE:
+            out += f"{{{program.variables[int(segment['arg'])]}}}"
+        elif kind is Field.FIELD_COLUMN:
+            out += f"{{{program.columns[int(segment['arg'])]}}}"
+        else:
+            out += f"{{{kind.name.removeprefix('FIELD_').lower()}}}"
+    return out
+
+
+def listing(program: Program) -> str:
+    """List the instructions of a program, entry by entry."""
+    starts = {int(entry["pc"]): number for number, entry in enumerate(program.entries)}
+    answers = {int(row["entry"]): _method(int(row["method"])) for row in program.answers}
+    width = len(str(max(len(program.code) - 1, 0)))
+    lines = []
+    for pc in range(len(program.code)):
+        if pc in starts:
+            number = starts[pc]
+            role = f"answers {answers[number]}" if number in answers else "caller"
+            lines.append(f"; {program.scenarios[number]} ({role})")
+        name, what, where = describe(program, pc)
+        indent = "  " if name == "CASE" else ""
+        lines.append(f"{pc:{width}}  {indent}{name:<{16 - len(indent)}}{what:<23} {where}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def templates_listing(program: Program) -> str:
+    """Every message template as text; texts that may be secrets are left out."""
+    out = []
+    for number, row in enumerate(program.templates):
+        if row["kind"] == TemplateKind.TEMPLATE_TEXT:
+            continue
+        notes = [f"{int(row['count'])} segments"]
+        if row["flags"] & 1:
+            notes.append("in dialog")
+        if row["flags"] & 2:
+            notes.append("fixed length")
+        for companion in ("ack", "cancel"):
+            if row[companion] != NO_TEMPLATE:
+                notes.append(f"{companion} {int(row[companion])}")
+        out.append(f"--- {number} {template_name(program, number)} ({', '.join(notes)})\n"
+                   + template_text(program, number).replace("\r\n", "\n"))
+    return "".join(out)
+
+
+def _arrow(text: str, out: bool, width: int = 46) -> str:
+    line = f"-- {text} " if out else f" {text} --"
+    return f"  |{line:-<{width}}>|" if out else f"  |<{line:->{width}}|"
+
+
+def ladder(program: Program, entry: int = 0) -> str:
+    """Draw the ordinary course of one scenario: what it sends, and what it hopes for.
+
+    Responses in brackets may come or not. Loops are drawn once, and waits go on with the case that
+    leads straight on; all other branches are in the listing.
+    """
+    pc = int(program.entries[entry]["pc"])
+    name = program.scenarios[entry]
+    lines = [f"  {name}{'peer':>{49 - len(name)}}"]
+    if program.entries[entry]["role"]:
+        method = next(int(row["method"]) for row in program.answers if row["entry"] == entry)
+        lines.append(_arrow(_method(method), False))
+    seen: set[int] = set()
+    while pc not in seen:
+        seen.add(pc)
+        op, _, a, b, c = program.code[pc].tolist()
+        following = pc + 1
+        match Op(op):
+            case Op.OP_SEND:
+                lines.append(_arrow(template_name(program, a), True))
+            case Op.OP_AWAIT:
+                cases = program.code[pc + 1:pc + 1 + a]
+                straight = [case for case in cases if case["b"] > pc + a]
+                following = min((int(case["b"]) for case in straight), default=pc)
+                names = [(matcher_name(program, int(case["a"])), int(case["b"])) for case in cases]
+                lines += [_arrow(f"[{text}]", False) for text, to in names
+                          if _returns(program, to, pc)]
+                lines += [_arrow(text, False) for text, to in names if to == following]
+            case Op.OP_PAUSE:
+                lines.append(f"  |{f'  {operand_name(program, c, Op.OP_PAUSE)}':47}|")
+                following = b
+            case Op.OP_JUMP:
+                # at the end of a loop's first round: on behind the loop
+                round_again = b in seen and program.code["op"][b] == Op.OP_JUMP_IF
+                following = int(program.code["b"][b]) if round_again else b
+            case Op.OP_END:
+                lines.append(f"  = {program.outcome_name(a)}")
+        pc = following if op != Op.OP_END else pc
+    return "\n".join(lines) + "\n"
+
+
+def _returns(program: Program, pc: int, wait: int) -> bool:
+    """Whether a case leads back to its wait without sending anything."""
+    while program.code["op"][pc] in (Op.OP_CLOCK_STOP, Op.OP_CLOCK_START, Op.OP_COUNT):
+        pc += 1
+    return pc == wait or (program.code["op"][pc] == Op.OP_JUMP and program.code["b"][pc] == wait)

@@ -1,0 +1,139 @@
+"""What engines counted, copied out of them: what `run` hands to `report`."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.int64]
+
+_ARRAYS = ("counters", "outcomes", "answered_outcomes", "sent_requests", "sent_responses",
+           "received_requests", "received_responses", "retransmitted", "histograms", "steps",
+           "user_counters")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A copy of the arrays of one engine, or the sum or difference of several copies.
+
+    The arrays are laid out as `core.engine.Engine` says; `udp` has the fields of
+    `Engine.udp_stats()`; `in_progress` is the number of open calls that the schedule started.
+    """
+
+    counters: Array
+    outcomes: Array
+    answered_outcomes: Array
+    sent_requests: Array
+    sent_responses: Array
+    received_requests: Array
+    received_responses: Array
+    retransmitted: Array
+    histograms: Array
+    steps: Array
+    user_counters: Array
+    udp: Mapping[str, int]
+    in_progress: int
+
+    def _combined(self, other: Self, sign: int) -> Self:
+        arrays = {name: getattr(self, name) + sign * getattr(other, name) for name in _ARRAYS}
+        udp = {name: value + sign * other.udp.get(name, 0) for name, value in self.udp.items()}
+        return type(self)(**arrays, udp=udp,
+                          in_progress=self.in_progress + sign * other.in_progress)
+
+    def __add__(self, other: Self) -> Self:
+        return self._combined(other, 1)
+
+    def __sub__(self, other: Self) -> Self:
+        """Return what happened between two copies; `in_progress` is then the change."""
+        return self._combined(other, -1)
+
+    def imbalance(self) -> str | None:
+        """Say which of the two sums that hold at every instant does not; None when both do."""
+        from siploadgen.core.counters import Counter
+
+        due, started = (int(self.counters[index])
+                        for index in (Counter.COUNT_DUE, Counter.COUNT_STARTED))
+        refused = sum(int(self.counters[index]) for index in (
+            Counter.COUNT_NOT_STARTED_NO_SLOT, Counter.COUNT_NOT_STARTED_STOPPED,
+            Counter.COUNT_NOT_STARTED_NO_USER))
+        ended = int(self.outcomes.sum())
+        if due != started + refused:
+            return f"due {due} is not started {started} + not started {refused}"
+        if started != ended + self.in_progress:
+            return f"started {started} is not ended {ended} + in progress {self.in_progress}"
+        return None
+
+
+class SparseFigures:
+    """Figures with their zeros left out: what an interval takes when many must be kept."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._in_progress = figures.in_progress
+        self._cells: dict[str, tuple[Array, Array]] = {}
+        for name in _ARRAYS:
+            flat = getattr(figures, name).reshape(-1)
+            used = np.flatnonzero(flat)
+            self._cells[name] = (used, flat[used])
+
+    def added_to(self, figures: Figures, sign: int) -> Figures:
+        """Add to (or, with sign -1, take from) `figures`, whose arrays are changed in place."""
+        for name, (used, values) in self._cells.items():
+            getattr(figures, name).reshape(-1)[used] += sign * values
+        return replace(figures, in_progress=figures.in_progress + sign * self._in_progress)
+
+
+def total(parts: Sequence[Figures]) -> Figures:
+    """Sum of the figures of several engines."""
+    result = parts[0]
+    for part in parts[1:]:
+        result = result + part
+    return result
+
+
+def snapshot(engine: Any, tries: int = 20) -> Figures:
+    """Copy an engine's arrays while it runs.
+
+    Each number is right; numbers of one copy may be some microseconds apart. A copy taken in the
+    middle of a step is taken again, so that the sums hold unless the engine itself is wrong.
+    """
+    for attempt in range(tries):
+        figures = Figures(
+            **{name: getattr(engine, name).copy() for name in _ARRAYS},
+            udp=dict(engine.udp_stats()), in_progress=int(engine.in_progress))
+        if figures.imbalance() is None:
+            break
+        time.sleep(0.0002 * attempt)
+    return figures
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Everything there is to know at one instant of a run; monotone but for what is open."""
+
+    elapsed_ns: int  # since the first due time
+    figures: Figures  # all engines of the calling side
+    engines: tuple[Figures, ...]  # one by one, for what must not be averaged
+    answerer: Figures | None = None  # the embedded answerer's
+    factor: float = 1.0  # rate asked for, relative to the plan
+    state: str = "running"  # running, paused, draining, stopping
+    planned: int = 0  # due times handed to the engines so far
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a finished run leaves behind."""
+
+    started_at: float  # unix time of the first due time
+    elapsed_ns: int  # from the first due time until the last engine stopped
+    load_ns: int  # ... until the schedule was over or stopped
+    last: Sample
+    sockets: tuple[Mapping[str, Any], ...]  # what Engine.open_udp said
+    cpu_user_s: float
+    cpu_system_s: float
+    interrupted: bool = False  # stopped before its end by a signal or by a key
+    problems: tuple[str, ...] = ()  # figures that contradict each other, engines that failed
+    local: tuple[tuple[str, int], ...] = ()
+    memory: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,37 @@
+"""What can be wrong with a scenario: the place, the fault and the mend."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ModelError(ValueError):
+    """A scenario, a setting or a template that cannot be compiled.
+
+    `place` is `file:line` of the step (empty when the fault is in a setting), `message` says what
+    is wrong and `mend` what to do about it.
+
+    >>> print(ModelError("unknown setting hol", place="calls.py:3", mend='did you mean "hold"?'))
+    calls.py:3: unknown setting hol (did you mean "hold"?)
+    """
+
+    def __init__(self, message: str, *, place: str = "", mend: str = "") -> None:
+        self.message = message
+        self.place = place
+        self.mend = mend
+        text = f"{place}: {message}" if place else message
+        super().__init__(f"{text} ({mend})" if mend else text)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant, else list them all.
+
+    >>> nearest("hol", ["hold", "ring"])
+    'did you mean "hold"?'
+    >>> nearest("zzz", ["hold", "ring"])
+    'known: hold, ring'
+    """
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"known: {', '.join(names)}" if names else "there are none"

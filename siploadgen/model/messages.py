@@ -1,0 +1,128 @@
+"""Texts of the messages that siploadgen writes itself, complete but for their `{fields}`.
+
+Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
+"""
+
+from collections.abc import Mapping
+
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+PRODUCT = "siploadgen"
+
+REASONS = {
+    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued",
+    183: "Session Progress", 200: "OK", 202: "Accepted", 204: "No Notification",
+    300: "Multiple Choices", 301: "Moved Permanently", 302: "Moved Temporarily", 305: "Use Proxy",
+    380: "Alternative Service", 400: "Bad Request", 401: "Unauthorized", 402: "Payment Required",
+    403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable",
+    407: "Proxy Authentication Required", 408: "Request Timeout", 410: "Gone",
+    412: "Conditional Request Failed", 413: "Request Entity Too Large", 414: "Request-URI Too Long",
+    415: "Unsupported Media Type", 416: "Unsupported URI Scheme", 420: "Bad Extension",
+    421: "Extension Required", 422: "Session Interval Too Small", 423: "Interval Too Brief",
+    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected",
+    483: "Too Many Hops", 484: "Address Incomplete", 485: "Ambiguous", 486: "Busy Here",
+    487: "Request Terminated", 488: "Not Acceptable Here", 489: "Bad Event",
+    491: "Request Pending", 493: "Undecipherable", 500: "Server Internal Error",
+    501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+    504: "Server Time-out", 505: "Version Not Supported", 513: "Message Too Large",
+    600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere",
+    606: "Not Acceptable",
+}
+
+_G711 = """\
+v=0
+o=- 1 1 IN IP4 {local_host}
+s=-
+c=IN IP4 {local_host}
+t=0 0
+m=audio 6000 RTP/AVP 0 8
+"""
+_G729 = """\
+v=0
+o=- 1 1 IN IP4 {local_host}
+s=-
+c=IN IP4 {local_host}
+t=0 0
+m=audio 6000 RTP/AVP 18
+a=fmtp:18 annexb=no
+"""
+# name in `sdp=` -> session description
+SESSIONS: Mapping[str, str] = {"g711": _G711, "g729": _G729}
+
+# Methods whose request carries a Contact (RFC 3261 8.1.1.8, RFC 3311, 3515, 6665)
+WITH_CONTACT = frozenset(
+    {"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY", "REGISTER", "OPTIONS"})
+# Methods whose 2xx carries one (RFC 3261 12.1.1, 3311 5.2, 6665 4.2.1.1)
+CONTACT_IN_2XX = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY"})
+# Requests that say what their sender can do (RFC 3261 13.2.1)
+WITH_ALLOW = frozenset({"INVITE"})
+ALLOW_IN_2XX = frozenset({"INVITE", "OPTIONS"})
+
+
+def via(transport: str) -> str:
+    """Write the Via of a request; answers come back to the socket that sent it (RFC 3581)."""
+    return f"Via: SIP/2.0/{transport} {{local}};rport;branch=z9hG4bK{{branch}}"
+
+
+def contact_line(transport: str) -> str:
+    """Write the Contact, where requests of the dialog come in; its token carries the leg."""
+    parameter = "" if transport == "UDP" else f";transport={transport.lower()}"
+    return f"Contact: <sip:{{token}}@{{local}}{parameter}>"
+
+
+def _finish(lines: list[str], headers: tuple[tuple[str, str], ...], content_type: str,
+            body: str) -> str:
+    lines += [f"{name}: {value}" for name, value in headers]
+    if body:
+        lines += [f"Content-Type: {content_type}", "Content-Length: {content_length}"]
+    else:
+        lines.append("Content-Length: 0")
+    text = "".join(f"{line}\r\n" for line in lines) + "\r\n" + body.replace("\r\n", "\n").replace(
+        "\n", "\r\n")
+    # these two fields bring their own line end, or nothing at all
+    for whole in ("{routes}", "{authorization}", "{echo}", "{contacts}"):
+        text = text.replace(whole + "\r\n", whole)
+    return text
+
+
+def request_text(
+    method: str, *, uri: str, from_value: str, to_value: str, transport: str = "UDP",
+    routes: bool = False, authorization: bool = True, contact: bool | None = None,
+    headers: tuple[tuple[str, str], ...] = (), content_type: str = "", body: str = "",
+) -> str:
+    """Write a request. `from_value` and `to_value` are the whole header values, tags included."""
+    lines = [f"{method} {uri} SIP/2.0", via(transport)]
+    if routes:
+        lines.append("{routes}")
+    lines += ["Max-Forwards: 70", f"From: {from_value}", f"To: {to_value}",
+              "Call-ID: {call_id}", f"CSeq: {{cseq}} {method}"]
+    if method in WITH_CONTACT if contact is None else contact:
+        lines.append(contact_line(transport))
+    if authorization:
+        lines.append("{authorization}")
+    lines.append(f"User-Agent: {PRODUCT}")
+    if method in WITH_ALLOW:
+        lines += [f"Allow: {ALLOW}", "Supported:"]
+    return _finish(lines, headers, content_type, body)
+
+
+def response_text(
+    status: int, method: str, *, reason: str = "", transport: str = "UDP",
+    contact: bool | None = None, headers: tuple[tuple[str, str], ...] = (),
+    content_type: str = "", body: str = "",
+) -> str:
+    """Write a response to `method`; `{echo}` gives back Via ... CSeq and Record-Route."""
+    lines = [f"SIP/2.0 {status} {reason or REASONS.get(status, '')}", "{echo}"]
+    dialog = method == "INVITE" and 101 <= status <= 199  # RFC 3261 12.1.1
+    if (dialog or (method in CONTACT_IN_2XX and 200 <= status <= 299)
+            if contact is None else contact):
+        lines.append(contact_line(transport))
+    if method == "REGISTER" and 200 <= status <= 299:
+        lines.append("{contacts}")
+    lines.append(f"Server: {PRODUCT}")
+    if (method in ALLOW_IN_2XX and 200 <= status <= 299) or status == 405:
+        lines.append(f"Allow: {ALLOW}")
+        if status != 405:
+            lines.append("Supported:")
+    if method == "OPTIONS" and 200 <= status <= 299:
+        lines.append("Accept: application/sdp")
+    return _finish(lines, headers, content_type, body)

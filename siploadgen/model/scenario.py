@@ -1,0 +1,314 @@
+"""The tree that every front end fills and the compiler reads: a scenario and its steps.
+
+A step is a frozen record. Message text is complete and carries `{fields}`; what a field means is
+said in `siploadgen.compile.template`. Legs are numbered from 0, one for each dialog of an instance.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from siploadgen.model.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step was written; line 0 when there is no file."""
+
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+NOWHERE = Place()
+
+
+class SendKind(Enum):
+    """What a message is to the transaction layer."""
+
+    REQUEST = "request"  # opens a client transaction, CSeq + 1
+    ACK = "ack"  # for a 2xx; no transaction
+    CANCEL = "cancel"  # of the leg's open INVITE
+    RESPONSE = "response"  # to the leg's open request of `method`
+
+
+class Then(Enum):
+    """Where an instance goes on after the steps of a case."""
+
+    STAY = "stay"  # in the same wait, its deadline unchanged
+    GO_ON = "go on"  # with the step after the wait
+
+
+class Compare(Enum):
+    """Comparison of a variable with a constant."""
+
+    EQ = "=="
+    NE = "!="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+
+
+class Pseudo(Enum):
+    """What an instance can ask besides its own variables."""
+
+    STOPPING = "stopping"  # 1 once the run wants its calls to end
+    STATUS = "status"  # of the message last matched, 0 for a request
+    RETRIES = "retries"  # challenges answered in a row
+
+
+class ExtractWhat(Enum):
+    """Numbers that can be read out of the message last matched; -1: not there."""
+
+    STATUS = "status"
+    EXPIRES = "expires"  # seconds granted to our Contact, else the header Expires
+    MIN_EXPIRES = "min_expires"
+    RETRY_AFTER = "retry_after"
+    CONTENT_LENGTH = "content_length"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Compare a variable (by name) or a pseudo variable with a constant."""
+
+    subject: str | Pseudo
+    compare: Compare
+    constant: int
+
+
+# --- what a wait can wait for ---
+
+
+@dataclass(frozen=True, slots=True)
+class OnResponse:
+    """A response with a status from `low` to `high` (both included) to a request of `method`."""
+
+    low: int
+    high: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnRequest:
+    """A request; an empty method stands for any."""
+
+    method: str
+
+
+class OnEvent(Enum):
+    """What can happen to a leg besides messages."""
+
+    TIMEOUT = "timeout"  # timer B or F ran out, or a 2xx was never acknowledged
+    TRANSPORT = "transport"  # the transport refused a request
+    CANCEL = "cancel"  # the peer cancelled the INVITE that is not answered yet
+
+
+Match: TypeAlias = OnResponse | OnRequest | OnEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """When one of `matches` comes: do `steps`, then stay in the wait or go on."""
+
+    matches: tuple[Match, ...]
+    steps: tuple["Step", ...] = ()
+    then: Then = Then.GO_ON
+    leg: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+# --- steps ---
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message. `text` is the whole of it, lines ended by LF or CRLF, with `{fields}`."""
+
+    kind: SendKind
+    method: str  # of the CSeq for a response
+    text: str = ""  # empty for CANCEL, which is made from the INVITE before it
+    status: int = 0
+    leg: int = 0
+    in_dialog: bool = False  # goes to the leg's next hop, not to the run's target
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait for one of the cases; after `within_ns` (0: no limit of its own) do `late`."""
+
+    cases: tuple[Case, ...]
+    within_ns: int = 0
+    late: tuple["Step", ...] = ()  # empty: the call ends as timed out
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for a time in nanoseconds, unless one of the cases comes first."""
+
+    duration: Value
+    cases: tuple[Case, ...] = ()
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStart:
+    """Start a named clock."""
+
+    clock: str
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStop:
+    """Stop a named clock and record its time; without a start before, nothing."""
+
+    clock: str
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+class Arithmetic(Enum):
+    """What a `Change` does to its variable."""
+
+    SET = "set"
+    ADD = "add"
+    MUL = "mul"  # the operand counts in units of 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Set, add to or multiply a variable."""
+
+    how: Arithmetic
+    variable: str
+    value: Value
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """Read a number out of the message last matched into a variable."""
+
+    variable: str
+    what: ExtractWhat
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """Do `steps` when the condition holds, else `otherwise`."""
+
+    condition: Condition
+    steps: tuple["Step", ...]
+    otherwise: tuple["Step", ...] = ()
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Repeat `steps` while the condition holds (asked before each round); None: for ever."""
+
+    condition: Condition | None
+    steps: tuple["Step", ...]
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """Do `steps` with a probability of `share`."""
+
+    share: float
+    steps: tuple["Step", ...]
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A name for this point of the scenario."""
+
+    name: str
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Go on at a label, always or when the condition holds."""
+
+    label: str
+    condition: Condition | None = None
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Answer the challenge last received, from the next request on.
+
+    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when the
+    challenge cannot be answered, or was answered `attempts` times in a row.
+    """
+
+    user: str
+    password: str
+    attempts: int = 2
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeCheck:
+    """Answering side: do `failed` when the request's credentials are missing or wrong."""
+
+    password: str
+    realm: str
+    failed: tuple["Step", ...]
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Add to a counter of the scenario's own."""
+
+    counter: str
+    amount: int = 1
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End the instance. `ok` says whether an outcome of the scenario's own counts as success."""
+
+    outcome: str = "succeeded"
+    ok: bool = False
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+Step: TypeAlias = (
+    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | If | Loop | Chance
+    | Label | Jump | Authenticate | ChallengeCheck | Count | End
+)
+
+
+class Role(Enum):
+    """Who starts an instance."""
+
+    CALLER = "caller"  # the schedule
+    ANSWERER = "answerer"  # a request from outside
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A named sequence of steps for one instance."""
+
+    name: str
+    role: Role
+    steps: tuple[Step, ...]
+    method: str = ""  # answerer: the request that starts it
+    user: str = ""  # answerer: user part of its Request-URI, empty for any
+    legs: int = 1
+    columns: tuple[str, ...] = ()  # columns of the data that texts may use
+    constants: tuple[tuple[str, str], ...] = ()  # fields known at compile time, such as target.host
+    weight: float = 1.0  # share in a mix, relative to the other scenarios
+    place: Place = field(default=NOWHERE, compare=False)

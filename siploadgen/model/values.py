@@ -1,0 +1,297 @@
+"""Values of scenarios: durations, shares and distributions, as text and as numbers.
+
+Durations are nanoseconds inside, text such as `250ms`, `30s` or `1h30m` outside.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from siploadgen.model.errors import ModelError
+
+UNITS_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+}
+LONGEST_NS = 10 * 365 * UNITS_NS["d"]  # far above any test, far below the end of int64
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)")
+_CALL = re.compile(r"([a-z]+)\((.*)\)")
+SHARE_UNIT = 1_000_000_000  # a share of 1 in the units of OP_MUL and OP_CHANCE
+
+
+def parse_duration_ns(text: str) -> int:
+    """Read a duration as nanoseconds.
+
+    >>> parse_duration_ns("1h30m"), parse_duration_ns("250ms"), parse_duration_ns("0")
+    (5400000000000, 250000000, 0)
+    """
+    wanted = text.strip()
+    if wanted == "0":
+        return 0
+    parts = _PART.findall(wanted)
+    if not parts or "".join(number + unit for number, unit in parts) != wanted:
+        raise ModelError(f"{text!r} is not a duration", mend="write it as 250ms, 30s or 1h30m")
+    total = sum(round(float(number) * UNITS_NS[unit]) for number, unit in parts)
+    if total > LONGEST_NS:
+        raise ModelError(f"{text!r} is longer than ten years", mend="write a shorter duration")
+    return total
+
+
+def format_duration(ns: float) -> str:
+    """Write a duration as people do.
+
+    >>> format_duration(1_500_000_000), format_duration(5_400_000_000_000), format_duration(0)
+    ('1.5s', '1h30m', '0s')
+    """
+    if ns >= UNITS_NS["m"] and ns % UNITS_NS["s"] == 0:
+        left, text = int(ns), ""
+        for unit in ("h", "m", "s"):
+            count, left = divmod(left, UNITS_NS[unit])
+            text += f"{count}{unit}" if count else ""
+        return text
+    for unit in ("s", "ms", "us"):
+        if ns >= UNITS_NS[unit]:
+            return f"{ns / UNITS_NS[unit]:.6g}{unit}"
+    return f"{ns:.6g}ns" if ns else "0s"
+
+
+def parse_share(text: str) -> float:
+    """Read a share between 0 and 1.
+
+    >>> parse_share("3%"), parse_share("0.25")
+    (0.03, 0.25)
+    """
+    wanted = text.strip()
+    try:
+        share = float(wanted[:-1]) / 100 if wanted.endswith("%") else float(wanted)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise ModelError(f"{text!r} is not a share", mend="write it as 3% or 0.03, at most 100%")
+    return share
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Always the same number."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Any value between two bounds, all as likely."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """Normal deviates; the engine counts values below 0 as 0."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lognormal:
+    """Lognormal deviates with this mean; `sigma` is the deviation of the normal underneath."""
+
+    mean: float
+    sigma: float
+
+    @property
+    def mu(self) -> float:
+        """Mean of the normal underneath, such that the mean of the deviates is `mean`."""
+        return math.log(self.mean) - self.sigma**2 / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """Exponential deviates."""
+
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class VariableRef:
+    """The value that a variable of the instance has at that moment."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRef:
+    """The decimal number in a column of the instance's row."""
+
+    name: str
+
+
+Distribution: TypeAlias = Fixed | Uniform | Normal | Lognormal | Exponential
+Value: TypeAlias = Distribution | VariableRef | ColumnRef
+ZERO = Fixed(0)
+
+
+def _number(value: str | float, unit: Callable[[str], float] = parse_duration_ns) -> float:
+    return unit(value) if isinstance(value, str) else value
+
+
+def fixed(value: str | int) -> Fixed:
+    """Make a distribution of one duration alone.
+
+    >>> fixed("2s")
+    Fixed(value=2000000000)
+    """
+    return Fixed(int(_number(value)))
+
+
+def uniform(low: str | float, high: str | float) -> Uniform:
+    """Make a distribution of durations between two, all as likely.
+
+    >>> uniform("1s", "3s")
+    Uniform(low=1000000000, high=3000000000)
+    """
+    bounds = Uniform(_number(low), _number(high))
+    if bounds.low > bounds.high:
+        raise ModelError(f"uniform({low}, {high}): the bounds are the wrong way round",
+                         mend="write the lower bound first")
+    return bounds
+
+
+def normal(mean: str | float, deviation: str | float) -> Normal:
+    """Make a normal distribution of durations; below 0 counts as 0.
+
+    >>> normal("2s", "100ms")
+    Normal(mean=2000000000, deviation=100000000)
+    """
+    return Normal(_number(mean), _number(deviation))
+
+
+def lognormal(mean: str | float, sigma: float) -> Lognormal:
+    """Make a lognormal distribution of this mean; sigma is that of the normal underneath.
+
+    >>> round(lognormal("200ms", 0.4).mu, 4)
+    19.0338
+    """
+    value = Lognormal(_number(mean), float(sigma))
+    if value.mean <= 0 or value.sigma < 0:
+        raise ModelError(f"lognormal({mean}, {sigma}): the mean must be above 0, sigma not below",
+                         mend="write it as lognormal(200ms,0.4)")
+    return value
+
+
+def exponential(mean: str | float) -> Exponential:
+    """Make an exponential distribution of durations.
+
+    >>> exponential("2s")
+    Exponential(mean=2000000000)
+    """
+    return Exponential(_number(mean))
+
+
+# name -> parameters: "u" is a quantity in the unit of the setting, "f" a plain number
+_FORMS: dict[str, tuple[str, str]] = {
+    "fixed": ("u", "fixed(2s)"),
+    "uniform": ("uu", "uniform(1s,3s)"),
+    "normal": ("uu", "normal(2s,100ms)"),
+    "lognormal": ("uf", "lognormal(200ms,0.4)"),
+    "exponential": ("u", "exponential(2s)"),
+}
+
+
+def parse_distribution(text: str,
+                       unit: Callable[[str], float] = parse_duration_ns) -> Distribution:
+    """Read a fixed value or a distribution, as `--set` and scenario files write it.
+
+    >>> parse_distribution("uniform(1s,3s)")
+    Uniform(low=1000000000, high=3000000000)
+    >>> parse_distribution("30s")
+    Fixed(value=30000000000)
+    """
+    wanted = text.strip()
+    call = _CALL.fullmatch(wanted)
+    if call is None:
+        return Fixed(int(unit(wanted)))
+    name, inner = call.groups()
+    if name not in _FORMS:
+        raise ModelError(f"{text!r}: there is no distribution {name}",
+                         mend=f"known: {', '.join(sorted(_FORMS))}")
+    kinds, example = _FORMS[name]
+    parameters = [part.strip() for part in inner.split(",")]
+    if len(parameters) != len(kinds):
+        raise ModelError(f"{text!r}: {name} takes {len(kinds)} parameters",
+                         mend=f"write it as {example}")
+    try:
+        numbers = [unit(p) if kind == "u" else float(p)
+                   for p, kind in zip(parameters, kinds, strict=True)]
+    except ModelError as error:
+        raise ModelError(f"{text!r}: {error.message}", mend=error.mend) from None
+    except ValueError:
+        raise ModelError(f"{text!r} is not a distribution",
+                         mend=f"write it as {example}") from None
+    if name == "fixed":
+        return Fixed(int(numbers[0]))
+    if name == "uniform":
+        return uniform(*numbers)
+    if name == "normal":
+        return Normal(*numbers)
+    if name == "lognormal":
+        return lognormal(*numbers)
+    return Exponential(*numbers)
+
+
+def parse_share_distribution(text: str) -> Distribution:
+    """Read a distribution of shares, in units of 1e-9.
+
+    >>> parse_share_distribution("uniform(50%,90%)")
+    Uniform(low=500000000.0, high=900000000.0)
+    """
+    return parse_distribution(text, lambda part: parse_share(part) * SHARE_UNIT)
+
+
+def describe_value(value: Value, unit: Callable[[float], str] = format_duration) -> str:
+    """Write a value as scenario files do.
+
+    >>> describe_value(uniform("1s", "3s"))
+    'uniform(1s,3s)'
+    """
+    match value:
+        case Fixed(number):
+            return unit(number)
+        case Uniform(low, high):
+            return f"uniform({unit(low)},{unit(high)})"
+        case Normal(mean, deviation):
+            return f"normal({unit(mean)},{unit(deviation)})"
+        case Lognormal(mean, sigma):
+            return f"lognormal({unit(mean)},{sigma:g})"
+        case Exponential(mean):
+            return f"exponential({unit(mean)})"
+        case VariableRef(name) | ColumnRef(name):
+            return f"{{{name}}}"
+
+
+def scaled(value: Distribution, factor: float) -> Distribution:
+    """Make the distribution of a multiple.
+
+    >>> scaled(Uniform(0.5, 1.5), 2)
+    Uniform(low=1.0, high=3.0)
+    """
+    match value:
+        case Fixed(number):
+            return Fixed(round(number * factor))
+        case Uniform(low, high):
+            return Uniform(low * factor, high * factor)
+        case Normal(mean, deviation):
+            return Normal(mean * factor, deviation * factor)
+        case Lognormal(mean, sigma):
+            return Lognormal(mean * factor, sigma)
+        case Exponential(mean):
+            return Exponential(mean * factor)

@@ -1,0 +1,1 @@
+"""Results: from figures to metrics, verdict, thresholds, summaries and files."""

@@ -1,0 +1,247 @@
+"""From the engines' arrays to the names of run.json: calls, messages, latencies, ratios."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from siploadgen.core.counters import Counter
+from siploadgen.core.program import Outcome
+from siploadgen.core.sip.tokens import Method
+from siploadgen.figures import Array, Figures
+from siploadgen.report import histogram
+
+HIST_LATENESS = 0  # numbers of core.engine
+HIST_RECEIVE_DELAY = 1
+HIST_CLOCKS = 2
+
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
+_KEYS = ("p50_us", "p90_us", "p95_us", "p99_us", "p99.9_us")
+
+# 3xx ends an attempt elsewhere: RFC 6076 4.6 and 4.7 leave it out of the denominator.
+_SEER_STATUS = (480, 486, 600, 603)  # RFC 6076 4.7: failures that only the callee can mend
+_ISA_STATUS = (408, 500, 503, 504)  # RFC 6076 4.8: ineffective session attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the numbers of a program mean. `outcomes` says of each: name, counts as success."""
+
+    clocks: tuple[str, ...]
+    outcomes: Mapping[int, tuple[str, bool]]
+    counters: tuple[str, ...]
+
+    @classmethod
+    def of(cls, program: Any) -> Self:
+        """Names of a compiled program."""
+        outcomes = {int(outcome): (outcome.name.removeprefix("OUTCOME_").lower(),
+                                   outcome == Outcome.OUTCOME_SUCCEEDED)
+                    for outcome in Outcome if outcome < Outcome.OUTCOME_USER}
+        for number, (name, ok) in enumerate(program.outcomes):
+            outcomes[int(Outcome.OUTCOME_USER) + number] = (name, ok)
+        return cls(tuple(program.clocks), outcomes, tuple(program.counters))
+
+    def outcome(self, number: int) -> str:
+        """Name of an outcome."""
+        return self.outcomes.get(number, (f"outcome_{number}", False))[0]
+
+    def histograms(self) -> dict[str, tuple[int, str]]:
+        """Return the number and the origin (due, send, received) of each latency by its name."""
+        result = {}
+        for clock, name in enumerate(self.clocks):
+            result[name] = (HIST_CLOCKS + 2 * clock, "due")
+            result[f"{name}_service"] = (HIST_CLOCKS + 2 * clock + 1, "send")
+        result["lateness"] = (HIST_LATENESS, "due")
+        result["receive_delay"] = (HIST_RECEIVE_DELAY, "received")
+        return result
+
+
+def _ended(outcomes: Array, names: Names) -> tuple[int, dict[str, int]]:
+    """Return the successes and the failures by class."""
+    succeeded, failed = 0, {}
+    for number in np.flatnonzero(outcomes):
+        name, ok = names.outcomes.get(int(number), (f"outcome_{number}", False))
+        if ok:
+            succeeded += int(outcomes[number])
+        else:
+            failed[name] = int(outcomes[number])
+    return succeeded, failed
+
+
+def calls(figures: Figures, names: Names) -> dict[str, Any]:
+    """Count the calls that a schedule started, as run.json has them."""
+    counters = figures.counters
+    succeeded, failed = _ended(figures.outcomes, names)
+    return {
+        "due": int(counters[Counter.COUNT_DUE]),
+        "started": int(counters[Counter.COUNT_STARTED]),
+        "not_started": {
+            "no_slot": int(counters[Counter.COUNT_NOT_STARTED_NO_SLOT]),
+            "stopped": int(counters[Counter.COUNT_NOT_STARTED_STOPPED]),
+            "no_user": int(counters[Counter.COUNT_NOT_STARTED_NO_USER]),
+        },
+        "succeeded": succeeded, "failed": failed, "in_progress": figures.in_progress,
+    }
+
+
+def answered_calls(figures: Figures, names: Names) -> dict[str, Any]:
+    """Count the calls of the answering side; those above --rate-limit are not started."""
+    succeeded, failed = _ended(figures.answered_outcomes, names)
+    started = int(figures.counters[Counter.COUNT_ANSWERED])
+    limited = int(figures.counters[Counter.COUNT_LIMITED])
+    return {
+        "due": started + limited, "started": started, "not_started": {"limited": limited},
+        "succeeded": succeeded, "failed": failed,
+        "in_progress": started - int(figures.answered_outcomes.sum()),
+    }
+
+
+def calls_imbalance(counted: Mapping[str, Any]) -> str | None:
+    """Say which of the two sums of a `calls` object does not hold; None when both do."""
+    refused = sum(counted["not_started"].values())
+    if counted["due"] != counted["started"] + refused:
+        return f"due {counted['due']} is not started {counted['started']} + {refused}"
+    ended = counted["succeeded"] + sum(counted["failed"].values()) + counted["in_progress"]
+    if counted["started"] != ended:
+        return f"started {counted['started']} is not {ended}"
+    return None
+
+
+_METHODS = {int(method): method.name.removeprefix("METHOD_") for method in Method
+            if Method.METHOD_UNKNOWN < method < Method.METHOD_COUNT}
+
+
+def method_name(number: int) -> str:
+    """Name of a method: `INVITE`; `OTHER` for those that are not known by number."""
+    return _METHODS.get(number, "OTHER")
+
+
+def _message_counts(requests: Array, responses: Array) -> dict[str, int]:
+    counts = {method_name(int(method)): int(requests[method])
+              for method in np.flatnonzero(requests)}
+    for method, status in np.argwhere(responses):
+        name = f"{int(status) + 100}/{method_name(int(method))}"
+        counts[name] = counts.get(name, 0) + int(responses[method, status])
+    return counts
+
+
+def messages(figures: Figures) -> dict[str, Any]:
+    """Count the messages by method and by status/method, retransmissions included."""
+    counters = figures.counters
+    return {
+        "sent": _message_counts(figures.sent_requests, figures.sent_responses),
+        "received": _message_counts(figures.received_requests, figures.received_responses),
+        "retransmitted": int(counters[Counter.COUNT_RETRANSMITTED]),
+        "retransmitted_own_fault": int(counters[Counter.COUNT_RETRANSMITTED_OWN_FAULT]),
+        "received_again": int(counters[Counter.COUNT_RECEIVED_AGAIN]),
+        "malformed": int(counters[Counter.COUNT_MALFORMED]),
+        "unexpected": int(counters[Counter.COUNT_UNEXPECTED]),
+        "stray": int(counters[Counter.COUNT_STRAY_RESPONSE]
+                     + counters[Counter.COUNT_STRAY_REQUEST]),
+        "auto_answered": int(counters[Counter.COUNT_AUTO_ANSWERED]),
+        "dialog_mismatch": int(counters[Counter.COUNT_DIALOG_MISMATCH]),
+        "keepalive": int(counters[Counter.COUNT_KEEPALIVE]),
+        "oversize": int(counters[Counter.COUNT_OVERSIZE]),
+    }
+
+
+def messages_sent(figures: Figures) -> int:
+    """Return how many messages were sent, retransmissions included."""
+    return int(figures.sent_requests.sum() + figures.sent_responses.sum())
+
+
+def messages_received(figures: Figures) -> int:
+    """Return how many messages were received, repeats included."""
+    return int(figures.received_requests.sum() + figures.received_responses.sum())
+
+
+def latency(counts: Array, origin: str) -> dict[str, Any]:
+    """Count, percentiles, maximum and mean (microseconds) of a histogram; null without values."""
+    held = int(counts.sum())
+    result: dict[str, Any] = {"count": held}
+    if held:
+        values = histogram.percentiles(counts, PERCENTILES)
+        result.update(zip(_KEYS, (int(value) for value in values), strict=True))
+        result["max_us"] = int(histogram.maximum(counts))
+        result["mean_us"] = round(float(histogram.mean(counts)), 3)
+    else:
+        result.update(dict.fromkeys((*_KEYS, "max_us", "mean_us")))
+    overflow = int(counts[-1])
+    if overflow:
+        result["overflow"] = overflow
+    result["from"] = origin
+    return result
+
+
+def percentile_s(counts: Array, percent: float) -> float | None:
+    """Return one percentile in seconds; None without values."""
+    if not counts.any():
+        return None
+    return float(histogram.percentiles(counts, [percent])[0]) / 1e6
+
+
+def latencies(figures: Figures, names: Names) -> dict[str, Any]:
+    """Return every latency metric by its name: each clock twice, lateness, receive_delay."""
+    return {name: latency(figures.histograms[number], origin)
+            for name, (number, origin) in names.histograms().items()}
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole > 0 else None
+
+
+def rfc6076(figures: Figures, names: Names) -> dict[str, float | None]:
+    """Session establishment ratios, as shares from 0 to 1; null when their denominator is 0.
+
+    One call is one attempt, its challenges and retransmissions included. SER is the share of
+    attempts with a 2xx (RFC 6076 4.6), SEER adds 480, 486, 600 and 603 (4.7), ISA the share that
+    ended in 408, 500, 503, 504 or without any final response (4.8). Attempts that were cut off by
+    the end of the run are left out. Repeated final responses are counted once as far as the number
+    of attempts tells.
+    """
+    undefined = {"ser": None, "seer": None, "isa": None}
+    invite = Method.METHOD_INVITE
+    if not figures.sent_requests[invite]:
+        return dict(undefined)
+    by_name: dict[str, int] = {}
+    for number in np.flatnonzero(figures.outcomes):
+        by_name[names.outcome(int(number))] = int(figures.outcomes[number])
+    attempts = (int(figures.counters[Counter.COUNT_STARTED]) - figures.in_progress
+                - by_name.get("aborted", 0) - by_name.get("no_resource", 0))
+    if attempts <= 0:
+        return dict(undefined)
+    finals = figures.received_responses[invite]
+
+    def got(low: int, high: int | None = None) -> int:
+        end = low if high is None else high
+        return min(int(finals[low - 100 : end - 99].sum()), attempts)
+
+    if "setup" in names.clocks:  # stopped once in each call that is answered
+        answered = int(figures.histograms[HIST_CLOCKS + 2 * names.clocks.index("setup")].sum())
+    else:
+        answered = got(200, 299)
+    answered = min(answered, attempts)
+    redirected = got(300, 399)
+    effective = min(answered + sum(got(status) for status in _SEER_STATUS), attempts)
+    silent = min(by_name.get("timeout", 0) + by_name.get("transport", 0),
+                 max(attempts - answered - got(300, 699), 0))
+    ineffective = min(sum(got(status) for status in _ISA_STATUS) + silent, attempts)
+    return {"ser": _ratio(answered, attempts - redirected),
+            "seer": _ratio(effective, attempts - redirected),
+            "isa": _ratio(ineffective, attempts)}
+
+
+def loop_busy(figures: Figures) -> float | None:
+    """Share of an engine's time that its loop was not waiting; None when it never ran."""
+    busy = int(figures.counters[Counter.COUNT_BUSY_NS])
+    whole = busy + int(figures.counters[Counter.COUNT_WAIT_NS])
+    return busy / whole if whole else None
+
+
+def steps(figures: Figures, program: Any) -> list[dict[str, Any]]:
+    """Return the steps of the program with what happened at each; those without are left out."""
+    columns = ("sent", "received", "retransmitted", "timeout", "unexpected")
+    return [{"pc": pc, "step": name, **dict(zip(columns, map(int, row), strict=True))}
+            for pc, (name, row) in enumerate(zip(program.step_names, figures.steps, strict=False))
+            if row.any()]

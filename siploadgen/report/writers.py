@@ -1,0 +1,209 @@
+"""Files of a run: run.json, intervals.ndjson, hist.hlog, errors.ndjson, summary.md, junit.xml."""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+from xml.etree import ElementTree
+
+from siploadgen.errors import UsageError
+from siploadgen.figures import Figures
+from siploadgen.report import histogram, summary
+from siploadgen.report.metrics import Names
+
+FILES = {"json": "run.json", "ndjson": "intervals.ndjson", "hlog": "hist.hlog",
+         "errors": "errors.ndjson", "md": "summary.md", "junit": "junit.xml"}
+KINDS = (*FILES, "summary")
+_STREAMS = ("ndjson", "hlog", "errors")
+_LATER = ("html", "csv", "hgrm", "github", "prometheus", "otlp", "influx", "statsd", "sqlite",
+          "pcap")
+
+# Digest credentials can be attacked offline; nothing of them is kept.
+_CREDENTIALS = re.compile(r"^((?:Proxy-)?Authorization[ \t]*:)[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*",
+                          re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One thing to write: its kind, and where (`-`: standard output)."""
+
+    kind: str
+    path: str
+
+
+def parse_outputs(texts: Sequence[str]) -> list[Output]:
+    """Read `--out DIR` (everything into one folder) and `--out KIND=PATH`.
+
+    Raises UsageError for kinds that there are not, and for a folder that is a file.
+    """
+    outputs: list[Output] = []
+    for text in texts:
+        kind, equals, path = text.partition("=")
+        if equals and re.fullmatch(r"[a-z]+", kind):
+            if kind in _LATER:
+                raise UsageError(f'--out "{text}": {kind} is not supported in this version; '
+                                 f"choose one of {', '.join(KINDS)}")
+            if kind not in KINDS:
+                raise UsageError(f'--out "{text}": unknown kind "{kind}"; choose one of '
+                                 f"{', '.join(KINDS)}")
+            if not path or (kind == "hlog" and path == "-"):
+                raise UsageError(f'--out "{text}": a file name is missing')
+            outputs.append(Output(kind, path))
+        elif text in KINDS or text in _LATER or not text:
+            raise UsageError(f'--out "{text}": write a folder such as run1/, or KIND=PATH')
+        elif Path(text).exists() and not Path(text).is_dir():
+            raise UsageError(f'--out "{text}": a file is there; name a folder')
+        else:
+            outputs += [Output(name, str(Path(text) / file)) for name, file in FILES.items()]
+    on_stdout = [output.kind for output in outputs if output.path == "-"]
+    if len(on_stdout) > 1:
+        raise UsageError(f"--out: only one kind can go to -, not {' and '.join(on_stdout)}")
+    return outputs
+
+
+def as_json(value: Any) -> str:
+    """Text of a result: indented, keys in the order of the result, no NaN."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
+def clean_message(message: bytes | str) -> str:
+    """Text of a SIP message without credentials."""
+    text = message.decode("utf-8", "backslashreplace") if isinstance(message, bytes) else message
+    return _CREDENTIALS.sub(r"\1 (left out)", text)
+
+
+def _plain(value: Any) -> Any:
+    """Make a failure's values fit for JSON, messages without credentials."""
+    if isinstance(value, bytes | str):
+        return clean_message(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | int) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return int(value)
+
+
+class Outputs:
+    """Everything that a run writes: streams while it goes on, documents at its end."""
+
+    def __init__(self, outputs: Sequence[Output], names: Names, started_at: float) -> None:
+        """Make folders and open streams, before anything is sent. Raises UsageError."""
+        self.paths: list[str] = []
+        self._documents = [output for output in outputs if output.kind not in _STREAMS]
+        self._names = names
+        self._ndjson: list[TextIO] = []
+        self._errors: list[TextIO] = []
+        self._hlogs: list[histogram.HlogWriter] = []
+        for output in outputs:
+            try:
+                if output.path != "-":
+                    Path(output.path).parent.mkdir(parents=True, exist_ok=True)
+                    self.paths.append(output.path)
+                if output.kind == "ndjson":
+                    self._ndjson.append(_open(output.path))
+                elif output.kind == "errors":
+                    self._errors.append(_open(output.path))
+                elif output.kind == "hlog":
+                    self._hlogs.append(histogram.HlogWriter(output.path, started_at))
+                elif output.path != "-":
+                    Path(output.path).open("a", encoding="utf-8").close()
+            except OSError as error:
+                raise UsageError(f"--out {output.path}: {error.strerror}") from None
+
+    def interval(self, row: Mapping[str, Any], figures: Figures) -> None:
+        """Append one interval to the streams."""
+        for file in self._ndjson:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+            file.flush()
+        for log in self._hlogs:
+            for name, (number, _) in self._names.histograms().items():
+                counts = figures.histograms[number]
+                if counts.any():
+                    log.write(name, counts, row["t_s"], row["length_s"])
+
+    def failures(self, failures: Sequence[Mapping[str, Any]]) -> None:
+        """Append failures, times in seconds from the start of the run."""
+        for file in self._errors:
+            for failure in failures:
+                row = {}
+                for name, value in failure.items():
+                    if name in ("due", "ended"):
+                        row[f"{name}_s"] = None if value is None else round(value / 1e9, 6)
+                    else:
+                        row[name] = _plain(value)
+                file.write(json.dumps(row) + "\n")
+            file.flush()
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the documents and close the streams."""
+        self.close()
+        for output in self._documents:
+            text = render(output.kind, result)
+            if output.path == "-":
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            else:
+                Path(output.path).write_text(text, encoding="utf-8")
+
+    def close(self) -> None:
+        """Close the streams."""
+        for file in (*self._ndjson, *self._errors):
+            if file is not sys.stdout:
+                file.close()
+        for log in self._hlogs:
+            log.close()
+        self._ndjson, self._errors, self._hlogs = [], [], []
+
+
+def _open(path: str) -> TextIO:
+    return sys.stdout if path == "-" else Path(path).open("w", encoding="utf-8")
+
+
+def junit(result: Mapping[str, Any]) -> str:
+    """JUnit XML: one test case for each threshold, one for the verdict, one for the calls."""
+    name = result["scenario"]["name"]
+    cases: list[tuple[str, str | None]] = []
+    verdict = result["verdict"]
+    broken = [rule for rule in verdict["rules"] if not rule["ok"]]
+    strict = verdict.get("strict") and verdict["state"] == "suspect"
+    cases.append(("run validity", None if verdict["state"] != "invalid" and not strict else
+                  f"{verdict['state']}: " + ", ".join(summary.rule_text(rule) for rule in broken)))
+    for threshold in result["thresholds"]:
+        cases.append((threshold["expression"], None if threshold["ok"] else
+                      f"measured {summary.number_text(threshold['value'])}"))
+    counted = result["calls"]
+    if "never_answered" in result:
+        cases.append(("target answers", result["never_answered"]))
+    elif not result["thresholds"] and result["plan"].get("role") != "answerer":
+        bad = sum(counted["failed"].values()) + sum(counted["not_started"].values()) \
+            + counted["in_progress"]
+        cases.append(("every call ends as planned", None if not bad else
+                      f"{bad} of {counted['due']} did not: {summary.failed_text(counted)}"))
+    failures = sum(fault is not None for _, fault in cases)
+    suite = ElementTree.Element("testsuite", {
+        "name": f"siploadgen {name}", "tests": str(len(cases)), "failures": str(failures),
+        "errors": "0", "time": f"{result['elapsed_s']:.3f}", "timestamp": result["started_at"]})
+    for title, fault in cases:
+        case = ElementTree.SubElement(suite, "testcase",
+                                      {"classname": f"siploadgen.{name}", "name": title})
+        if fault is not None:
+            ElementTree.SubElement(case, "failure", {"message": fault}).text = fault
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+_RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "json": as_json, "md": summary.markdown, "junit": junit, "summary": summary.plain}
+
+
+def render(kind: str, result: Mapping[str, Any]) -> str:
+    """Text of a result as json, md, junit or summary."""
+    return _RENDER[kind](result)

@@ -1,0 +1,31 @@
+"""Who watches a run."""
+
+from typing import Any, Protocol
+
+from siploadgen.figures import Sample
+
+
+class Observer(Protocol):
+    """What the runner tells whoever watches."""
+
+    def tick(self, sample: Sample) -> None:
+        """Look at a sample, several times a second."""
+
+    def interval(self, sample: Sample) -> None:
+        """Keep a sample: one a second, and one at the end."""
+
+    def failures(self, failures: list[dict[str, Any]]) -> None:
+        """Keep failures that the engines traced."""
+
+
+class Silent:
+    """An observer that looks away."""
+
+    def tick(self, sample: Sample) -> None:
+        """Ignore it."""
+
+    def interval(self, sample: Sample) -> None:
+        """Ignore it."""
+
+    def failures(self, failures: list[dict[str, Any]]) -> None:
+        """Ignore them."""

@@ -1,0 +1,304 @@
+"""Start the engines, feed them due times ahead of time, sample them, and bring the run to an end.
+
+The order of an end: the schedule is over, open calls may finish for `graceful_stop`; then they are
+told to hang up and have 10 s more; then they are aborted. A stop asked for from outside goes
+straight to hanging up; a second one aborts at once.
+"""
+
+import contextlib
+import queue
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from siploadgen.errors import InternalError
+from siploadgen.figures import RunRecord, Sample, total
+from siploadgen.load.arrivals import Pacer
+from siploadgen.run.answer import Answerer
+from siploadgen.run.observer import Observer, Silent
+from siploadgen.run.plan import RunPlan
+from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, open_socket
+from siploadgen.units import NANOS
+
+START_DELAY_NS = 50_000_000  # from handing out the first due times to the first of them
+LEAD_NS = 1_500_000_000  # how far ahead due times are handed out, at least
+TICK_NS = 250_000_000  # between two looks at the engines
+INTERVAL_NS = NANOS  # between two samples that are kept
+HANG_UP_NS = 10 * NANOS  # what calls may take to end after they were told to
+_IDLE_POLL_NS = 20_000_000
+
+
+class Runner:
+    """One run. `run` blocks; the other public methods may be called from any thread or handler."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        *,
+        observer: Observer | None = None,
+        engine_factory: EngineFactory | None = None,
+        answerer: Answerer | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.plan = plan
+        self.pacer = Pacer(plan.shape, plan.arrival, plan.seed, plan.calls)
+        self._observer = observer or Silent()
+        self._factory = engine_factory or compiled_engine
+        self._answerer = answerer
+        self._clock = clock
+        # A signal handler may put into it at any point of the program: it never waits for a lock.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._stops = 0  # how often somebody asked for an end
+        self._paused = False
+        self._factor = 1.0
+        self._workers: list[Worker] = []
+        self._start_ns = 0  # clock time of due time 0; moved on by pauses
+        self._origin_ns = 0  # clock time of due time 0, as it was at first
+        self._next_interval = 0  # clock time of the next sample that is kept
+        self._last_handed = False
+        self._state = "running"
+        self._problems: list[str] = []
+        self._skewed = False  # the last sample was not in balance
+
+    # --- from outside ---
+
+    def stop(self) -> None:
+        """Ask for an end: the first time open calls may hang up, the second time at once."""
+        self._stops += 1
+        self._wake.put(None)
+
+    def abort(self) -> None:
+        """End at once."""
+        self._stops = max(self._stops + 1, 2)
+        self._wake.put(None)
+
+    def scale(self, factor: float) -> float:
+        """Change the rate to `factor` times the planned; in force within two seconds."""
+        self._factor = min(max(factor, 1e-3), 1e3)
+        return self._factor
+
+    def pause(self, paused: bool) -> None:
+        """Hold back new calls, or go on; due times move on by as much, so no call is late."""
+        self._paused = paused
+
+    @property
+    def paused(self) -> bool:
+        """True while new calls are held back."""
+        return self._paused
+
+    @property
+    def factor(self) -> float:
+        """The rate asked for, relative to the planned."""
+        return self._factor
+
+    # --- the run ---
+
+    def run(self) -> RunRecord:
+        """Carry the plan out. Raises InternalError when an engine fails or its figures do."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self._open()
+        self._origin_ns = self._start_ns = self._clock() + START_DELAY_NS
+        self._next_interval = self._origin_ns + INTERVAL_NS
+        started_at = time.time() + START_DELAY_NS / NANOS
+        self._feed()
+        for worker in self._workers:
+            worker.start()
+        try:
+            load_ns = self._load()
+            self._drain()
+        finally:
+            self._abort()
+        end_ns = self._clock()
+        for worker in self._workers:
+            worker.engine.finish()
+        self._observer.failures(self._failures())
+        last = self._sample(final=True)
+        self._observer.tick(last)
+        self._observer.interval(last)
+        for worker in self._workers:
+            worker.raise_error()
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return RunRecord(
+            started_at=started_at,
+            elapsed_ns=end_ns - self._origin_ns,
+            load_ns=load_ns,
+            last=last,
+            sockets=tuple(worker.socket_facts for worker in self._workers),
+            cpu_user_s=used.ru_utime - usage.ru_utime,
+            cpu_system_s=used.ru_stime - usage.ru_stime,
+            interrupted=self._stops > 0,
+            problems=tuple(self._problems),
+            local=tuple(worker.local for worker in self._workers),
+            memory=self._memory(),
+        )
+
+    def _open(self) -> None:
+        address, port = self.plan.local
+        sockets = [open_socket((address, port + number if port else 0))
+                   for number in range(self.plan.workers)]
+        for number, sock in enumerate(sockets):
+            arguments = self.plan.engine_arguments(number, sock.getsockname()[1])
+            self._workers.append(Worker(self._factory, self.plan.program, sock, arguments,
+                                        name=f"call-{number}", gso=self.plan.gso))
+
+    def _load(self) -> int:
+        """Feed and sample until every due time has passed; return how long the load was, in ns."""
+        while not self._stops and not self._over():
+            self._look()
+            self._hold_back()
+            self._feed()
+            wait = min(TICK_NS, self._next_interval - self._clock())
+            if self._last_handed:
+                wait = min(wait, max(self._last_due() - self._clock(), 1_000_000))
+            self._sleep(wait)
+        return max(min(self._clock(), self._last_due()) - self._origin_ns, 0)
+
+    def _over(self) -> bool:
+        """Tell whether the last due time has passed and every call is counted as due."""
+        if any(worker.error for worker in self._workers):
+            return True
+        if not any(worker.is_alive() for worker in self._workers):
+            return True
+        return self._last_handed and self._clock() >= self._last_due()
+
+    def _last_due(self) -> int:
+        """Clock time at which the schedule is over."""
+        return self._start_ns + self.pacer.end_ns
+
+    def _drain(self) -> None:
+        """Wait for open calls, then hang up, then give up."""
+        deadline = self._clock() + self.plan.graceful_stop_ns
+        self._state = "draining"
+        told = False
+        if self._stops:
+            self._hang_up()
+            told = True
+        while any(worker.is_alive() for worker in self._workers):
+            if self._stops and not told:
+                deadline = self._clock() + self.plan.graceful_stop_ns
+                self._hang_up()
+                told = True
+            now = self._clock()
+            if self._stops >= 2 or any(worker.error for worker in self._workers):
+                return
+            if now >= deadline:
+                if told:
+                    return
+                self._hang_up()
+                told, deadline = True, now + HANG_UP_NS
+            self._look()
+            wake = min(now + TICK_NS, self._next_interval, max(deadline, now + 1_000_000))
+            stops = self._stops
+            while self._clock() < wake and self._stops == stops:
+                if not any(worker.is_alive() for worker in self._workers):
+                    return
+                self._sleep(min(_IDLE_POLL_NS, wake - self._clock()))
+
+    def _hang_up(self) -> None:
+        self._state = "stopping"
+        for worker in self._workers:
+            worker.engine.stop_starts()
+            worker.engine.hang_up()
+
+    def _abort(self) -> None:
+        """Leave no engine running, whatever has happened."""
+        for worker in self._workers:
+            if worker.is_alive():
+                worker.engine.abort()
+        for worker in self._workers:
+            if worker.ident is not None:
+                worker.join(HANG_UP_NS / NANOS)
+            if worker.is_alive():
+                self._problems.append(f"engine {worker.name} did not stop within 10 s")
+
+    def _feed(self) -> None:
+        """Hand out the due times of the next while."""
+        if self._last_handed or self._paused or self._stops:
+            return
+        if self.pacer.factor != self._factor:
+            self.pacer.set_rate(self._factor)
+        until = self._clock() - self._start_ns + LEAD_NS
+        while True:
+            handed = self.pacer.handed
+            parts = self.pacer.take_split(until, len(self._workers))
+            self._last_handed = self.pacer.exhausted
+            for worker, due in zip(self._workers, parts, strict=True):
+                if len(due) or self._last_handed:
+                    worker.engine.schedule(np.ascontiguousarray(due + self._start_ns),
+                                           self._last_handed)
+            if self._last_handed or self.pacer.handed == handed or self.pacer.reached_ns >= until:
+                return
+
+    def _hold_back(self) -> None:
+        """Move what is not handed out yet on by the time that a pause takes."""
+        if self._paused and not self._last_handed:
+            behind = self._clock() + START_DELAY_NS - (self._start_ns + self.pacer.reached_ns)
+            self._start_ns += max(behind, 0)
+
+    def _sleep(self, wait_ns: int) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._wake.get(timeout=max(wait_ns, 0) / NANOS)
+
+    # --- looking ---
+
+    def _look(self) -> None:
+        """Show a sample; keep it when a second has passed since the last one kept."""
+        sample = self._sample()
+        self._observer.tick(sample)
+        late_ns = self._origin_ns + sample.elapsed_ns - self._next_interval
+        if late_ns >= 0:
+            self._next_interval += (late_ns // INTERVAL_NS + 1) * INTERVAL_NS
+            self._observer.interval(sample)
+            self._observer.failures(self._failures())
+
+    def _failures(self) -> list[dict[str, Any]]:
+        """Collect traced failures, their times made relative to the start of the run."""
+        result = []
+        for worker in self._workers:
+            for failure in worker.engine.failures():
+                for name in ("due", "ended"):
+                    if failure.get(name) is not None:
+                        failure[name] = failure[name] - self._origin_ns
+                result.append(failure)
+        return result
+
+    def _sample(self, final: bool = False) -> Sample:
+        engines = tuple(worker.figures() for worker in self._workers)
+        self._audit([figures.imbalance() for figures in engines], final)
+        return Sample(
+            elapsed_ns=self._clock() - self._origin_ns,
+            figures=total(engines),
+            engines=engines,
+            answerer=self._answerer.figures() if self._answerer else None,
+            factor=self._factor,
+            state="ended" if final else "paused" if self._paused else self._state,
+            planned=self.pacer.handed,
+        )
+
+    def _audit(self, faults: list[str | None], final: bool) -> None:
+        """Hold the engines to their two sums.
+
+        A copy can be taken while an engine is held up in the middle of a step, so a sample counts
+        as wrong only together with the next one, and the last one always.
+        """
+        skewed = any(faults)
+        if skewed and (final or self._skewed):
+            self._problems += [f"engine {number}: {fault}" for number, fault in enumerate(faults)
+                               if fault and f"engine {number}: {fault}" not in self._problems]
+        self._skewed = skewed
+
+    def _memory(self) -> dict[str, int]:
+        result: dict[str, int] = {}
+        for worker in self._workers:
+            for name, value in worker.engine.memory().items():
+                result[name] = result.get(name, 0) + int(value)
+        return result
+
+
+def check_record(record: RunRecord) -> None:
+    """Raise InternalError when the figures of a run contradict each other."""
+    if record.problems:
+        raise InternalError("the figures do not add up: " + "; ".join(record.problems[:5]))

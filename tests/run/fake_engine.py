@@ -1,0 +1,258 @@
+"""A pure Python engine behind the door of `core.engine.Engine`: it simulates calls, sends nothing.
+
+It keeps the same books as the real one, in real time (`run`) or in virtual time (`advance`).
+"""
+
+import heapq
+import random
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from siploadgen.core.counters import Counter
+from siploadgen.core.program import Outcome
+from siploadgen.core.sip.tokens import Method
+
+STRIDE = 23553
+INVITE, ACK, BYE = Method.METHOD_INVITE, Method.METHOD_ACK, Method.METHOD_BYE
+
+
+@dataclass(frozen=True)
+class FakeProgram:
+    """What the Python side looks at in a Program."""
+
+    name: str = "call"
+    clocks: tuple[str, ...] = ("srd", "setup")
+    variables: tuple[str, ...] = ("hold",)
+    counters: tuple[str, ...] = ("greeted",)
+    outcomes: tuple[tuple[str, bool], ...] = (("busy", True), ("refused", False))
+    columns: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ("call",)
+    step_names: tuple[str, ...] = ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")
+    digest: str = "0123456789abcdef" * 4
+    code: Any = field(default_factory=lambda: np.zeros(5, "u1,u1,u2,u4,i8"))
+
+
+@dataclass
+class World:
+    """How the simulated target and network behave; shared by all engines of a run."""
+
+    latency_s: float = 0.001
+    hold_s: float = 0.0
+    reject_share: float = 0.0
+    busy_share: float = 0.0  # a program's own outcome that counts as success
+    silent: bool = False
+    refused: bool = False
+    unreachable: bool = False
+    timeout_s: float = 0.15
+    late_s: float = 0.0  # every start is this late
+    receive_drops: int = 0
+    cooked_books: bool = False  # started is counted twice
+    crash: bool = False
+    deaf_to_hang_up: bool = False
+    engines: list["FakeEngine"] = field(default_factory=list)
+
+    def engine(self, program: Any, **arguments: Any) -> "FakeEngine":
+        engine = FakeEngine(self, program, **arguments)
+        self.engines.append(engine)
+        return engine
+
+
+def hist_index(value_us: int) -> int:
+    if value_us > 3_600_000_000:
+        return STRIDE - 1
+    if value_us < 2048:
+        return max(value_us, 0)
+    bucket = value_us.bit_length() - 11
+    return (bucket << 10) + (value_us >> bucket)
+
+
+class FakeEngine:
+    def __init__(self, world: World, program: Any, **arguments: Any) -> None:
+        self.world, self.program, self.arguments = world, program, arguments
+        self.rng = random.Random(arguments.get("seed", 1))
+        self.counters = np.zeros(Counter.COUNT_COUNT, np.int64)
+        self.outcomes = np.zeros(Outcome.OUTCOME_COUNT, np.int64)
+        self.answered_outcomes = np.zeros(Outcome.OUTCOME_COUNT, np.int64)
+        self.sent_requests = np.zeros(16, np.int64)
+        self.sent_responses = np.zeros((16, 600), np.int64)
+        self.received_requests = np.zeros(16, np.int64)
+        self.received_responses = np.zeros((16, 600), np.int64)
+        self.retransmitted = np.zeros(16, np.int64)
+        self.histograms = np.zeros((2 + 2 * len(program.clocks), STRIDE), np.int64)
+        self.steps = np.zeros((len(program.step_names), 5), np.int64)
+        self.user_counters = np.zeros(len(program.counters), np.int64)
+        self.in_progress = 0
+        self.running = False
+        self._due: deque[int] = deque()
+        self._last = False
+        self._events: list[tuple[int, int, str, int, int]] = []
+        self._serial = 0
+        self._stop = self._hang = self._abort = self._paused = False
+        self._lock = threading.Lock()
+        self._open: dict[int, int] = {}
+        self._failures: list[dict[str, Any]] = []
+        self._fd: int | None = None
+        self._begun = 0
+
+    # --- control ---
+    def schedule(self, due: np.ndarray, last: bool = True) -> None:
+        assert not self._last, "scheduled after the last"
+        assert due.dtype == np.int64
+        assert np.all(np.diff(due) >= 0)
+        assert not self._due or not len(due) or due[0] >= self._due[-1]
+        self._due.extend(int(d) for d in due)
+        self._last = last
+
+    def stop_starts(self) -> None:
+        self._stop = True
+
+    def hang_up(self) -> None:
+        self._hang = True
+
+    def abort(self) -> None:
+        self._abort = True
+
+    def pause(self, paused: bool) -> None:
+        self._paused = paused
+
+    def open_udp(self, fd: int, gso: bool, gro: bool) -> dict[str, Any]:
+        self._fd = fd
+        return {"gso": gso, "gro": gro, "timestamps": True, "receive_buffer": 1 << 20,
+                "send_buffer": 1 << 20}
+
+    # --- the simulation ---
+    def _push(self, when: int, kind: str, call: int, due: int) -> None:
+        self._serial += 1
+        heapq.heappush(self._events, (when, self._serial, kind, call, due))
+
+    def _start(self, due: int, now: int) -> None:
+        self.counters[Counter.COUNT_DUE] += 1
+        bound = self.arguments.get("max_calls") or 1 << 30
+        if self.in_progress >= bound:
+            self.counters[Counter.COUNT_NOT_STARTED_NO_SLOT] += 1
+            return
+        now += int(self.world.late_s * 1e9)
+        self.counters[Counter.COUNT_STARTED] += 2 if self.world.cooked_books else 1
+        if now - due > 1_000_000:
+            self.counters[Counter.COUNT_LATE_STARTS] += 1
+        self.in_progress += 1
+        self._serial += 1
+        call = self._serial
+        self._open[call] = due
+        self.sent_requests[INVITE] += 1
+        self.steps[0, 0] += 1
+        self.histograms[0, hist_index((now - due) // 1000)] += 1
+        latency = int(self.rng.lognormvariate(0, 0.3) * self.world.latency_s * 1e9)
+        if self.world.silent:
+            self.sent_requests[INVITE] += 3
+            self.retransmitted[INVITE] += 3
+            self.counters[Counter.COUNT_RETRANSMITTED] += 3
+            self._push(now + int(self.world.timeout_s * 1e9), "timeout", call, due)
+        elif self.world.refused or self.world.unreachable:
+            self._push(now + 1000, "refused", call, due)
+        else:
+            self._push(now + latency, "final", call, due)
+            self._begun = now
+
+    def _end(self, call: int, outcome: int, now: int) -> None:
+        due = self._open.pop(call)
+        self.in_progress -= 1
+        self.outcomes[outcome] += 1
+        if outcome not in (Outcome.OUTCOME_SUCCEEDED, Outcome.OUTCOME_USER):
+            self._failures.append({
+                "outcome": int(outcome), "status": 486, "due": due, "ended": now,
+                "call_id": f"{call:024x}", "pc": 1, "row": 0,
+                "ladder": [(0, "> INVITE"), (1200, "< 486")],
+                "message": b"SIP/2.0 486 Busy\r\nAuthorization: Digest username=\"a\", "
+                           b"response=\"topsecret\"\r\n\r\n"})
+
+    def advance(self, now: int) -> None:
+        while self._due and self._due[0] <= now and not self._paused:
+            due = self._due.popleft()
+            if self._stop:
+                self.counters[Counter.COUNT_DUE] += 1
+                self.counters[Counter.COUNT_NOT_STARTED_STOPPED] += 1
+            else:
+                self._start(due, now)
+        while self._events and (self._events[0][0] <= now
+                                or (self._hang and not self.world.deaf_to_hang_up)):
+            when, _, kind, call, due = heapq.heappop(self._events)
+            self._happen(max(when, 0), kind, call, due)
+
+    def _happen(self, now: int, kind: str, call: int, due: int) -> None:
+        draw = self.rng.random()
+        if kind == "timeout":
+            self._end(call, Outcome.OUTCOME_TIMEOUT, now)
+        elif kind == "refused":
+            self.counters[Counter.COUNT_TRANSPORT_ERRORS] += 1
+            self._end(call, Outcome.OUTCOME_TRANSPORT, now)
+        elif kind == "final":
+            rejected, busy = draw < self.world.reject_share, draw > 1 - self.world.busy_share
+            self.received_responses[INVITE, 386 if rejected or busy else 100] += 1
+            self.sent_requests[ACK] += 1
+            self.histograms[1, hist_index(20)] += 1
+            for clock in range(len(self.program.clocks)):
+                self.histograms[2 + 2 * clock, hist_index((now - due) // 1000)] += 1
+                self.histograms[3 + 2 * clock, hist_index((now - self._begun) // 1000)] += 1
+            if rejected:
+                self._end(call, Outcome.OUTCOME_REJECTED, now)
+            elif busy:
+                self._end(call, Outcome.OUTCOME_USER, now)
+            else:
+                self._push(now + int(self.world.hold_s * 1e9), "bye", call, due)
+        else:
+            self.sent_requests[BYE] += 1
+            self.received_responses[BYE, 100] += 1
+            self._end(call, Outcome.OUTCOME_SUCCEEDED, now)
+
+    def run(self, until_idle: bool = True) -> None:
+        if self.world.crash:
+            raise RuntimeError("the engine fell over")
+        self.running = True
+        while not self._abort:
+            began = time.monotonic_ns()
+            self.advance(began)
+            self.counters[Counter.COUNT_LOOPS] += 1
+            if until_idle and (self._stop or self._last) and not self._events and (
+                    self._stop or not self._due):
+                break
+            self.counters[Counter.COUNT_BUSY_NS] += time.monotonic_ns() - began
+            time.sleep(0.001)
+            self.counters[Counter.COUNT_WAIT_NS] += 1_000_000
+        for call in list(self._open):
+            self._end(call, Outcome.OUTCOME_ABORTED, time.monotonic_ns())
+        self._events.clear()
+        self.running = False
+
+    def finish(self) -> None:
+        for _ in range(len(self._due)):
+            self._due.popleft()
+            self.counters[Counter.COUNT_DUE] += 1
+            self.counters[Counter.COUNT_NOT_STARTED_STOPPED] += 1
+
+    # --- results ---
+    def udp_stats(self) -> dict[str, int]:
+        sent = int(self.sent_requests.sum())
+        return {"sent": sent, "sent_calls": sent, "sent_groups": 0, "send_again": 0,
+                "send_errors": sent if self.world.unreachable else 0,
+                "received": int(self.received_responses.sum()), "receive_calls": 0,
+                "receive_drops": self.world.receive_drops,
+                "icmp_errors": sent if self.world.refused else 0}
+
+    def failures(self) -> list[dict[str, Any]]:
+        taken, self._failures = self._failures, []
+        return taken
+
+    def memory(self) -> dict[str, int]:
+        return {"instances": 1000, "transactions": 2000}
+
+    def census(self) -> dict[str, int]:
+        return {"instances": self.in_progress}
+
+    def check(self) -> None:
+        assert self.in_progress == len(self._open)

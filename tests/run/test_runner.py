@@ -1,0 +1,240 @@
+"""The life of a run against simulated engines: feeding, sampling, ends of every kind."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from siploadgen.errors import InternalError, UsageError
+from siploadgen.figures import snapshot
+from siploadgen.load.arrivals import Arrival, RateShape, constant, due_times
+from siploadgen.load.rows import generated_users
+from siploadgen.run.answer import Answerer, AnswerPlan
+from siploadgen.run.observer import Silent
+from siploadgen.run.plan import RunPlan, choose_workers
+from siploadgen.run.runner import Runner, check_record
+from siploadgen.run.worker import local_address, open_socket
+from siploadgen.units import NANOS
+from tests.run.fake_engine import Counter, FakeProgram, Outcome, World
+
+MS = 1_000_000
+
+
+def plan(rate=200.0, duration_ns=300 * MS, **more):
+    return RunPlan(**{
+        "name": "call", "program": FakeProgram(), "target_uri": "sip:127.0.0.1:5060",
+        "target": ("127.0.0.1", 5060), "local": ("127.0.0.1", 0),
+        "shape": RateShape(constant(rate, duration_ns)), **more})
+
+
+class Book(Silent):
+    def __init__(self):
+        self.ticks, self.kept, self.traced = [], [], []
+
+    def tick(self, sample):
+        self.ticks.append(sample)
+
+    def interval(self, sample):
+        self.kept.append(sample)
+
+    def failures(self, failures):
+        self.traced += failures
+
+
+def run(the_plan, world, **more):
+    book = Book()
+    record = Runner(the_plan, observer=book, engine_factory=world.engine, **more).run()
+    for engine in world.engines:
+        engine.check()
+        assert not engine.in_progress
+    return record, book
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_planned_call_is_started(workers):
+    world = World()
+    record, book = run(plan(workers=workers, calls=40, duration_ns=None), world)
+    check_record(record)
+    figures = record.last.figures
+    assert figures.counters[Counter.COUNT_DUE] == 40
+    assert figures.counters[Counter.COUNT_STARTED] == 40
+    assert figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 40
+    assert figures.imbalance() is None
+    assert record.last.planned == 40
+    assert len(record.last.engines) == workers == len(set(record.local))
+    assert not record.interrupted
+    assert book.kept[-1].state == "ended"
+    elapsed = [sample.elapsed_ns for sample in book.ticks]
+    assert elapsed == sorted(elapsed)
+
+
+def test_engines_get_the_seeded_schedule():
+    world = World()
+    seen = []
+    original = World.engine
+
+    def factory(program, **arguments):
+        engine = original(world, program, **arguments)
+        schedule = engine.schedule
+        engine.schedule = lambda due, last: (seen.append((engine, due.copy())),
+                                             schedule(due, last))[-1]
+        return engine
+
+    the_plan = plan(workers=2, arrival=Arrival("poisson"), seed=9, duration_ns=2000 * MS)
+    Runner(the_plan, engine_factory=factory).run()
+    whole = due_times(constant(200.0, 2000 * MS), Arrival("poisson"), 9)
+    firsts = [np.concatenate([due for e, due in seen if e is engine]) for engine in world.engines]
+    origin = firsts[0][0] - whole[0]
+    for number, due in enumerate(firsts):
+        assert np.array_equal(due - origin, whole[number::2])
+    assert len([1 for engine, _ in seen if engine is world.engines[0]]) > 1, "fed in chunks"
+
+
+def test_columns_and_shares_of_the_engines():
+    the_plan = plan(workers=3, max_calls=7, rows=generated_users(["user"], 5), run_id=77,
+                    program=FakeProgram(columns=("user",)))
+    arguments = [the_plan.engine_arguments(i, 5000 + i) for i in range(3)]
+    assert [a["max_calls"] for a in arguments] == [3, 2, 2]
+    assert [a["first_row"] for a in arguments] == [0, 1, 2]
+    assert {a["row_stride"] for a in arguments} == {3}
+    assert [a["local"] for a in arguments] == [("127.0.0.1", 5000 + i) for i in range(3)]
+    assert len({a["seed"] for a in arguments}) == 3
+    assert all(a["run_id"] == 77 for a in arguments)
+
+
+def test_a_bound_on_open_calls_is_counted():
+    world = World(hold_s=10)
+    record, _ = run(plan(max_calls=5, graceful_stop_ns=0), world)
+    counters = record.last.figures.counters
+    assert counters[Counter.COUNT_STARTED] == 5
+    assert counters[Counter.COUNT_NOT_STARTED_NO_SLOT] == 55
+
+
+def test_open_calls_are_hung_up_after_the_graceful_stop():
+    world = World(hold_s=60)
+    record, book = run(plan(graceful_stop_ns=100 * MS), world)
+    assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
+    assert "draining" in {sample.state for sample in book.ticks}
+    assert not record.interrupted
+
+
+def test_calls_that_do_not_hang_up_are_aborted(monkeypatch):
+    monkeypatch.setattr("siploadgen.run.runner.HANG_UP_NS", 100 * MS)
+    world = World(hold_s=60, deaf_to_hang_up=True)
+    record, book = run(plan(graceful_stop_ns=50 * MS), world)
+    assert record.last.figures.outcomes[Outcome.OUTCOME_ABORTED] == 60
+    assert record.last.figures.in_progress == 0
+    assert book.traced
+
+
+@pytest.mark.parametrize("stops", [1, 2])
+def test_stops_from_outside(stops):
+    world = World(hold_s=60, deaf_to_hang_up=stops == 2)
+    runner = Runner(plan(duration_ns=60 * NANOS), engine_factory=world.engine)
+
+    def later():
+        time.sleep(0.3)
+        runner.stop()
+        if stops == 2:
+            time.sleep(0.2)
+            runner.stop()
+
+    threading.Thread(target=later).start()
+    record = runner.run()
+    check_record(record)
+    assert record.interrupted
+    outcome = Outcome.OUTCOME_SUCCEEDED if stops == 1 else Outcome.OUTCOME_ABORTED
+    figures = record.last.figures
+    assert figures.outcomes[outcome] == figures.counters[Counter.COUNT_STARTED] > 10
+    assert figures.counters[Counter.COUNT_NOT_STARTED_STOPPED] > 0
+    assert figures.imbalance() is None
+
+
+def test_cooked_books_are_found():
+    record, _ = run(plan(), World(cooked_books=True))
+    with pytest.raises(InternalError, match="do not add up: engine 0: due"):
+        check_record(record)
+
+
+def test_a_crash_of_an_engine_is_an_internal_error():
+    with pytest.raises(InternalError, match="fell over"):
+        Runner(plan(), engine_factory=World(crash=True).engine).run()
+
+
+def test_rate_and_pause_by_hand():
+    world = World()
+    runner = Runner(plan(rate=100.0, duration_ns=None, calls=300), engine_factory=world.engine)
+
+    def later():
+        time.sleep(0.2)
+        runner.scale(10)
+        time.sleep(1.0)
+        runner.pause(True)
+        time.sleep(0.6)
+        runner.pause(False)
+
+    threading.Thread(target=later).start()
+    record = runner.run()
+    assert record.last.figures.counters[Counter.COUNT_STARTED] == 300
+    # Pauses and changes of rate make no call late: lateness is what the loop of 1 ms makes it.
+    lateness = record.last.figures.histograms[0]
+    assert int(np.flatnonzero(lateness)[-1]) < 5000
+
+
+def test_snapshots_are_copies():
+    engine = World().engine(FakeProgram())
+    engine.schedule(np.array([0, 10], np.int64))
+    before = snapshot(engine)
+    engine.advance(100)
+    after = snapshot(engine)
+    assert before.counters[Counter.COUNT_DUE] == 0
+    assert (after - before).counters[Counter.COUNT_DUE] == 2
+    assert (before + after).in_progress == 2
+
+
+def test_an_answerer_starts_and_stops():
+    world = World()
+    sockets = [open_socket(("127.0.0.1", 0), "--listen") for _ in range(2)]
+    answerer = Answerer(AnswerPlan(FakeProgram(), rate_limit=10), sockets, world.engine)
+    answerer.start()
+    assert len(set(answerer.addresses)) == 2
+    answerer.stop()
+    assert answerer.figures().imbalance() is None
+    assert [e.arguments["rate_limit"] for e in world.engines] == [5.0, 5.0]
+    assert not any(worker.is_alive() for worker in answerer.workers)
+
+
+@pytest.mark.parametrize(("asked", "peak", "cores", "embedded", "count"), [
+    ("auto", 100, 8, False, 1), ("auto", 10_001, 8, False, 2), ("auto", 1e6, 8, False, 8),
+    ("auto", 1e6, 8, True, 7), ("auto", 1e6, 1, True, 1), ("4", 1, 2, False, 4), (3, 1, 2, True, 3),
+])
+def test_workers(asked, peak, cores, embedded, count):
+    assert choose_workers(asked, peak, cores, embedded) == count
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "65", "many", ""])
+def test_bad_workers(asked):
+    with pytest.raises(UsageError, match="--workers"):
+        choose_workers(asked, 1, 1, False)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"calls": 0}, "--calls"), ({"duration_ns": None}, "--duration"), ({"workers": 0}, "--workers"),
+    ({"max_calls": 1, "workers": 2}, "--max-calls"), ({"local": ("127.0.0.1", 65535),
+     "workers": 2}, "--local"), ({"program": FakeProgram(columns=("user",))}, "--users"),
+    ({"rows": generated_users(["a"], 1)}, "users"),
+])
+def test_bad_plans(change, message):
+    with pytest.raises(UsageError, match=message):
+        plan(**change)
+
+
+def test_sockets():
+    with open_socket(("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"--local 127\.0\.0\.1:{port}: Address already"):
+            open_socket(("127.0.0.1", port))
+    with pytest.raises(UsageError, match=r"--listen 203\.0\.113\.1:0"):
+        open_socket(("203.0.113.1", 0), "--listen")
+    assert local_address(("127.0.0.1", 5060)) == "127.0.0.1"

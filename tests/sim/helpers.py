@@ -1,0 +1,65 @@
+"""Runs of a built-in model against the answerer in the simulated network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from siploadgen.core.counters import Counter
+from siploadgen.core.engine import Engine
+from siploadgen.core.program import Outcome
+from siploadgen.load.rows import generated_users
+from siploadgen.model.builtin import build_answerer, build_caller
+
+from tests.sim.network import ANSWERER, CALLER, Network, Weather, due_times
+
+TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"
+STORM = Weather(loss=0.05, duplication=0.05, jitter=20_000_000)
+
+
+@dataclass
+class Trial:
+    """What to run; `run` gives the network after its end."""
+
+    model: str = "call"
+    calls: int = 200
+    rate_per_s: float = 1000.0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    answerer: Mapping[str, Any] = field(default_factory=dict)
+    users: int = 0
+    caller_options: Mapping[str, Any] = field(default_factory=dict)
+    answerer_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def network(self, seed: int = 1, weather: Weather | None = None) -> Network:
+        """Both engines joined, the schedule handed over, nothing run yet."""
+        caller_program = build_caller(self.model, target_uri=TARGET, settings=dict(self.settings))
+        answer_program = build_answerer(settings=dict(self.answers), **self.answerer)
+        sizes = {"max_instances": 20_000, "max_transactions": 80_000}
+        rows = generated_users(caller_program.columns, self.users) if self.users else None
+        caller = Engine(caller_program, local=CALLER, target=ANSWERER, run_id=0xA0000000 + seed,
+                        seed=seed, rows=rows, **{**sizes, **self.caller_options})
+        answerer = Engine(answer_program, local=ANSWERER, run_id=0xB0000000 + seed, seed=seed + 1,
+                          **{**sizes, **self.answerer_options})
+        network = Network(caller, answerer, weather or Weather(), seed)
+        caller.schedule(due_times(self.calls, self.rate_per_s))
+        return network
+
+    def run(self, seed: int = 1, weather: Weather | None = None, record: bool = False) -> Network:
+        network = self.network(seed, weather)
+        network.record = [] if record else None
+        network.run()
+        return network
+
+
+def outcomes(counts: Any) -> dict[str, int]:
+    """Non-zero outcomes by name; those of the program's own by number."""
+    names = {member.value: member.name.removeprefix("OUTCOME_").lower() for member in Outcome}
+    return {names.get(i, str(i)): int(n) for i, n in enumerate(counts) if n}
+
+
+def counts(engine: Engine) -> dict[str, int]:
+    """Non-zero counters by name."""
+    return {Counter(i).name.removeprefix("COUNT_").lower(): int(n)
+            for i, n in enumerate(engine.counters) if n}
