@@ -33,11 +33,11 @@ module tests/fuzz/slg_fuzz_entry.pyx "$out/slg_fuzz_entry"
     tests/fuzz/harness.c "-L$libdir" "-Wl,-rpath,$libdir" "-lpython$(setting LDVERSION)"
 
 cp tests/corpus/*.sip tests/torture/*.dat "$out/seeds/"
-PYTHONPATH=tests/sip:. "$python" - "$out/seeds" <<'SEEDS' || echo "fuzz: no golden seeds (not built)"
+PYTHONPATH=. "$python" - "$out/seeds" <<'SEEDS' || echo "fuzz: no golden seeds (not built)"
 import sys
 from pathlib import Path
 
-from golden import cases, octets
+from tests.sip.golden import cases, octets
 
 for number, (_, message, _) in enumerate(cases()):
     Path(sys.argv[1], f"golden-{number}").write_bytes(octets(message))

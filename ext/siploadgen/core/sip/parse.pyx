@@ -1,12 +1,10 @@
 # Message -> places. See parse.pxd for what is promised.
 #
 # sip_parse walks once over the lines. A line end is a bit of a mask of 64 octets; a header name is
-# one comparison of 16
-# octets; values that the engine does not need are stepped over. Faults do not stop it: they are
-# noted, and the rest is read
-# so that the message can be answered and its end be found. Nothing here depends on octets that have
-# not come yet, so a
-# stream gives the same messages however it is cut.
+# one comparison of 16 octets; values that the engine does not need are stepped over. Faults do not
+# stop it: they are noted, and the rest is read so that the message can be answered and its end be
+# found. Nothing here depends on octets that have not come yet, so a stream gives the same messages
+# however it is cut.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset, strlen
 from siploadgen.core.span cimport (
