@@ -129,7 +129,8 @@ class SiploadgenContender:
         with tool.calling(folder, port, "--rate", f"{rate:g}/s", "--duration", f"{seconds:g}s",
                           "--arrival", "uniform", "--workers", "1", "--gso", self.gso,
                           "--set", f"hold={hold_s:g}s", *extra,
-                          name=f"run-{time.monotonic_ns()}", cores=CALLER_CORES) as caller:
+                          name=f"run-{time.monotonic_ns()}", hurried=True,
+                          cores=CALLER_CORES) as caller:
             try:
                 usage = wait_usage(caller.process, seconds + hold_s + SETTLE_S)
             except TimeoutError:

@@ -61,6 +61,14 @@ static inline uint32_t slg_bits16(slg_v16 a) {
 }
 #endif
 
+/* The searches are worth their speed only where their octets are known when compiled. */
+#define SLG_SEARCH static inline __attribute__((always_inline)) const uint8_t *
+
+/* Can 16 octets be read at p? */
+static inline int slg_room16(const uint8_t *p, const uint8_t *limit) {
+    return (uintptr_t)p <= (uintptr_t)limit - 16;
+}
+
 /* ---- line ends: one bit for each of 64 octets, used up from the bottom ---- */
 typedef struct {
     const uint8_t *base;    /* first octet of the block that `bits` describes */
@@ -105,11 +113,11 @@ static inline const uint8_t *slg_lines_next(slg_lines *lines) {
 }
 
 /* ---- first of up to four octets in [p, end); `end` when none is there ---- */
-static inline const uint8_t *slg_find4(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+SLG_SEARCH slg_find4(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                        uint8_t c0, uint8_t c1, uint8_t c2, uint8_t c3) {
     const slg_v16 v0 = slg_fill16(c0), v1 = slg_fill16(c1), v2 = slg_fill16(c2), v3 = slg_fill16(c3);
     while (p < end) {
-        if (limit - p < 16) {
+        if (!slg_room16(p, limit)) {
             for (; p < end; p++)
                 if (*p == c0 || *p == c1 || *p == c2 || *p == c3) return p;
             return end;
@@ -125,20 +133,20 @@ static inline const uint8_t *slg_find4(const uint8_t *p, const uint8_t *end, con
     }
     return end;
 }
-static inline const uint8_t *slg_find2(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+SLG_SEARCH slg_find2(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                        uint8_t a, uint8_t b) {
     return slg_find4(p, end, limit, a, b, a, b);
 }
-static inline const uint8_t *slg_find(const uint8_t *p, const uint8_t *end, const uint8_t *limit, uint8_t a) {
+SLG_SEARCH slg_find(const uint8_t *p, const uint8_t *end, const uint8_t *limit, uint8_t a) {
     return slg_find4(p, end, limit, a, a, a, a);
 }
 
 /* First octet <= c (for c = 32: any space or control character). */
-static inline const uint8_t *slg_find_atmost(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+SLG_SEARCH slg_find_atmost(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                              uint8_t c) {
     const slg_v16 v = slg_fill16(c);
     while (p < end) {
-        if (limit - p < 16) {
+        if (!slg_room16(p, limit)) {
             for (; p < end; p++)
                 if (*p <= c) return p;
             return end;
@@ -154,11 +162,11 @@ static inline const uint8_t *slg_find_atmost(const uint8_t *p, const uint8_t *en
 }
 
 /* First octet that is one of three, a space or a control character. */
-static inline const uint8_t *slg_find_break(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+SLG_SEARCH slg_find_break(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                             uint8_t c0, uint8_t c1, uint8_t c2) {
     const slg_v16 v0 = slg_fill16(c0), v1 = slg_fill16(c1), v2 = slg_fill16(c2), space = slg_fill16(32);
     while (p < end) {
-        if (limit - p < 16) {
+        if (!slg_room16(p, limit)) {
             for (; p < end; p++)
                 if (*p <= 32 || *p == c0 || *p == c1 || *p == c2) return p;
             return end;

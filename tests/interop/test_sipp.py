@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.interop.peers import HERE, kamailio, sipp_uac, sipp_uas
-from tests.interop.tool import answering, calling, hang_up, nothing_lost, siploadgen
+from tests.interop.tool import QUIET, UNHURRIED, answering, calling, hang_up, nothing_lost, siploadgen
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -57,6 +57,7 @@ def test_sipp_with_routes_calls_siploadgen(tmp_path: Path, peers: dict[str, str]
 
 def test_one_call_with_itself(tmp_path: Path) -> None:
     """The first thing that anybody types."""
-    with siploadgen(tmp_path, "run", "call", "--self", "--calls", "1", "--ui", "none") as tool:
+    with siploadgen(tmp_path, "run", "call", "--self", "--calls", "1", *QUIET,
+                    *UNHURRIED) as tool:
         report = tool.finish(60)
     nothing_lost(report, 1)

@@ -137,7 +137,7 @@ cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* 
     cdef uint8_t* at
     cdef uint8_t* mark
     cdef SipUri uri
-    cdef Span first_text
+    cdef Span first_text = span_make(NULL, 0)
     cdef uint32_t i, total, text
     cdef bint routed = count > 0 and uri_of_route(routes[0], &uri, &first_text)
     cdef bint loose = False

@@ -110,7 +110,9 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
     cdef uint32_t leg_index = handle_index(tx.leg)
     cdef uint32_t instance
     if tx.method == METHOD_CANCEL:
-        return                                  # what matters is the INVITE's own final response
+        if leg != NULL:                         # what matters is the INVITE's own final response
+            vm_event(core, leg.instance, MATCH_RESPONSE, leg.number, METHOD_CANCEL, status)
+        return
     if leg == NULL:
         if tx.method == METHOD_INVITE and 200 <= status < 300:
             send_ack_orphan(core)

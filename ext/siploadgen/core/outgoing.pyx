@@ -1,7 +1,7 @@
 """Messages on their way out (see outgoing.pxd)."""
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE, COUNT_RETRANSMITTED,
     COUNT_SLAB_FULL, COUNT_UNEXPECTED,
@@ -540,6 +540,22 @@ cdef void response_sent(Core* core, uint32_t index, uint32_t actions) noexcept n
         tx_free(core, index)
 
 
+cdef Span echo_untagged(Core* core, Handle leg, Span echo) noexcept nogil:
+    """An echo block without our To tag, which a 100 does not carry (RFC 3261 8.2.6.2)."""
+    cdef uint8_t tag[24]
+    cdef uint8_t* out = core.scratch + AT_PARTIES
+    cdef uint32_t i
+    token_write(core, tag, leg)
+    for i in range(5, echo.length - TOKEN_LENGTH if echo.length > TOKEN_LENGTH else 0):
+        if echo.data[i] == tag[0] and memcmp(echo.data + i, tag, TOKEN_LENGTH) == 0:
+            if echo.length - TOKEN_LENGTH - 5 > 4096:
+                return echo
+            memcpy(out, echo.data, i - 5)       # ";tag=" goes too
+            memcpy(out + i - 5, echo.data + i + TOKEN_LENGTH, echo.length - i - TOKEN_LENGTH)
+            return span_make(out, echo.length - TOKEN_LENGTH - 5)
+    return echo
+
+
 cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index, uint16_t number,
                         uint32_t insn) noexcept nogil:
     cdef Instance* instance = instance_at(core, instance_index)
@@ -562,6 +578,8 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     tx.insn = insn
     actions = tx_event(core, index, response_event(template.status))
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, 0, tx.cseq)
+    if template.status == 100:
+        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
     if core.needs[number] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
             core, number, tx.started, core.scratch + AT_CHALLENGE)
@@ -770,6 +788,8 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
             tx.key = <uint64_t>core.now         # when it was last sent again
         core.sent_requests[tx.method] += 1
     fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
+    if tx.kind >= TX_INVITE_SERVER and tx.status == 100:
+        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
     if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
             core, tx.template, tx.started, core.scratch + AT_CHALLENGE)

@@ -28,6 +28,7 @@ cdef extern from "slg_names.h" nogil:
                                   uint8_t a, uint8_t b, uint8_t c)
     const uint8_t* slg_find_atmost(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t c)
     unsigned slg_header_line(const uint8_t* p, uint32_t* length)
+    bint slg_room16(const uint8_t* p, const uint8_t* limit)
     bint slg_word8(const uint8_t* p, const char* word)
     bint slg_word4(const uint8_t* p, const char* word)
     void slg_clear(void* p, size_t size)
@@ -59,6 +60,8 @@ cdef enum:
     BRACKET_END = 93
     NO_INDEX = 0xFFFF
     NO_NAME = 0xFF
+
+cdef uint64_t TOO_LARGE = 1ULL << 40     # more than any number that a header may hold
 
 cdef enum:
     ONCE = 1 << HEADER_FROM | 1 << HEADER_TO | 1 << HEADER_CALL_ID | 1 << HEADER_CSEQ | 1 << HEADER_MAX_FORWARDS \
@@ -102,6 +105,32 @@ cdef inline bint _is_word(Place p, Place end, const char* word, uint32_t length)
         if (p[i] | 0x20) != <uint8_t>word[i]:
             return False
     return True
+
+
+cdef uint64_t _long_number(Place p, Place end) noexcept nogil:
+    """The number of more than 18 digits; all too large ones are the same."""
+    cdef uint64_t number = 0
+    while p < end:
+        number = number * 10 + (p[0] - 48)
+        if number > TOO_LARGE:
+            number = TOO_LARGE
+        p += 1
+    return number
+
+
+cdef inline Place _digits(Place p, Place end, uint64_t* number) noexcept nogil:
+    """Over decimal digits, which may be none."""
+    cdef Place start = p
+    cdef uint64_t value = 0
+    cdef uint8_t digit
+    while p < end:
+        digit = <uint8_t>(p[0] - 48)
+        if digit > 9:
+            break
+        value = value * 10 + digit
+        p += 1
+    number[0] = value if SLG_LIKELY(p - start <= 18) else _long_number(start, p)
+    return p
 
 
 cdef inline void _fault(SipMessage* message, int error, Place at) noexcept nogil:
@@ -203,7 +232,8 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
     cdef Place name
     cdef Place stop
     cdef Place value
-    cdef uint32_t number = 0
+    cdef uint64_t number
+    cdef int part
     via.branch = span_make(NULL, 0)
     via.received = span_make(NULL, 0)
     via.parameters = span_make(NULL, 0)
@@ -214,7 +244,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
     if SLG_LIKELY(end - p >= 8 and slg_word8(p, b"sip/2.0/")):
         p += 8
     else:
-        for number in range(2):         # name, version: tokens with a slash behind them, spaces around it
+        for part in range(2):           # name, version: tokens with a slash behind them, spaces around it
             name = p
             p = _skip_token(p, end)
             stop = p
@@ -222,7 +252,6 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
             if stop == name or p == end or p[0] != SLASH:
                 return NULL
             p = _skip_space(p + 1, end)
-        number = 0
     if SLG_LIKELY(end - p > 4 and (p[3] == SPACE and p[4] > SPACE) and (
             slg_word4(p, b"udp ") or slg_word4(p, b"tcp ") or slg_word4(p, b"tls "))):
         via.transport = span_make(p, 3)
@@ -251,9 +280,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
     if p < end and p[0] == COLON:
         p = _skip_space(p + 1, end)
         name = p
-        while p < end and slg_is(p[0], SLG_DIGIT) and number < 65536:
-            number = number * 10 + (p[0] - 48)
-            p += 1
+        p = _digits(p, end, &number)
         if p == name or number > 65535:
             return NULL
         via.port = <uint16_t>number
@@ -291,11 +318,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
         elif _is_word(name, stop, b"rport", 5):
             via.has_rport = True
             if value != NULL and p > value:
-                number = 0
-                while value < p and slg_is(value[0], SLG_DIGIT) and number < 65536:
-                    number = number * 10 + (value[0] - 48)
-                    value += 1
-                if value != p or number > 65535:
+                if _digits(value, p, &number) != p or number > 65535:
                     return NULL
                 via.has_rport_value = True
                 via.rport_value = <uint16_t>number
@@ -328,22 +351,24 @@ cdef inline uint32_t _commas(Place p, Place end, Place limit) noexcept nogil:
 
 cdef inline Place _address_end(Place p, Place end, Place limit, Span* uri) noexcept nogil:
     """Over name-addr or addr-spec to where the header parameters begin; NULL when a quote or "<" is not closed."""
-    cdef Place mark
+    cdef Place mark = p
     while True:
-        mark = slg_find4(p, end, limit, LESS, QUOTE, SEMICOLON, COMMA)
+        if mark == end or mark[0] != LESS and mark[0] != QUOTE:
+            mark = slg_find4(mark, end, limit, LESS, QUOTE, SEMICOLON, COMMA)
         if mark == end or mark[0] == SEMICOLON or mark[0] == COMMA:
             uri[0] = span_trim(span_between(p, mark))       # addr-spec: its parameters are the header's (RFC 3261 20)
             return mark
-        if mark[0] == QUOTE:
-            p = _skip_quoted(mark, end, limit)
-            if p == NULL:
-                return NULL
-            continue
-        p = slg_find(mark, end, limit, GREATER)
-        if p == end:
+        if mark[0] == LESS:
+            break
+        p = _skip_quoted(mark, end, limit)
+        if p == NULL:
             return NULL
-        uri[0] = span_between(mark + 1, p)
-        return p + 1
+        mark = _skip_space(p, end)
+    p = slg_find(mark, end, limit, GREATER)
+    if p == end:
+        return NULL
+    uri[0] = span_make(mark + 1, <uint32_t>(p - mark - 1))
+    return p + 1
 
 
 cdef inline bint _tagged(Place value, Place end, Place limit, Span* tag) noexcept nogil:
@@ -390,11 +415,8 @@ cdef inline bint _tagged(Place value, Place end, Place limit, Span* tag) noexcep
 
 cdef inline void _cseq(SipMessage* message, Place value, Place end) noexcept nogil:
     """RFC 3261 20.16; 8.1.1.5 asks for less than 2^31, and up to 2^32-1 is taken."""
-    cdef Place p = value
-    cdef uint64_t number = 0
-    while p < end and slg_is(p[0], SLG_DIGIT) and number <= 0xFFFFFFFFULL:
-        number = number * 10 + (p[0] - 48)
-        p += 1
+    cdef uint64_t number
+    cdef Place p = _digits(value, end, &number)
     if p == value or p == end or number > 0xFFFFFFFFULL or not slg_is(p[0], SLG_SPACE):
         _fault(message, FAULT_CSEQ, p)
         return
@@ -409,17 +431,8 @@ cdef inline void _cseq(SipMessage* message, Place value, Place end) noexcept nog
 
 cdef inline int64_t _content_length(Place p, Place end) noexcept nogil:
     """-1: not a number, or of more than 31 bits."""
-    cdef int64_t number = 0
-    if p == end:
-        return -1
-    while p < end:
-        if not slg_is(p[0], SLG_DIGIT):
-            return -1
-        number = number * 10 + (p[0] - 48)
-        if number > 0x7FFFFFFF:
-            return -1
-        p += 1
-    return number
+    cdef uint64_t number
+    return <int64_t>number if p < end and _digits(p, end, &number) == end and number <= 0x7FFFFFFF else -1
 
 
 cdef void _missing(SipMessage* message, uint64_t seen, Place at) noexcept nogil:
@@ -551,13 +564,14 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
         if SLG_UNLIKELY(line_feed == NULL):
             message.header_count = count
             return _unfinished(message, start, stop, limit, mode)
-        end = line_feed - 1
-        if SLG_UNLIKELY(line_feed == p or end[0] != CR):
+        end = line_feed - 1                                 # before an LF alone: the LF before it
+        if SLG_UNLIKELY(end[0] != CR):
             _fault(message, FAULT_LINE_END, line_feed)
             end = line_feed
         if end == p:
             break                                           # the empty line
-        while line_feed + 1 < stop and (line_feed[1] == SPACE or line_feed[1] == TAB):  # RFC 3261 7.3.1
+        while line_feed + 1 < stop and line_feed[1] <= SPACE and (
+                line_feed[1] == SPACE or line_feed[1] == TAB):                  # RFC 3261 7.3.1
             start = line_feed
             line_feed = slg_lines_next(&lines)
             if line_feed == NULL:
@@ -569,7 +583,7 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
                 end = line_feed
 
         id = HEADER_OTHER
-        if SLG_LIKELY(limit - p >= 16):
+        if SLG_LIKELY(slg_room16(p, limit)):
             id = <uint8_t>slg_header_line(p, &size)
         if SLG_UNLIKELY(id == HEADER_OTHER):
             id = _odd_name(p, end, limit, &size, &value)
@@ -578,7 +592,7 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
                 continue
         else:
             value = p + size + 1
-        if SLG_LIKELY(end - value > 1 and value[0] == SPACE and value[1] > SPACE and (end - 1)[0] > SPACE):
+        if SLG_LIKELY(value[0] == SPACE and value[1] > SPACE and (end - 1)[0] > SPACE):
             value += 1
         else:
             value = _skip_space(value, end)
