@@ -2,8 +2,12 @@
 
 import json
 import signal
+from importlib import resources
 
+import jsonschema
 import pytest
+
+SCHEMA = json.loads((resources.files("siploadgen.report") / "run.schema.json").read_text())
 
 RUN = ("run", "call", "-t", "127.0.0.1:9", "-r", "50", "-d", "120s", "--ui", "line")
 
@@ -17,6 +21,7 @@ def test_the_first_signal_lets_calls_end(process, tmp_path, number):
     assert done.code == 105
     assert "Traceback" not in done.err
     result = json.loads((tmp_path / "run.json").read_text())
+    jsonschema.validate(result, SCHEMA)
     calls = result["calls"]
     assert result["interrupted"]
     assert result["exit_code"] == 105
@@ -58,6 +63,7 @@ def test_an_answerer_says_when_it_is_ready_and_reports_when_it_is_stopped(proces
     done = running.end()
     assert (done.code, done.err) == (0, "")
     result = json.loads((tmp_path / "run.json").read_text())
+    jsonschema.validate(result, SCHEMA)
     assert result["plan"]["role"] == "answerer"
     assert result["calls"]["due"] == 0
     assert "answered on" in done.out

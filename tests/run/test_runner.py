@@ -28,6 +28,8 @@ def plan(rate=200.0, duration_ns=300 * MS, **more):
 
 
 class Book(Silent):
+    live = True
+
     def __init__(self):
         self.ticks, self.kept, self.traced = [], [], []
 
