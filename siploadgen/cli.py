@@ -572,7 +572,7 @@ def answer(
                          "settings": open_settings(chosen)},
             "target": None,
             "plan": {"role": "answerer", "answer_after": answer_after, "reject": reject,
-                     "drop": share, "challenge": challenge, "rate_limit_per_s": per_s or None,
+                     "drop": share, "challenge": challenge or "", "rate_limit_per_s": per_s or None,
                      "workers": count, "seed": seed},
             "command": command_line(sys.argv[1:]),
         }

@@ -52,6 +52,8 @@ class Control(Protocol):
 class Quiet:
     """Shows nothing."""
 
+    live = False  # wants every tick
+
     def __enter__(self) -> Self:
         return self
 
@@ -190,6 +192,8 @@ def press(keys: str, control: Control) -> None:
 
 class Table(Quiet):
     """A live table on a terminal, redrawn at every tick (four times a second), with keys."""
+
+    live = True
 
     def __init__(
         self,

@@ -176,6 +176,8 @@ class AnswerRunner:
 
     def _look(self) -> None:
         now = self._clock()
+        if now < self._next_interval and not self._observer.live:
+            return
         sample = self._sample("stopping" if self._stops else "running")
         self._observer.tick(sample)
         if now >= self._next_interval:

@@ -246,9 +246,11 @@ class Runner:
 
     def _look(self) -> None:
         """Show a sample; keep it when a second has passed since the last one kept."""
+        late_ns = self._clock() - self._next_interval
+        if late_ns < 0 and not self._observer.live:
+            return
         sample = self._sample()
         self._observer.tick(sample)
-        late_ns = self._origin_ns + sample.elapsed_ns - self._next_interval
         if late_ns >= 0:
             self._next_interval += (late_ns // INTERVAL_NS + 1) * INTERVAL_NS
             self._observer.interval(sample)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,14 +61,12 @@ class Process:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
 
-    def wait_for(self, path: Path, text: str = "") -> None:
-        """Wait until a file of the run has something in it."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            if path.exists() and text in path.read_text() and path.stat().st_size:
+    def wait_for_line(self, text: str = "") -> None:
+        """Read standard error until a line with `text` comes: `--ui line` writes one a second."""
+        for line in self.popen.stderr:
+            if text in line:
                 return
-            time.sleep(0.02)
-        raise AssertionError(f"{path} never came")
+        raise AssertionError(f"no line with {text!r} came")
 
     def signal(self, number: int = signal.SIGINT) -> None:
         self.popen.send_signal(number)

@@ -107,6 +107,14 @@ def test_every_rule_of_a_run_says_value_and_limit():
     assert all(set(rule) == {"name", "value", "limit", "ok", "severity"} for rule in rules)
 
 
+def test_stopped_calls_are_not_part_of_the_rate():
+    from siploadgen.report.collect import _rates
+
+    counted = {"due": 100, "started": 60, "succeeded": 30, "not_started": {"stopped": 40}}
+    assert _rates(counted, 10.0) == {"due_per_s": 6.0, "started_per_s": 6.0, "succeeded_per_s": 3.0}
+    assert _rates(counted, 0.0)["due_per_s"] is None
+
+
 def test_worst():
     rule = Rule("x", 1, 0, False, "suspect")
     assert limits.worst([]) == "valid"

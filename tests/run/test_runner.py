@@ -1,7 +1,6 @@
 """The life of a run against simulated engines: feeding, sampling, ends of every kind."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -29,6 +28,8 @@ def plan(rate=200.0, duration_ns=300 * MS, **more):
 
 
 class Book(Silent):
+    live = True
+
     def __init__(self):
         self.ticks, self.kept, self.traced = [], [], []
 
@@ -133,14 +134,8 @@ def test_stops_from_outside(stops):
     world = World(hold_s=60, deaf_to_hang_up=stops == 2)
     runner = Runner(plan(duration_ns=60 * NANOS), engine_factory=world.engine)
 
-    def later():
-        time.sleep(0.3)
-        runner.stop()
-        if stops == 2:
-            time.sleep(0.2)
-            runner.stop()
-
-    threading.Thread(target=later).start()
+    for stop in range(stops):
+        threading.Timer(0.3 + 0.2 * stop, runner.stop).start()
     record = runner.run()
     check_record(record)
     assert record.interrupted
@@ -166,15 +161,9 @@ def test_rate_and_pause_by_hand():
     world = World()
     runner = Runner(plan(rate=100.0, duration_ns=None, calls=300), engine_factory=world.engine)
 
-    def later():
-        time.sleep(0.2)
-        runner.scale(10)
-        time.sleep(1.0)
-        runner.pause(True)
-        time.sleep(0.6)
-        runner.pause(False)
-
-    threading.Thread(target=later).start()
+    for when_s, action, value in ((0.2, runner.scale, 10), (1.2, runner.pause, True),
+                                  (1.8, runner.pause, False)):
+        threading.Timer(when_s, action, [value]).start()
     record = runner.run()
     assert record.last.figures.counters[Counter.COUNT_STARTED] == 300
     # Pauses and changes of rate make no call late: lateness is what the loop of 1 ms makes it.
