@@ -202,8 +202,23 @@ cdef class Engine:
         core.needs = <uint32_t*>calloc(templates + 1, sizeof(uint32_t))
         if core.needs == NULL:
             raise MemoryError("template masks")
+        self._load_allow()
         for i in range(templates):
             core.needs[i] = stamp_needs(core.templates + i, core.segments)
+        return 0
+
+    cdef int _load_allow(self) except -1:
+        """The methods that mean something here, for Allow (RFC 3261 20.5)."""
+        cdef Core* core = self.core
+        cdef uint32_t i
+        names = ["ACK", "BYE", "CANCEL", "OPTIONS"]
+        for i in range(core.answer_count):
+            name = Method(core.answers[i].method).name.removeprefix("METHOD_")
+            if core.answers[i].method and name not in names:
+                names.append(name)
+        line = f"Allow: {', '.join(names)}\r\n".encode("ascii")
+        core.allow_length = len(line)
+        memcpy(core.allow, PyBytes_AS_STRING(line), core.allow_length)
         return 0
 
     cdef int _load_rows(self, program, rows, uint32_t first_row, uint32_t row_stride) except -1:
