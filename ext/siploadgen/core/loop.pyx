@@ -44,6 +44,7 @@ cdef extern from "slg_net.h" nogil:
 cdef enum:
     BATCHES = 4                 # receive batches before timers and starts get their turn
     BUDGET = 32                 # timers, and starts, of one turn
+    FLUSH_AT = 128              # messages that wait for company before they leave
     CLOCK_EVERY = 8             # datagrams handled between two readings of the clock
     WAIT_MAX_NS = 5000000       # longest sleep: how soon a command is seen
     TICK_NS = 100000000         # clock offsets are looked at this often
@@ -70,9 +71,8 @@ cdef void loop_close(Core* core) noexcept nogil:
         core.epoll = -1
 
 
-cdef uint32_t socket_drain(Core* core, uint32_t socket) noexcept nogil:
-    """Handle what one socket holds, a few batches at most; how many datagrams that was."""
-    cdef uint32_t total = 0
+cdef void socket_drain(Core* core, uint32_t socket) noexcept nogil:
+    """Handle what one socket holds, a few batches at most."""
     cdef uint32_t batch, count, i
     cdef Datagram* datagram
     for batch in range(<uint32_t>BATCHES):
@@ -82,12 +82,10 @@ cdef uint32_t socket_drain(Core* core, uint32_t socket) noexcept nogil:
                 core.now = clock_monotonic()
             datagram = &core.udp.received[i]
             feed_datagram(core, datagram.data, datagram.length, &datagram.peer, datagram.received)
-        total += count
-        if core.outbox.count:
-            udp_flush(&core.udp, &core.outbox)
-        if count == 0:
+            if core.outbox.count >= FLUSH_AT:
+                udp_flush(&core.udp, &core.outbox)
+        if not core.udp.full:
             break
-    return total
 
 
 cdef void errors_drain(Core* core) noexcept nogil:
@@ -102,15 +100,14 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
     cdef epoll_event events[8]
     cdef Nanos woke, wait, before
     cdef Nanos ticked = 0
-    cdef uint32_t socket, received
+    cdef uint32_t socket
     cdef bint more
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
     woke = clock_monotonic()
     while True:
         core_count(core, COUNT_LOOPS)
-        received = 0
         for socket in range(core.udp.sockets):
-            received += socket_drain(core, socket)
+            socket_drain(core, socket)
         core.now = clock_monotonic()
         if core.now - ticked > TICK_NS:
             ticked = core.now
@@ -126,7 +123,7 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
             break
         if until_idle and advance_done(core):
             break
-        if more or received:
+        if more or core.udp.full:
             continue
         before = clock_monotonic()
         wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)

@@ -43,6 +43,7 @@ cdef struct Udp:
     int fds[8]
     uint32_t sockets
     uint32_t datagrams              # taken apart from the last udp_receive
+    bint full                       # it filled every entry: the socket may hold more
     bint gso                        # in use (probe succeeded and asked for)
     uint32_t gso_size               # longest message that is sent in groups
     bint gro

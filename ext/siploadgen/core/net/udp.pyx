@@ -275,6 +275,7 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil:
         if got >= 0 or not (errno == EINTR or about_a_datagram(udp, socket, errno)):
             break
     udp.datagrams = 0
+    udp.full = got == <int>entries
     if got <= 0:
         return 0
     now = slg_clock(CLOCK_MONOTONIC)
