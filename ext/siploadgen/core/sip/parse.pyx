@@ -1088,6 +1088,7 @@ cdef class Parsed:
             self.outcome = sip_parse(&self.message, start, length, mode)
 
     def validate(self) -> int:
+        """Return 0, or the SIP status that refuses the message; `fields` then tells the fault."""
         cdef int status
         if self.outcome != PARSE_OK:
             return parse_error_status(self.message.error)
@@ -1096,21 +1097,26 @@ cdef class Parsed:
         return status
 
     def number(self, header: int) -> int | None:
+        """Return the number that the first header of this HeaderId begins with."""
         cdef uint64_t value = 0
         return value if header_uint(&self.message, <uint8_t>header, &value) else None
 
     def has(self, header: int, token: bytes) -> bool:
+        """Return whether a header of this HeaderId lists the token, in any case."""
         return bool(list_has(&self.message, <uint8_t>header, <const char*>token))
 
     def expires(self, user: bytes) -> int:
+        """Return the seconds granted to the Contact of that user, -1 when nothing says so."""
         return contact_expires(&self.message, _span(user, len(user)))
 
     def headers(self) -> list[tuple[int, bytes, bytes]]:
+        """Return (HeaderId, name, value) of the headers that are kept, in order."""
         cdef SipHeader* header = self.message.headers
         return [(header[i].id, _text(header[i].name), _text(header[i].value))
                 for i in range(self.message.header_count)]
 
     def chain(self, header: int) -> list[int]:
+        """Return the places in `headers` of all headers of this HeaderId."""
         cdef SipHeader* place = sip_header(&self.message, <uint8_t>header)
         indexes = []
         while place != NULL:
@@ -1119,6 +1125,7 @@ cdef class Parsed:
         return indexes
 
     def fields(self) -> dict[str, object]:
+        """Return the typed fields of the message by the names of SipMessage."""
         cdef SipMessage* m = &self.message
         return {
             "length": m.length, "start": m.start, "is_request": bool(m.is_request),
