@@ -1,4 +1,5 @@
-/* libosip2: a message made, parsed and freed by its usual calls. Arguments: file, batches, rounds. */
+/* libosip2: a message made, parsed and freed by its usual calls.
+ * Arguments: file, batches, rounds. */
 #include <sys/time.h>
 #include <osip2/osip.h>
 #include <osipparser2/osip_parser.h>

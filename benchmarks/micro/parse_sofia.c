@@ -1,4 +1,5 @@
-/* Sofia-SIP: a message made, given its octets, extracted and destroyed. Arguments: file, batches, rounds. */
+/* Sofia-SIP: a message made, given its octets, extracted and destroyed.
+ * Arguments: file, batches, rounds. */
 #include <sofia-sip/msg_addr.h>
 #include <sofia-sip/msg_buffer.h>
 #include <sofia-sip/msg_parser.h>

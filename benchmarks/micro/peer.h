@@ -1,4 +1,5 @@
-/* Common to the peers' programs: read a file of messages, time batches of one function, print the ns. */
+/* Common to the peers' programs: read a file of messages, time batches of one function, print the
+ * ns. */
 #ifndef PEER_H
 #define PEER_H
 #include <stdio.h>

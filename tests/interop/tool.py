@@ -86,32 +86,33 @@ def nothing_lost(report: dict[str, Any], calls: int) -> None:
 
 @contextmanager
 def siploadgen(folder: Path, verb: str, *arguments: str, name: str = "",
-               cores: set[int] | None = None) -> Iterator[Tool]:
+               cores: set[int] | None = None, urgent: bool = False) -> Iterator[Tool]:
     """Run a command that takes --out; it is stopped at the end if it has not ended."""
     name = name or verb
     out, log = folder / f"{name}-out", folder / f"{name}.log"
     command = [*COMMAND, verb, *arguments, "--out", f"{out}/"]
-    with running(command, log, cores=cores, grace=10.0) as process:
+    with running(command, log, cores=cores, urgent=urgent, grace=10.0) as process:
         yield Tool(process, out, log)
 
 
 @contextmanager
 def calling(folder: Path, port: int, *arguments: str, model: str = "call", name: str = "run",
-            hurried: bool = False, cores: set[int] | None = None) -> Iterator[Tool]:
+            hurried: bool = False, cores: set[int] | None = None,
+            urgent: bool = False) -> Iterator[Tool]:
     """Run `siploadgen run MODEL -t ...` on the port; `hurried` if late calls spoil the run."""
     limits = () if hurried else UNHURRIED
     with siploadgen(folder, "run", model, "-t", target(port), *QUIET, *limits, *arguments,
-                    name=name, cores=cores) as tool:
+                    name=name, cores=cores, urgent=urgent) as tool:
         yield tool
 
 
 @contextmanager
 def answering(folder: Path, *arguments: str, port: int | None = None, name: str = "answer",
-              cores: set[int] | None = None) -> Iterator[Tool]:
+              cores: set[int] | None = None, urgent: bool = False) -> Iterator[Tool]:
     """Run `siploadgen answer` until the end of the context, ready when this yields."""
     port = port or free_port()
     with siploadgen(folder, "answer", "--listen", f"udp:{HOST}:{port}", *arguments, name=name,
-                    cores=cores) as tool:
+                    cores=cores, urgent=urgent) as tool:
         tool.port = port
         wait_until_bound(port, tool.process)
         wait_for(lambda: bool(tool.said().strip()), 10, "the ready line of siploadgen answer")

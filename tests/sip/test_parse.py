@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sip_streams import pieces, receive
 
 from siploadgen.core.sip.parse import (
     Parsed,
@@ -15,6 +14,7 @@ from siploadgen.core.sip.parse import (
     refusal,
 )
 from siploadgen.core.sip.tokens import HeaderId, header_number, header_text
+from tests.sip.streams import pieces, receive
 
 TOKEN = st.text("abcXYZ019-.!%*_+`'~", min_size=1, max_size=20).map(str.encode)
 HOST = st.sampled_from([b"192.0.2.1", b"a.example.com", b"[2001:db8::1]", b"x"])
