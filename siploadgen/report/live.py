@@ -268,7 +268,9 @@ class Table(Quiet):
         head = Text(f"{self._title}  {format_duration(max(last.elapsed_ns, 0))}{speed}", "bold")
         head.append(state, "yellow")
         bar = ProgressBar(total=1.0, completed=self._progress(last), width=60)
-        return Group(head, grid, bar, Text(KEYS, "dim"))
+        line = Grid(box=None, pad_edge=False, show_header=False, padding=0)
+        line.add_row(bar)
+        return Group(head, grid, line, Text(KEYS, "dim"))
 
     def _progress(self, sample: Sample) -> float:
         done = 0.0

@@ -53,6 +53,7 @@ class Runner:
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stops = 0  # how often somebody asked for an end
         self._paused = False
+        self._held = False  # paused when the feeding thread last looked
         self._factor = 1.0
         self._workers: list[Worker] = []
         self._start_ns = 0  # clock time of due time 0; moved on by pauses
@@ -234,7 +235,8 @@ class Runner:
 
     def _hold_back(self) -> None:
         """Move what is not handed out yet on by the time that a pause takes."""
-        if self._paused and not self._last_handed:
+        held, self._held = self._held or self._paused, self._paused
+        if held and not self._last_handed:
             behind = self._clock() + START_DELAY_NS - (self._start_ns + self.pacer.reached_ns)
             self._start_ns += max(behind, 0)
 
