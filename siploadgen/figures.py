@@ -1,4 +1,4 @@
-"""What engines counted, copied out of them: the words that `run` speaks and `report` understands."""
+"""What engines counted, copied out of them: what `run` hands to `report`."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -55,7 +55,7 @@ def parse_duration(text: str, what: str = "duration") -> int:
 
 
 def parse_count(text: str, what: str = "count") -> int:
-    """A whole number such as `10k` or `1M`.
+    """Read a whole number such as `10k` or `1M`.
 
     >>> parse_count("1.5k")
     1500
@@ -84,7 +84,7 @@ def parse_rate(text: str, what: str = "rate") -> float:
 
 
 def parse_share(text: str, what: str = "share") -> float:
-    """A share from 0 to 1, written `3%`; `0` and `1` need no sign.
+    """Read a share from 0 to 1, written `3%`; `0` and `1` need no sign.
 
     >>> parse_share("3%")
     0.03
@@ -102,7 +102,7 @@ def parse_share(text: str, what: str = "share") -> float:
 
 
 def format_duration(nanos: int | float) -> str:
-    """A short text for a time in nanoseconds.
+    """Write a time in nanoseconds.
 
     >>> format_duration(1_500_000)
     '1.5 ms'
@@ -122,7 +122,7 @@ def format_duration(nanos: int | float) -> str:
 
 
 def format_rate(per_s: float) -> str:
-    """A rate with its unit: `2,000/s`, `1.5/s`."""
+    """Write a rate with its unit: `2,000/s`, `1.5/s`."""
     return f"{per_s:,.0f}/s" if per_s >= 1000 else f"{per_s:.4g}/s"
 
 
@@ -173,7 +173,7 @@ def _split_host_port(text: str, what: str, default_port: int) -> tuple[str, int]
 
 
 def parse_target(text: str) -> Target:
-    """A target of calls: `sip:host:port;transport=udp`, `sip:user@host`, or bare `host[:port]`.
+    """Read a target: `sip:host:port;transport=udp`, `sip:user@host`, or bare `host[:port]`.
 
     The default port is 5060 (RFC 3261 19.1.2). Only UDP can be used so far; other transports
     and `sips:` are refused with the reason.
@@ -247,8 +247,8 @@ def resolve(host: str, port: int, what: str = "target") -> tuple[str, int]:
 
 
 def is_local_network(address: str) -> bool:
-    """True for loopback, private (RFC 1918, RFC 4193) and link-local addresses."""
-    ip = ipaddress.ip_address(address.split("%")[0])
+    """Tell loopback, private (RFC 1918, RFC 4193) and link-local addresses from others."""
+    ip = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     return any(ip in network for network in _LOCAL_NETWORKS if network.version == ip.version)

@@ -1,6 +1,6 @@
 /*
  * Words of SIP by number: header names (any case, compact ones too) and methods (exact octets).
- * The numbers are HeaderId and Method of sip/tokens.pxd; tests/sip/test_tokens.py walks through all of them.
+ * The numbers are HeaderId and Method of sip/tokens.pxd; tests/sip/test_tokens.py tries them all.
  */
 #ifndef SLG_NAMES_H
 #define SLG_NAMES_H
@@ -33,8 +33,8 @@ static const slg_name slg_header_names[48] = {
     {10, "User-Agent"},
 };
 
-/* (first letter, last letter, length) -> the only known name with that sum; found by trial. Times eight, the
- * case bit of the first letter leaves the octet. */
+/* (first letter, last letter, length) -> the only known name with that sum; found by trial. Times
+ * eight, the case bit of the first letter leaves the octet. */
 static inline uint8_t slg_name_hash(uint32_t first, uint32_t last, uint32_t length) {
     return (uint8_t)(first * 8 + (last & 31) * 9 + length * 4);
 }
@@ -63,8 +63,9 @@ static const uint8_t slg_header_compact[26] = {
     0, 25, 0, 0, 27, 44, 3, 45, 1, 0, 34, 0, 0,
 };
 
-/* What 16 octets of a line have to be, once `fold` is set in them, to begin with that name and a colon; octets
- * behind the colon do not matter. Of names of 16 and more, which have no room for it, nothing fits. */
+/* What 16 octets of a line have to be, once `fold` is set in them, to begin with that name and a
+ * colon; octets behind the colon do not matter. Nothing fits names of 16 and more, which have no
+ * room for it. */
 typedef struct {
     uint8_t fold[16];
     uint8_t text[16];
@@ -76,11 +77,12 @@ __attribute__((constructor)) static void slg_header_keys_fill(void) {
     for (unsigned id = 0; id < 48; id++) {
         const slg_name *name = &slg_header_names[id];
         const int fits = name->length > 0 && name->length < 16;
+        slg_name_key *key = &slg_header_keys[id];
         for (unsigned i = 0; i < 16; i++) {
             const int letter = i < name->length && name->text[i] >= 'A';
-            slg_header_keys[id].fold[i] = fits ? (letter ? 0x20 : i > name->length ? 0xFF : 0) : 0xFF;
-            slg_header_keys[id].text[i] = !fits ? 0 : i == name->length ? ':' : i > name->length ? 0xFF
-                : (uint8_t)(name->text[i] | (letter ? 0x20 : 0));
+            key->fold[i] = !fits || i > name->length ? 0xFF : letter ? 0x20 : 0;
+            key->text[i] = !fits ? 0 : i > name->length ? 0xFF : i == name->length ? ':'
+                : (uint8_t)(name->text[i] | key->fold[i]);
         }
     }
 }
@@ -94,15 +96,16 @@ static inline unsigned slg_header_find(const uint8_t *p, uint32_t length) {
     const unsigned id = slg_header_hash[slg_name_hash(p[0], p[length - 1], length)];
     const slg_name *name = &slg_header_names[id];
     if (name->length != length) return 0;
-    for (uint32_t i = 0; i < length; i++) {         /* letters may differ in case, hyphens not at all */
+    for (uint32_t i = 0; i < length; i++) {     /* letters may differ in case, hyphens not at all */
         const uint8_t fold = name->text[i] >= 'A' ? 0x20 : 0;
         if ((name->text[i] | fold) != (p[i] | fold)) return 0;
     }
     return id;
 }
 
-/* The same for a line of at least 16 readable octets that begins with a name of 2 to 15 octets and its colon at
- * once: *length is that of the name. 0 when it is not so; there may be a name all the same. */
+/* The same for a line of at least 16 readable octets that begins with a name of 2 to 15 octets and
+ * its colon at once: *length is that of the name. 0 when it is not so; there may be a name all the
+ * same. */
 static inline unsigned slg_header_line(const uint8_t *p, uint32_t *length) {
     const slg_v16 seen = slg_load16(p);
     const uint32_t colons = slg_bits16(slg_equal16(seen, slg_fill16(':'))) | 0x10000;
@@ -120,10 +123,11 @@ static inline unsigned slg_method_find(const uint8_t *p, uint32_t length) {
     case 4: return !memcmp(p, "INFO", 4) ? 11 : 0;
     case 5: return !memcmp(p, "REFER", 5) ? 10 : !memcmp(p, "PRACK", 5) ? 13 : 0;
     case 6:
-        return !memcmp(p, "INVITE", 6) ? 1 : !memcmp(p, "CANCEL", 6) ? 4 : !memcmp(p, "NOTIFY", 6) ? 8
-            : !memcmp(p, "UPDATE", 6) ? 12 : 0;
+        return !memcmp(p, "INVITE", 6) ? 1 : !memcmp(p, "CANCEL", 6) ? 4
+            : !memcmp(p, "NOTIFY", 6) ? 8 : !memcmp(p, "UPDATE", 6) ? 12 : 0;
     case 7:
-        return !memcmp(p, "OPTIONS", 7) ? 6 : !memcmp(p, "MESSAGE", 7) ? 14 : !memcmp(p, "PUBLISH", 7) ? 9 : 0;
+        return !memcmp(p, "OPTIONS", 7) ? 6 : !memcmp(p, "MESSAGE", 7) ? 14
+            : !memcmp(p, "PUBLISH", 7) ? 9 : 0;
     case 8: return !memcmp(p, "REGISTER", 8) ? 5 : 0;
     case 9: return !memcmp(p, "SUBSCRIBE", 9) ? 7 : 0;
     default: return 0;

@@ -1,8 +1,9 @@
 /*
  * Finding octets sixteen at a time: SSE2, NEON, or plain C with the same results.
  *
- * Every function is told where the readable buffer ends (`limit`) and never reads at or behind it, nor before
- * its first argument. Octets between the end of the searched part and `limit` may be read, never reported.
+ * Every function is told where the readable buffer ends (`limit`) and never reads at or behind it,
+ * nor before its first argument. Octets between the end of the searched part and `limit` may be
+ * read, never reported.
  */
 #ifndef SLG_SCAN_H
 #define SLG_SCAN_H
@@ -18,7 +19,9 @@ static inline slg_v16 slg_fill16(uint8_t c) { return _mm_set1_epi8((char)c); }
 static inline slg_v16 slg_equal16(slg_v16 a, slg_v16 b) { return _mm_cmpeq_epi8(a, b); }
 static inline slg_v16 slg_or16(slg_v16 a, slg_v16 b) { return _mm_or_si128(a, b); }
 static inline slg_v16 slg_and16(slg_v16 a, slg_v16 b) { return _mm_and_si128(a, b); }
-static inline slg_v16 slg_atmost16(slg_v16 a, slg_v16 b) { return _mm_cmpeq_epi8(_mm_min_epu8(a, b), a); }
+static inline slg_v16 slg_atmost16(slg_v16 a, slg_v16 b) {
+    return _mm_cmpeq_epi8(_mm_min_epu8(a, b), a);
+}
 static inline uint32_t slg_bits16(slg_v16 a) { return (uint32_t)_mm_movemask_epi8(a); }
 #elif defined(__ARM_NEON) && defined(__aarch64__) && !defined(SLG_SCAN_SCALAR)
 #include <arm_neon.h>
@@ -60,6 +63,14 @@ static inline uint32_t slg_bits16(slg_v16 a) {
     return bits;
 }
 #endif
+
+/* The searches are worth their speed only where their octets are known when compiled. */
+#define SLG_SEARCH static inline __attribute__((always_inline)) const uint8_t *
+
+/* Can 16 octets be read at p? */
+static inline int slg_room16(const uint8_t *p, const uint8_t *limit) {
+    return (uintptr_t)p <= (uintptr_t)limit - 16;
+}
 
 /* ---- line ends: one bit for each of 64 octets, used up from the bottom ---- */
 typedef struct {
@@ -105,11 +116,12 @@ static inline const uint8_t *slg_lines_next(slg_lines *lines) {
 }
 
 /* ---- first of up to four octets in [p, end); `end` when none is there ---- */
-static inline const uint8_t *slg_find4(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+SLG_SEARCH slg_find4(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                        uint8_t c0, uint8_t c1, uint8_t c2, uint8_t c3) {
-    const slg_v16 v0 = slg_fill16(c0), v1 = slg_fill16(c1), v2 = slg_fill16(c2), v3 = slg_fill16(c3);
+    const slg_v16 v0 = slg_fill16(c0), v1 = slg_fill16(c1);
+    const slg_v16 v2 = slg_fill16(c2), v3 = slg_fill16(c3);
     while (p < end) {
-        if (limit - p < 16) {
+        if (!slg_room16(p, limit)) {
             for (; p < end; p++)
                 if (*p == c0 || *p == c1 || *p == c2 || *p == c3) return p;
             return end;
@@ -125,20 +137,20 @@ static inline const uint8_t *slg_find4(const uint8_t *p, const uint8_t *end, con
     }
     return end;
 }
-static inline const uint8_t *slg_find2(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+SLG_SEARCH slg_find2(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                        uint8_t a, uint8_t b) {
     return slg_find4(p, end, limit, a, b, a, b);
 }
-static inline const uint8_t *slg_find(const uint8_t *p, const uint8_t *end, const uint8_t *limit, uint8_t a) {
+SLG_SEARCH slg_find(const uint8_t *p, const uint8_t *end, const uint8_t *limit, uint8_t a) {
     return slg_find4(p, end, limit, a, a, a, a);
 }
 
 /* First octet <= c (for c = 32: any space or control character). */
-static inline const uint8_t *slg_find_atmost(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+SLG_SEARCH slg_find_atmost(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                              uint8_t c) {
     const slg_v16 v = slg_fill16(c);
     while (p < end) {
-        if (limit - p < 16) {
+        if (!slg_room16(p, limit)) {
             for (; p < end; p++)
                 if (*p <= c) return p;
             return end;
@@ -154,11 +166,12 @@ static inline const uint8_t *slg_find_atmost(const uint8_t *p, const uint8_t *en
 }
 
 /* First octet that is one of three, a space or a control character. */
-static inline const uint8_t *slg_find_break(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+SLG_SEARCH slg_find_break(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                             uint8_t c0, uint8_t c1, uint8_t c2) {
-    const slg_v16 v0 = slg_fill16(c0), v1 = slg_fill16(c1), v2 = slg_fill16(c2), space = slg_fill16(32);
+    const slg_v16 v0 = slg_fill16(c0), v1 = slg_fill16(c1);
+    const slg_v16 v2 = slg_fill16(c2), space = slg_fill16(32);
     while (p < end) {
-        if (limit - p < 16) {
+        if (!slg_room16(p, limit)) {
             for (; p < end; p++)
                 if (*p <= 32 || *p == c0 || *p == c1 || *p == c2) return p;
             return end;

@@ -88,6 +88,15 @@ class Engine:
     def in_progress(self) -> int:
         """Open calls that the schedule started."""
     @property
+    def answers_in_progress(self) -> int:
+        """Open instances that requests from outside started."""
+    @property
+    def chunks_waiting(self) -> int:
+        """Schedule chunks not yet used up; at most 64 may wait."""
+    @property
+    def done(self) -> bool:
+        """Schedule over (or stopped) and no scheduled call open."""
+    @property
     def running(self) -> bool: ...
     def udp_stats(self) -> dict[str, int]:
         """Fields of net.udp.UdpStats by name."""

@@ -80,7 +80,7 @@ def ramping(
 
 
 def parse_ramp(text: str) -> tuple[float, int, Shape]:
-    """A ramp `TO/s:TIME`: linear to a rate within a time; `TO/s:TIME:step` jumps there at once."""
+    """Read a ramp: `TO/s:TIME` is linear to a rate within a time, `TO/s:TIME:step` a jump."""
     parts = text.split(":")
     if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] not in ("linear", "step")):
         raise UsageError(f'--ramp "{text}": write TO/s:TIME, such as 2k/s:30s, or 2k/s:30s:step')
@@ -224,7 +224,7 @@ class Pacer:
         self._factor = factor
 
     def take(self, until_ns: int, limit: int = CHUNK) -> NDArray[np.int64]:
-        """The next due times before `until_ns`, at most `limit` of them, sorted."""
+        """Hand out the next due times before `until_ns`, at most `limit` of them, sorted."""
         if self._done or (until_ns <= self.reached_ns and not self._more):
             return np.empty(0, np.int64)
         until_ns = max(until_ns, self.reached_ns)

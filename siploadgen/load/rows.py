@@ -73,7 +73,8 @@ def read_csv(path: str | Path, wanted: Sequence[str], seed: int = 1) -> Rows:
 
     The first line names the columns, or it is one of SIPp's (`SEQUENTIAL`, `RANDOM`): then the
     columns are `user`, `password`, `field2` ... and `RANDOM` shuffles the rows by the seed.
-    Columns are separated by commas, semicolons or tabs, whichever the file has most of. Lines that begin with `#` and empty lines are skipped. Further columns are ignored.
+    Columns are separated by commas, semicolons or tabs, whichever that line has most of. Empty
+    lines and those that begin with `#` are skipped. Further columns are ignored.
     Raises ScenarioError with file:line.
     """
     header, cells = _read(Path(path))

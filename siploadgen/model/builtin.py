@@ -12,17 +12,9 @@ from typing import Any
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.program import Program
 from siploadgen.model.errors import ModelError, nearest
-from siploadgen.model.python import (
-    CallModel,
-    Recorder,
-    Setting,
-    Share,
-    Wait,
-    answer,
-    call,
-    literal,
-    read_settings,
-)
+from siploadgen.model.python import CallModel, answer, call
+from siploadgen.model.recorder import Recorder, Wait
+from siploadgen.model.settings import Setting, Share, literal, read_settings
 from siploadgen.model.values import Distribution, parse_share, scaled
 
 ALGORITHMS = ("md5", "sha-256")
@@ -382,12 +374,13 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
 
 
 def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: str = "",
-                   reject: str = "", challenge: str = "") -> Program:
+                   reject: str = "", challenge: str = "", transport: str = "udp") -> Program:
     """Program of the answering side: INVITE, REGISTER and OPTIONS in one answer table.
 
     `answer_after` is the time from 180 to 200 (a distribution; the setting `ring` when empty),
     `reject` the mix of refusals, `challenge` the digest algorithm that requests must answer with
-    (empty: none). Settings of callers are taken and ignored. ModelError as `build_caller`.
+    (empty: none), `transport` that of its Contact. Settings of callers are taken and ignored.
+    ModelError as `build_caller`.
 
     >>> build_answerer(reject="486:3%").outcomes
     (('refused', True),)
@@ -408,5 +401,5 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     for side in (answer_call, answer_register, answer_options):
         values.update(answer_after=after, refusals=refusals,
                       challenge=challenge if side.method in methods else "")
-        scenarios.append(side.with_values(values).record())
+        scenarios.append(side.with_values(values).record(transport=transport))
     return compile_scenarios(*scenarios)

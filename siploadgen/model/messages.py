@@ -6,8 +6,6 @@ Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
 from collections.abc import Mapping
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
-# The dialog's own target: RFC 3261 12.2.1.1. The token in it carries the leg's handle.
-CONTACT = "Contact: <sip:{token}@{local}>"
 PRODUCT = "siploadgen"
 
 REASONS = {
@@ -65,6 +63,12 @@ def via(transport: str) -> str:
     return f"Via: SIP/2.0/{transport} {{local}};rport;branch=z9hG4bK{{branch}}"
 
 
+def contact_line(transport: str) -> str:
+    """Write the Contact, where requests of the dialog come in; its token carries the leg."""
+    parameter = "" if transport == "UDP" else f";transport={transport.lower()}"
+    return f"Contact: <sip:{{token}}@{{local}}{parameter}>"
+
+
 def _finish(lines: list[str], headers: tuple[tuple[str, str], ...], content_type: str,
             body: str) -> str:
     lines += [f"{name}: {value}" for name, value in headers]
@@ -92,7 +96,7 @@ def request_text(
     lines += ["Max-Forwards: 70", f"From: {from_value}", f"To: {to_value}",
               "Call-ID: {call_id}", f"CSeq: {{cseq}} {method}"]
     if method in WITH_CONTACT if contact is None else contact:
-        lines.append(CONTACT)
+        lines.append(contact_line(transport))
     if authorization:
         lines.append("{authorization}")
     lines.append(f"User-Agent: {PRODUCT}")
@@ -102,15 +106,16 @@ def request_text(
 
 
 def response_text(
-    status: int, method: str, *, reason: str = "", contact: bool | None = None,
-    headers: tuple[tuple[str, str], ...] = (), content_type: str = "", body: str = "",
+    status: int, method: str, *, reason: str = "", transport: str = "UDP",
+    contact: bool | None = None, headers: tuple[tuple[str, str], ...] = (),
+    content_type: str = "", body: str = "",
 ) -> str:
     """Write a response to `method`; `{echo}` gives back Via ... CSeq and Record-Route."""
     lines = [f"SIP/2.0 {status} {reason or REASONS.get(status, '')}", "{echo}"]
     dialog = method == "INVITE" and 101 <= status <= 199  # RFC 3261 12.1.1
     if (dialog or (method in CONTACT_IN_2XX and 200 <= status <= 299)
             if contact is None else contact):
-        lines.append(CONTACT)
+        lines.append(contact_line(transport))
     if method == "REGISTER" and 200 <= status <= 299:
         lines.append("{contacts}")
     lines.append(f"Server: {PRODUCT}")

@@ -33,7 +33,9 @@ class Writer(Protocol):
 
 
 class View(Protocol):
-    """Whatever shows the run to somebody."""
+    """Whatever shows the run to somebody; `live` says that it wants every tick."""
+
+    live: bool
 
     def tick(self, sample: Sample) -> None:
         """Show the latest sample."""
@@ -54,6 +56,11 @@ class Collector:
     writers: list[Writer] = field(default_factory=list)
     answering: bool = False
     _before: Sample | None = None
+
+    @property
+    def live(self) -> bool:
+        """True when every tick is wanted, not only the intervals."""
+        return self.view is not None and self.view.live
 
     def tick(self, sample: Sample) -> None:
         """Look at a sample, several times a second."""
@@ -230,8 +237,11 @@ class Collector:
 
 
 def _rates(counted: Mapping[str, Any], length_s: float) -> dict[str, float | None]:
-    return {f"{name}_per_s": round(counted[name] / length_s, 3) if length_s > 0 else None
-            for name in ("due", "started", "succeeded")}
+    """Return numbers a second; due times that lay ahead when the run was stopped are left out."""
+    counts = {"due": counted["due"] - counted["not_started"].get("stopped", 0),
+              "started": counted["started"], "succeeded": counted["succeeded"]}
+    return {f"{name}_per_s": round(count / length_s, 3) if length_s > 0 else None
+            for name, count in counts.items()}
 
 
 def environment() -> dict[str, Any]:

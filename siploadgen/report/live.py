@@ -19,7 +19,6 @@ from siploadgen.units import NANOS, format_duration, format_rate
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
 
 SPAN = 5  # ticks that the live rates and percentiles look back on: about a second
 STEP = 1.1  # a press of + or - changes the rate by a tenth
@@ -52,6 +51,8 @@ class Control(Protocol):
 
 class Quiet:
     """Shows nothing."""
+
+    live = False  # wants every tick
 
     def __enter__(self) -> Self:
         return self
@@ -192,6 +193,8 @@ def press(keys: str, control: Control) -> None:
 class Table(Quiet):
     """A live table on a terminal, redrawn at every tick (four times a second), with keys."""
 
+    live = True
+
     def __init__(
         self,
         names: Names,
@@ -214,7 +217,7 @@ class Table(Quiet):
         self._samples: deque[Sample] = deque(maxlen=SPAN)
         self._keys = keys or Keys()
         self._control: Control | None = None
-        self._live: Live = Live(console=console or Console(stderr=True), auto_refresh=False,
+        self._live = Live(console=console or Console(stderr=True), auto_refresh=False,
                                 transient=True)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""From the engines' arrays to the names of run.json: calls, messages, latencies, RFC 6076 ratios."""
+"""From the engines' arrays to the names of run.json: calls, messages, latencies, ratios."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,14 +108,13 @@ def calls_imbalance(counted: Mapping[str, Any]) -> str | None:
     return None
 
 
+_METHODS = {int(method): method.name.removeprefix("METHOD_") for method in Method
+            if Method.METHOD_UNKNOWN < method < Method.METHOD_COUNT}
+
+
 def method_name(number: int) -> str:
     """Name of a method: `INVITE`; `OTHER` for those that are not known by number."""
-    if number == Method.METHOD_UNKNOWN or number >= Method.METHOD_COUNT:
-        return "OTHER"
-    try:
-        return Method(number).name.removeprefix("METHOD_")
-    except ValueError:
-        return "OTHER"
+    return _METHODS.get(number, "OTHER")
 
 
 def _message_counts(requests: Array, responses: Array) -> dict[str, int]:

@@ -22,6 +22,19 @@ _MEANING = {
 }
 
 
+# What mends it, where somebody can.
+_MENDS = {
+    "late_start_p99": "a quieter host, more --workers, or a lower --rate",
+    "attained": "more memory, a lower --rate, or a --max-calls that is meant",
+    "receive_drops": "sysctl -w net.core.rmem_max=8388608, or more --workers",
+    "send_errors": "see `doctor`: routes, ports, sysctl -w net.core.wmem_max=8388608",
+    "slab_full": "a lower --rate, shorter calls, more --workers, or --linger 0s",
+    "receive_delay_p99": "a quieter host, or more --workers",
+    "loop_busy": "more --workers, each on a core of its own",
+    "answerer_receive_drops": "sysctl -w net.core.rmem_max=8388608, or an answerer on another host",
+}
+
+
 def number_text(value: float | None) -> str:
     """Return a measured number; `nothing` when there was none."""
     return "nothing" if value is None else f"{value:,.6g}"
@@ -79,7 +92,9 @@ def verdict_lines(result: Result) -> list[str]:
     if verdict["state"] == "suspect":
         blame = "look twice at these numbers"
     lines = [f"{verdict['state'].upper()}: {blame}"]
-    lines += [f"  - {rule_text(rule)}" for rule in broken]
+    for rule in broken:
+        mend = _MENDS.get(rule["name"])
+        lines.append(f"  - {rule_text(rule)}" + (f"; try {mend}" if mend else ""))
     times = [f"{row['t_s']:.0f} s" for row in verdict["intervals"]
              if row["state"] == verdict["state"]]
     if times:

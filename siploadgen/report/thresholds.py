@@ -1,6 +1,6 @@
 """Thresholds such as `srd: p(99) < 150ms`: parsed before the run, measured during it.
 
-    metric[{tag=value,...}]: <aggregate> <op> <number><unit> [over <window>] [in <phase>]
+`metric[{tag=value,...}]: <aggregate> <op> <number><unit> [over <window>] [in <phase>]`
 """
 
 import difflib

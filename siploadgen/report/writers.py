@@ -55,6 +55,9 @@ def parse_outputs(texts: Sequence[str]) -> list[Output]:
             outputs.append(Output(kind, path))
         elif text in KINDS or text in _LATER or not text:
             raise UsageError(f'--out "{text}": write a folder such as run1/, or KIND=PATH')
+        elif Path(text).suffix in (".json", ".xml", ".md", ".ndjson", ".hlog", ".html", ".txt"):
+            raise UsageError(f'--out "{text}": for one file write KIND={text}; kinds: '
+                             f"{', '.join(KINDS)}")
         elif Path(text).exists() and not Path(text).is_dir():
             raise UsageError(f'--out "{text}": a file is there; name a folder')
         else:

@@ -77,7 +77,7 @@ class Answerer:
         return [failure for worker in self.workers for failure in worker.engine.failures()]
 
     def open_calls(self) -> int:
-        """Number of calls that are being answered now."""
+        """Count the calls that are being answered now."""
         from siploadgen.core.counters import Counter
 
         return sum(int(worker.engine.counters[Counter.COUNT_ANSWERED])
@@ -176,6 +176,8 @@ class AnswerRunner:
 
     def _look(self) -> None:
         now = self._clock()
+        if now < self._next_interval and not self._observer.live:
+            return
         sample = self._sample("stopping" if self._stops else "running")
         self._observer.tick(sample)
         if now >= self._next_interval:

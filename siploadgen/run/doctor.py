@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WANTED_FILES = 1024
-WANTED_BUFFER = 8 * 1024 * 1024
+WANTED_BUFFER = 4 * 1024 * 1024
 WANTED_PORTS = 10_000
 UDP_SEGMENT = 103  # linux/udp.h
 UDP_GRO = 104

@@ -8,6 +8,10 @@ from siploadgen.figures import Sample
 class Observer(Protocol):
     """What the runner tells whoever watches."""
 
+    @property
+    def live(self) -> bool:
+        """True when every tick is wanted; a sample costs a copy of the engines' arrays."""
+
     def tick(self, sample: Sample) -> None:
         """Look at a sample, several times a second."""
 
@@ -20,6 +24,8 @@ class Observer(Protocol):
 
 class Silent:
     """An observer that looks away."""
+
+    live = False
 
     def tick(self, sample: Sample) -> None:
         """Ignore it."""

@@ -21,7 +21,7 @@ GRACEFUL_STOP_NS = 30 * NANOS
 
 
 def choose_workers(asked: str | int, peak_per_s: float, cores: int, embedded: bool) -> int:
-    """Number of engines: as asked for, or as few as the peak rate needs.
+    """Choose the number of engines: as asked for, or as few as the peak rate needs.
 
     `auto` takes one for each 10,000 calls a second of the peak rate, at most the number of cores
     (one less with the embedded answerer, which needs one itself) and at least one.

@@ -145,7 +145,7 @@ class Runner:
                                         name=f"call-{number}", gso=self.plan.gso))
 
     def _load(self) -> int:
-        """Feed and sample until every due time has passed; return how long that took, in ns."""
+        """Feed and sample until every due time has passed; return how long the load was, in ns."""
         while not self._stops and not self._over():
             self._look()
             self._hold_back()
@@ -154,7 +154,7 @@ class Runner:
             if self._last_handed:
                 wait = min(wait, max(self._last_due() - self._clock(), 1_000_000))
             self._sleep(wait)
-        return max(self._clock() - self._origin_ns, 0)
+        return max(min(self._clock(), self._last_due()) - self._origin_ns, 0)
 
     def _over(self) -> bool:
         """Tell whether the last due time has passed and every call is counted as due."""
@@ -246,9 +246,11 @@ class Runner:
 
     def _look(self) -> None:
         """Show a sample; keep it when a second has passed since the last one kept."""
+        late_ns = self._clock() - self._next_interval
+        if late_ns < 0 and not self._observer.live:
+            return
         sample = self._sample()
         self._observer.tick(sample)
-        late_ns = self._origin_ns + sample.elapsed_ns - self._next_interval
         if late_ns >= 0:
             self._next_interval += (late_ns // INTERVAL_NS + 1) * INTERVAL_NS
             self._observer.interval(sample)

@@ -334,3 +334,10 @@ def test_options():
     assert world.log[1].has("Allow")
     assert world.log[1].has("Accept")
     assert [name for name, _ in world.caller.clocks] == ["options"]
+
+
+def test_the_parser_of_the_project_takes_every_message():
+    parse = pytest.importorskip("siploadgen.message").parse
+    for model in ("call", "register", "options"):
+        for message in play(model, columns=tuple(USER), row=USER, challenge="md5").log:
+            parse(message.data)

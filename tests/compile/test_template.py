@@ -238,6 +238,12 @@ def test_a_response_echoes_and_marks_the_dialog():
     assert response_text(299, "BYE").startswith("SIP/2.0 299 \r\n")
 
 
+def test_the_contact_names_a_transport_that_is_not_udp():
+    for transport, end in (("udp", ">"), ("tcp", ";transport=tcp>")):
+        program = build_answerer(transport=transport)
+        assert f"Contact: <sip:{{token}}@{{local}}{end}\r\n" in template_text(program, 0)
+
+
 def test_the_transport_stands_in_the_via():
     program = build_caller("options", target_uri="sip:h;transport=tcp")
     assert "Via: SIP/2.0/TCP {local}" in template_text(program, 0)

@@ -253,8 +253,8 @@ def kamailio(folder: Path, configuration: str, *, port: int | None = None,
     config.write_text(text)
     log = folder / f"kamailio-{port}.log"
     program = binary or shutil.which("kamailio") or "/usr/sbin/kamailio"
-    command = [program, "-f", str(config), "-DD", "-E", "-m", "256", "-M", "32", "-n", "2",
-               "-Y", str(folder)]
+    command = [program, "-f", str(config), "-DD", "-E", "-m", "256", "-M", "32", "-b", str(BIG),
+               "-n", "2", "-Y", str(folder)]
     with running(command, log, cwd=folder, cores=cores, grace=5.0) as process:
         try:
             wait_until_bound(port, process)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import capture, free_port, kamailio, nothing_malformed, sipp_uas
-from recount import Recount, percentile, read, recount
-from test_kamailio import REGISTRAR, users_file
-from tool import answering, calling, hang_up, nothing_lost
+from tests.interop.peers import capture, free_port, kamailio, nothing_malformed, sipp_uas
+from tests.interop.recount import Recount, percentile, read, recount
+from tests.interop.test_kamailio import REGISTRAR, users_file
+from tests.interop.tool import answering, calling, hang_up, nothing_lost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 

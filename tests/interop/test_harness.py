@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from peers import (
+from tests.interop.peers import (
     HERE,
     HOST,
     PeerError,
@@ -20,7 +20,7 @@ from peers import (
     sipp_uac,
     sipp_uas,
 )
-from recount import Seen, percentile, read, recount
+from tests.interop.recount import Seen, percentile, read, recount
 
 pytestmark = pytest.mark.interop
 CALLS = 1000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from peers import HERE, capture, free_port, kamailio, nothing_malformed, sipp_uas, wait_for
-from recount import read
-from test_harness import registered
-from tool import answering, calling, hang_up, nothing_lost
+from tests.interop.peers import HERE, capture, free_port, kamailio, nothing_malformed, sipp_uas, wait_for
+from tests.interop.recount import read
+from tests.interop.test_harness import registered
+from tests.interop.tool import answering, calling, hang_up, nothing_lost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 

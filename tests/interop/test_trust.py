@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import HOST, PeerError, free_port, kamailio, wait_until_bound
-from tool import Tool, answering, calling, hang_up, nothing_lost
+from tests.interop.peers import HOST, PeerError, free_port, kamailio, wait_until_bound
+from tests.interop.tool import Tool, answering, calling, hang_up, nothing_lost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 

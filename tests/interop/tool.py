@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peers import HOST, PeerError, free_port, running, wait_for, wait_until_bound
+from tests.interop.peers import HOST, PeerError, free_port, running, wait_for, wait_until_bound
 
 COMMAND = (sys.executable, "-m", "siploadgen")
 QUIET = ("--ui", "none")

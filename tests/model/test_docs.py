@@ -8,7 +8,7 @@ import pytest
 
 import siploadgen.compile
 import siploadgen.model
-from siploadgen.model.python import Recorder
+from siploadgen.model.recorder import Recorder
 from siploadgen.model.target import parse_target
 
 MODULES = [info.name for package in (siploadgen.model, siploadgen.compile)

@@ -11,15 +11,9 @@ from siploadgen.compile.listing import listing
 from siploadgen.core.program import Op
 from siploadgen.model import scenario as tree
 from siploadgen.model.errors import ModelError
-from siploadgen.model.python import (
-    CallModel,
-    Recorder,
-    Setting,
-    answer,
-    call,
-    load_models,
-    parse_what,
-)
+from siploadgen.model.python import CallModel, answer, call, load_models
+from siploadgen.model.recorder import Recorder, parse_what
+from siploadgen.model.settings import Setting
 from siploadgen.model.target import address_of, parse_target
 from siploadgen.model.values import Fixed, lognormal
 
@@ -241,6 +235,16 @@ def test_answer_rows_come_in_order():
     assert program.answers["method"].tolist() == [1, 5]
     assert program.answers["entry"].tolist() == [0, 1]
     assert program.entries["role"].tolist() == [1, 1]
+
+
+def test_an_answer_can_be_bound_to_a_user():
+    @answer("INVITE", user="bob")
+    def bob(c):
+        c.respond(200)
+
+    program = compile_scenarios(bob.record())
+    offset, length = (int(program.answers[name][0]) for name in ("user_offset", "user_length"))
+    assert program.text[offset:offset + length] == b"bob"
 
 
 def test_what_can_be_waited_for():

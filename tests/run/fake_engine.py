@@ -93,7 +93,7 @@ class FakeEngine:
         self._events: list[tuple[int, int, str, int, int]] = []
         self._serial = 0
         self._stop = self._hang = self._abort = self._paused = False
-        self._lock = threading.Lock()
+        self._nap = threading.Event()  # never set
         self._open: dict[int, int] = {}
         self._failures: list[dict[str, Any]] = []
         self._fd: int | None = None
@@ -222,7 +222,7 @@ class FakeEngine:
                     self._stop or not self._due):
                 break
             self.counters[Counter.COUNT_BUSY_NS] += time.monotonic_ns() - began
-            time.sleep(0.001)
+            self._nap.wait(0.001)
             self.counters[Counter.COUNT_WAIT_NS] += 1_000_000
         for call in list(self._open):
             self._end(call, Outcome.OUTCOME_ABORTED, time.monotonic_ns())

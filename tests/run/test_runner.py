@@ -1,22 +1,21 @@
 """The life of a run against simulated engines: feeding, sampling, ends of every kind."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
-from fake_engine import Counter, FakeProgram, Outcome, World
 
 from siploadgen.errors import InternalError, UsageError
 from siploadgen.figures import snapshot
 from siploadgen.load.arrivals import Arrival, RateShape, constant, due_times
 from siploadgen.load.rows import generated_users
 from siploadgen.run.answer import Answerer, AnswerPlan
-from siploadgen.run.plan import RunPlan, choose_workers
 from siploadgen.run.observer import Silent
+from siploadgen.run.plan import RunPlan, choose_workers
 from siploadgen.run.runner import Runner, check_record
 from siploadgen.run.worker import local_address, open_socket
 from siploadgen.units import NANOS
+from tests.run.fake_engine import Counter, FakeProgram, Outcome, World
 
 MS = 1_000_000
 
@@ -29,6 +28,8 @@ def plan(rate=200.0, duration_ns=300 * MS, **more):
 
 
 class Book(Silent):
+    live = True
+
     def __init__(self):
         self.ticks, self.kept, self.traced = [], [], []
 
@@ -133,14 +134,8 @@ def test_stops_from_outside(stops):
     world = World(hold_s=60, deaf_to_hang_up=stops == 2)
     runner = Runner(plan(duration_ns=60 * NANOS), engine_factory=world.engine)
 
-    def later():
-        time.sleep(0.3)
-        runner.stop()
-        if stops == 2:
-            time.sleep(0.2)
-            runner.stop()
-
-    threading.Thread(target=later).start()
+    for stop in range(stops):
+        threading.Timer(0.3 + 0.2 * stop, runner.stop).start()
     record = runner.run()
     check_record(record)
     assert record.interrupted
@@ -166,15 +161,9 @@ def test_rate_and_pause_by_hand():
     world = World()
     runner = Runner(plan(rate=100.0, duration_ns=None, calls=300), engine_factory=world.engine)
 
-    def later():
-        time.sleep(0.2)
-        runner.scale(10)
-        time.sleep(1.0)
-        runner.pause(True)
-        time.sleep(0.6)
-        runner.pause(False)
-
-    threading.Thread(target=later).start()
+    for when_s, action, value in ((0.2, runner.scale, 10), (1.2, runner.pause, True),
+                                  (1.8, runner.pause, False)):
+        threading.Timer(when_s, action, [value]).start()
     record = runner.run()
     assert record.last.figures.counters[Counter.COUNT_STARTED] == 300
     # Pauses and changes of rate make no call late: lateness is what the loop of 1 ms makes it.
@@ -233,8 +222,8 @@ def test_bad_plans(change, message):
 def test_sockets():
     with open_socket(("127.0.0.1", 0)) as first:
         port = first.getsockname()[1]
-        with pytest.raises(UsageError, match=f"--local 127.0.0.1:{port}: Address already in use"):
+        with pytest.raises(UsageError, match=rf"--local 127\.0\.0\.1:{port}: Address already"):
             open_socket(("127.0.0.1", port))
-    with pytest.raises(UsageError, match="--listen 203.0.113.1:0"):
+    with pytest.raises(UsageError, match=r"--listen 203\.0\.113\.1:0"):
         open_socket(("203.0.113.1", 0), "--listen")
     assert local_address(("127.0.0.1", 5060)) == "127.0.0.1"

@@ -12,7 +12,7 @@ from siploadgen.core.program import Outcome
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
 
-from .network import ANSWERER, CALLER, Network, Weather, due_times
+from tests.sim.network import ANSWERER, CALLER, Network, Weather, due_times
 
 TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"
 STORM = Weather(loss=0.05, duplication=0.05, jitter=20_000_000)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .helpers import STORM, Trial, counts, outcomes
-from .network import Weather, drained
+from tests.sim.helpers import STORM, Trial, counts, outcomes
+from tests.sim.network import Weather, drained
 
 USERS = 300
 TRIALS = {

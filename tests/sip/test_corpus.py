@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from siploadgen.core.sip.parse import Parsed, ParseStatus
 from siploadgen.message import Message, ParseError, Uri, parse
-
-from sip_streams import pieces, receive
+from tests.sip.streams import pieces, receive
 
 DISPUTED = Path(__file__).with_name("disputed.csv")
 VALID = (b"OPTIONS sip:a@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n"

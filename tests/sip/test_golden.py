@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from golden import FOLDER, cases, octets, trace
-from sip_streams import receive
 
 from siploadgen.core.sip.parse import Parsed, ParseStatus
+from tests.sip.golden import FOLDER, cases, octets, trace
+from tests.sip.streams import receive
 
 TORTURE = FOLDER.parent / "torture"
 SEEDS = FOLDER.parent / "corpus"

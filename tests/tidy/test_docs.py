@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from source import ROOT, files
+from tests.tidy.source import ROOT, files
 
 DOCUMENTS = files(".md")
 VERBS = re.compile(r"^\s*\$?\s*(?:\.venv/bin/)?siploadgen ([a-z]+)\b", re.M)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from source import CORE, PACKAGE, ROOT, where
+from tests.tidy.source import CORE, PACKAGE, ROOT, where
 
 # The house, from the ground up: floor, then its rooms in steps ("|"). A room may use what stands on
 # a lower floor or on a lower step of its own. The longest prefix of a module's name finds its room.

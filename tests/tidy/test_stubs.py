@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from source import CORE, PACKAGE, ROOT
+from tests.tidy.source import CORE, PACKAGE, ROOT
 
 
 def stub_of(source: Path) -> Path:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from source import PACKAGE, ROOT, files, where
+from tests.tidy.source import PACKAGE, ROOT, files, where
 
 WIDTH = 100
 CODE = files(".py", ".pyx", ".pxd", ".h", ".c")

@@ -17,7 +17,7 @@ from siploadgen.core.sip.tokens cimport (
     HEADER_AUTHORIZATION, HEADER_PROXY_AUTHENTICATE, HEADER_PROXY_AUTHORIZATION,
     HEADER_WWW_AUTHENTICATE,
 )
-from siploadgen.core.span cimport Span, span_equal, span_make
+from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make
 from siploadgen.core.texts cimport text_data, text_give, text_take
 from siploadgen.core.tx cimport Tx
 from siploadgen.core.types cimport Nanos, NONE
@@ -54,7 +54,8 @@ cdef bint auth_accept(Core* core, Instance* instance, uint16_t user_text, uint16
     cdef uint32_t i, total, text
     memset(&auth, 0, sizeof(Auth))
     while header != NULL:
-        if challenge_parse(&challenge, header.value):
+        if challenge_parse(&challenge, header.value) and challenge.nonce.length \
+                and span_iequal(challenge.scheme, span_make(<const uint8_t*>b"Digest", 6)):
             auth.algorithm = digest_algorithm(challenge.algorithm, &session)
             auth.session = session
             auth.qop = digest_qop(challenge.qop)

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
-from siploadgen.core.net.addr cimport host_parse, peer_clear
+from siploadgen.core.net.addr cimport host_parse, peer_clear, peer_format
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.records cimport (
     Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, ROLE_ANSWERER,
@@ -27,7 +27,7 @@ cdef extern from "slg_hash.h" nogil:
 
 cdef enum:
     ROUTES_MAX = 32                 # Record-Route entries kept of one dialog
-    STRING_MAX = 4096
+    DIALOG_MAX = 8000               # octets kept of one dialog
 
 
 cdef Handle token_read(Core* core, Span token) noexcept nogil:
@@ -63,9 +63,11 @@ cdef uint32_t dialog_find(Core* core) noexcept nogil:
             core_count(core, COUNT_DIALOG_MISMATCH)
             return NONE
     else:
-        # A dialog of ours: the Call-ID begins with the leg's own token.
+        # A dialog of ours: the Call-ID is the leg's own token and our host.
         own = message.call_id
-        if own.length < TOKEN_LENGTH or memcmp(own.data, message.to_tag.data, TOKEN_LENGTH) != 0:
+        if own.length != TOKEN_LENGTH + 1 + core.local_host_length \
+                or memcmp(own.data, message.to_tag.data, TOKEN_LENGTH) != 0 \
+                or memcmp(own.data + TOKEN_LENGTH + 1, core.local, core.local_host_length) != 0:
             core_count(core, COUNT_DIALOG_MISMATCH)
             return NONE
     if leg.remote_tag_hash and leg.remote_tag_hash != call_id_hash(core, message.from_tag):
@@ -103,13 +105,12 @@ cdef bint uri_of_route(Span route, SipUri* uri, Span* text) noexcept nogil:
     return True
 
 
-cdef void next_hop_set(Core* core, Leg* leg, Span target, const SipUri* first, bint routed) noexcept nogil:
+cdef Peer next_hop(Core* core, Span target, const SipUri* first, bint routed, Peer known) noexcept nogil:
     """Where requests in the dialog go: the first route or the remote target when numeric, else where we met the peer."""
     cdef SipUri uri
     cdef Peer peer
     if core.source.family == PEER_STREAM:
-        leg.next_hop = core.source
-        return
+        return core.source
     if routed:
         uri = first[0]
     elif not uri_parse(&uri, target):
@@ -118,15 +119,84 @@ cdef void next_hop_set(Core* core, Leg* leg, Span target, const SipUri* first, b
     if uri.host.length and host_parse(uri.host, &peer):
         peer.port = uri.port if uri.port else 5060
         peer.socket = core.source.socket
-        leg.next_hop = peer
-    elif leg.next_hop.family == PEER_NONE:
-        leg.next_hop = core.source
+        return peer
+    return core.source if known.family == PEER_NONE else known
 
 
 cdef inline uint8_t* put(uint8_t* at, const void* data, uint32_t length) noexcept nogil:
     if length:
         memcpy(at, data, length)
     return at + length
+
+
+cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t count, uint32_t* uri_length,
+                           bint* strict, SipUri* first, bint* routed) noexcept nogil:
+    """Request-URI, then Route lines. A strict router first in the set becomes the Request-URI and the target the last
+    Route (RFC 3261 12.2.1.1)."""
+    cdef Span first_text
+    cdef bint loose = False
+    cdef uint8_t* mark = at
+    cdef uint32_t i
+    routed[0] = count > 0 and uri_of_route(routes[0], first, &first_text)
+    if routed[0]:
+        uri_parameter(first, b"lr", &loose)
+    strict[0] = routed[0] and not loose
+    if strict[0]:
+        at = put(at, first_text.data, first_text.length)
+    else:
+        at = put(at, target.data, target.length)
+    uri_length[0] = <uint32_t>(at - mark)
+    for i in range(1 if strict[0] else 0, count):
+        at = put(at, b"Route: ", 7)
+        at = put(at, routes[i].data, routes[i].length)
+        at = put(at, b"\r\n", 2)
+    if strict[0]:
+        at = put(at, b"Route: <", 8)
+        at = put(at, target.data, target.length)
+        at = put(at, b">\r\n", 3)
+    return at
+
+
+cdef Span target_of(Core* core, uint8_t* out) noexcept nogil:
+    """The Contact of core.message; who sends none is reached where the message came from."""
+    cdef uint32_t length
+    if core.message.contact_uri.length or core.source.family == PEER_STREAM:
+        return core.message.contact_uri
+    memcpy(out, b"sip:", 4)
+    length = peer_format(&core.source, <char*>out + 4)
+    return span_make(out, length + 4 if length else 0)
+
+
+cdef uint32_t place_length(Span target, const Span* routes, uint32_t count) noexcept nogil:
+    cdef uint32_t total = target.length + 64
+    cdef uint32_t i
+    for i in range(count):
+        total += routes[i].length + 16
+    return total
+
+
+cdef bint dialog_is_of(Core* core, const Leg* leg) noexcept nogil:
+    cdef Span tag = core.message.to_tag
+    return leg.remote_tag_hash == (call_id_hash(core, tag) if tag.length else 0)
+
+
+cdef void dialog_place(Core* core, Span* target, Span* routes, Peer* hop) noexcept nogil:
+    cdef Span set[32]
+    cdef uint8_t host[72]
+    cdef uint32_t count = routes_collect(core.message, set, True)
+    cdef Span contact = target_of(core, host)
+    cdef uint8_t* end
+    cdef uint32_t length
+    cdef bint strict, routed
+    cdef SipUri first
+    target.length = routes.length = 0
+    hop[0] = core.source
+    if place_length(contact, set, count) > DIALOG_MAX:
+        return
+    end = target_write(core.scratch, contact, set, count, &length, &strict, &first, &routed)
+    target[0] = span_make(core.scratch, length)
+    routes[0] = span_make(core.scratch + length, <uint32_t>(end - core.scratch) - length)
+    hop[0] = next_hop(core, contact, &first, routed, core.source)
 
 
 cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* routes, uint32_t count,
@@ -137,14 +207,11 @@ cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* 
     cdef uint8_t* at
     cdef uint8_t* mark
     cdef SipUri uri
-    cdef Span first_text
-    cdef uint32_t i, total, text
-    cdef bint routed = count > 0 and uri_of_route(routes[0], &uri, &first_text)
-    cdef bint loose = False
-    total = tag.length + target.length + call_id.length + local.length + remote.length + 64
-    for i in range(count):
-        total += routes[i].length + 16
-    if total > 8000:
+    cdef uint32_t total, text, length
+    cdef bint routed, strict
+    total = tag.length + call_id.length + local.length + remote.length \
+        + place_length(target, routes, count)
+    if total > DIALOG_MAX:
         core_count(core, COUNT_SLAB_FULL)
         return
     at = out
@@ -152,26 +219,12 @@ cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* 
         at = put(at, b";tag=", 5)
         at = put(at, tag.data, tag.length)
     leg.tag_length = <uint16_t>(at - out)
-    next_hop_set(core, leg, target, &uri, routed)
-    if routed:
-        uri_parameter(&uri, b"lr", &loose)
     mark = at
-    # A strict router first in the set becomes the Request-URI and the target the last Route (RFC 3261 12.2.1.1).
-    if routed and not loose:
-        at = put(at, first_text.data, first_text.length)
-    else:
-        at = put(at, target.data, target.length)
-    leg.target_length = <uint16_t>(at - mark)
-    mark = at
-    for i in range(1 if routed and not loose else 0, count):
-        at = put(at, b"Route: ", 7)
-        at = put(at, routes[i].data, routes[i].length)
-        at = put(at, b"\r\n", 2)
-    if routed and not loose:
-        at = put(at, b"Route: <", 8)
-        at = put(at, target.data, target.length)
-        at = put(at, b">\r\n", 3)
-    leg.routes_length = <uint16_t>(at - mark)
+    at = target_write(at, target, routes, count, &length, &strict, &uri, &routed)
+    leg.strict = strict
+    leg.target_length = <uint16_t>length
+    leg.routes_length = <uint16_t>(<uint32_t>(at - mark) - length)
+    leg.next_hop = next_hop(core, target, &uri, routed, leg.next_hop)
     at = put(at, call_id.data, call_id.length)
     leg.call_id_length = <uint16_t>call_id.length
     mark = at
@@ -211,16 +264,17 @@ cdef void dialog_from_response(Core* core, uint32_t index) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Leg* leg = leg_at(core, index)
     cdef Span routes[32]
+    cdef uint8_t host[72]
     cdef uint64_t h
     cdef uint32_t count
-    if message.to_tag.length == 0:
+    if message.to_tag.length == 0 and message.status < 200:
         return
     h = dialog_fingerprint(core)
     if h != leg.dialog_hash:
         leg.dialog_hash = h
         count = routes_collect(message, routes, True)
-        leg.remote_tag_hash = call_id_hash(core, message.to_tag)
-        dialog_write(core, index, message.to_tag, message.contact_uri, routes, count,
+        leg.remote_tag_hash = call_id_hash(core, message.to_tag) if message.to_tag.length else 0
+        dialog_write(core, index, message.to_tag, target_of(core, host), routes, count,
                      span_make(NULL, 0), span_make(NULL, 0), span_make(NULL, 0))
     leg.state = LEG_CONFIRMED if message.status >= 200 else LEG_EARLY
 
@@ -229,14 +283,23 @@ cdef void dialog_from_request(Core* core, uint32_t index) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Leg* leg = leg_at(core, index)
     cdef Span routes[32]
+    cdef uint8_t host[72]
     cdef uint32_t count = routes_collect(message, routes, False)
     leg.role = ROLE_ANSWERER
     leg.state = LEG_EARLY
     leg.remote_cseq = message.cseq
     leg.call_id_hash = call_id_hash(core, message.call_id)
     leg.remote_tag_hash = call_id_hash(core, message.from_tag) if message.from_tag.length else 0
-    dialog_write(core, index, span_make(NULL, 0), message.contact_uri, routes, count,
+    dialog_write(core, index, span_make(NULL, 0), target_of(core, host), routes, count,
                  message.call_id, message.to_value, message.from_value)
+
+
+cdef uint32_t last_route(Span routes) noexcept nogil:
+    """Octets before the last Route line."""
+    cdef uint32_t i = routes.length - 2 if routes.length > 2 else 0
+    while i and routes.data[i - 1] != 10:
+        i -= 1
+    return i
 
 
 cdef void dialog_refresh(Core* core, uint32_t index) noexcept nogil:
@@ -248,20 +311,30 @@ cdef void dialog_refresh(Core* core, uint32_t index) noexcept nogil:
     cdef uint8_t kept[8192]
     cdef uint32_t i, total = 0
     cdef uint8_t* at
-    # With a strict router the target stands in the route set; the new one would have to replace it there.
-    if leg.text == NONE or core.message.contact_uri.length == 0 or core.message.contact_uri.length > 1024:
+    cdef Span contact = core.message.contact_uri
+    cdef uint32_t routes_length = 0
+    if leg.text == NONE or contact.length == 0 or contact.length > 1024:
         return
     data = text_data(&core.texts, leg.text)
     for i in range(6):
         strings[i] = span_make(data, lengths[i])
         data += lengths[i]
         total += lengths[i]
-    if span_equal(strings[1], core.message.contact_uri) or total + 1024 > 8000:
+    if span_equal(strings[1], contact) or total + 1024 + 11 > DIALOG_MAX:
         return
-    strings[1] = core.message.contact_uri
     at = kept
     for i in range(6):
-        at = put(at, strings[i].data, strings[i].length)
+        if leg.strict and i == 2:
+            # Behind a strict router the target is the last Route (RFC 3261 12.2.1.1).
+            at = put(at, strings[2].data, last_route(strings[2]))
+            at = put(at, b"Route: <", 8)
+            at = put(at, contact.data, contact.length)
+            at = put(at, b">\r\n", 3)
+            routes_length = <uint32_t>(at - kept) - strings[0].length - strings[1].length
+        elif not leg.strict and i == 1:
+            at = put(at, contact.data, contact.length)
+        else:
+            at = put(at, strings[i].data, strings[i].length)
     total = <uint32_t>(at - kept)
     i = text_take(&core.texts, total)
     if i == NONE:
@@ -270,6 +343,9 @@ cdef void dialog_refresh(Core* core, uint32_t index) noexcept nogil:
     memcpy(text_data(&core.texts, i), kept, total)
     text_give(&core.texts, leg.text)
     leg.text = i
-    leg.target_length = <uint16_t>core.message.contact_uri.length
+    if leg.strict:
+        leg.routes_length = <uint16_t>routes_length
+        return
+    leg.target_length = <uint16_t>contact.length
     if leg.routes_length == 0:
-        next_hop_set(core, leg, core.message.contact_uri, NULL, False)
+        leg.next_hop = next_hop(core, contact, NULL, False, leg.next_hop)

@@ -18,10 +18,13 @@ from siploadgen.core.net.outbox cimport (
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open, UdpStats
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.program cimport (
-    Answer, Entry, FIELD_COLUMN, FIELD_LITERAL, FIELD_VARIABLE, Insn, Matcher, OP_ADD, OP_AWAIT,
+    Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
+    FIELD_ECHO, FIELD_INITIAL_URI, FIELD_LITERAL, FIELD_VARIABLE, Insn, Matcher, OP_ADD, OP_AWAIT,
     OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS,
     OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET,
-    Operand, OPERAND_COLUMN, OPERAND_VARIABLE, OUTCOME_COUNT, Segment, Template,
+    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, Segment, Template,
+    TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE,
+    TEMPLATE_TEXT, VAR_RETRIES,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -35,7 +38,7 @@ from siploadgen.core.records cimport HIST_RECEIVE_DELAY as _RECEIVE_DELAY
 from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs
-from siploadgen.core.sip.tokens cimport METHOD_COUNT
+from siploadgen.core.sip.tokens cimport METHOD_COUNT, METHOD_MESSAGE
 from siploadgen.core.slab cimport Slab, slab_check, slab_close, slab_open
 from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open
@@ -59,6 +62,8 @@ HIST_CLOCKS = _CLOCKS
 cdef enum:
     OUTBOX_TURN = 32            # budget of one advance between two emptyings of the outbox
     FAILURE_ROOM = 8192
+
+cdef int64_t AWAIT_MAX = 4_600_000_000_000_000_000      # ns: the sum with any clock stays within 64 bits
 
 _RUNGS = {1: "sent", 2: "received", 3: "timeout", 4: "transport"}
 
@@ -190,20 +195,35 @@ cdef class Engine:
             program.answers, sizeof(Answer), &core.answer_count)
         core.clock_count = len(program.clocks)
         core.variable_count = len(program.variables)
-        _check_program(core, templates, segments, text, matchers, operands, entries,
-                       len(program.columns), len(program.counters))
         core.leg_max = 1
         core.entry = 0
         for i in range(entries):
             core.leg_max = max(core.leg_max, <uint32_t>core.entries[i].legs)
+        _check_program(core, templates, segments, text, matchers, operands, entries,
+                       len(program.columns), len(program.counters))
         core.legs_at = sizeof(Instance)
         core.clocks_at = (core.legs_at + 4 * core.leg_max + 7) // 8 * 8
         core.variables_at = core.clocks_at + core.clock_count * sizeof(Clock)
         core.needs = <uint32_t*>calloc(templates + 1, sizeof(uint32_t))
         if core.needs == NULL:
             raise MemoryError("template masks")
+        self._load_allow()
         for i in range(templates):
             core.needs[i] = stamp_needs(core.templates + i, core.segments)
+        return 0
+
+    cdef int _load_allow(self) except -1:
+        """The methods that mean something here, for Allow (RFC 3261 20.5)."""
+        cdef Core* core = self.core
+        cdef uint32_t i
+        names = ["ACK", "BYE", "CANCEL", "OPTIONS"]
+        for i in range(core.answer_count):
+            name = Method(core.answers[i].method).name.removeprefix("METHOD_")
+            if core.answers[i].method and name not in names:
+                names.append(name)
+        line = f"Allow: {', '.join(names)}\r\n".encode("ascii")
+        core.allow_length = len(line)
+        memcpy(core.allow, PyBytes_AS_STRING(line), core.allow_length)
         return 0
 
     cdef int _load_rows(self, program, rows, uint32_t first_row, uint32_t row_stride) except -1:
@@ -538,6 +558,20 @@ cdef void _set_linger(Core* core, int64_t linger, bint both) noexcept:
         core.timers = core.timers_short
 
 
+cdef bint _companion(Core* core, uint32_t number, uint32_t templates, uint8_t kind) noexcept:
+    return number == TEMPLATE_NONE or (
+        number < templates and core.templates[number].kind == kind)
+
+
+cdef bint _lands(Core* core, uint64_t pc) noexcept:
+    """A CASE belongs to the AWAIT or PAUSE before it and is nothing to run."""
+    return pc < core.insns and core.code[pc].op != OP_CASE
+
+
+cdef bint _is_text(Core* core, int64_t number, uint32_t templates) noexcept:
+    return 0 <= number < templates and core.templates[number].kind == TEMPLATE_TEXT
+
+
 cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint32_t text,
                         uint32_t matchers, uint32_t operands, uint32_t entries, uint32_t columns,
                         uint32_t counters) except -1:
@@ -546,24 +580,39 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
     cdef const Insn* insn
     cdef const Template* template
     cdef const Segment* segment
+    cdef bint good
     for i in range(templates):
         template = core.templates + i
-        if template.first + template.count > segments or template.body > template.count:
+        if <uint64_t>template.first + template.count > segments or template.body > template.count:
             raise ValueError(f"template {i}: segments beyond the table")
-        if template.method >= METHOD_COUNT:
-            raise ValueError(f"template {i}: method {template.method}")
-        if (template.ack != TEMPLATE_NONE and template.ack >= templates) or (
-                template.cancel != TEMPLATE_NONE and template.cancel >= templates):
+        if template.kind > TEMPLATE_TEXT or template.method > METHOD_MESSAGE:
+            raise ValueError(f"template {i}: kind {template.kind}, method {template.method}")
+        if template.kind == TEMPLATE_RESPONSE and not 100 <= template.status < 100 + STATUS_SPAN:
+            raise ValueError(f"template {i}: status {template.status}")
+        if not _companion(core, template.ack, templates, TEMPLATE_ACK_FAILURE) \
+                or not _companion(core, template.cancel, templates, TEMPLATE_CANCEL):
             raise ValueError(f"template {i}: no such companion")
         for k in range(template.count):
             segment = core.segments + template.first + k
-            if segment.field == FIELD_LITERAL and segment.offset + segment.length > text:
-                raise ValueError(f"template {i}: text beyond the table")
-            if segment.field == FIELD_COLUMN and segment.arg >= columns:
-                raise ValueError(f"template {i}: column {segment.arg}")
-            if segment.field == FIELD_VARIABLE and segment.arg >= core.variable_count:
-                raise ValueError(f"template {i}: variable {segment.arg}")
+            if segment.field == FIELD_LITERAL:
+                good = <uint64_t>segment.offset + segment.length <= text
+            elif segment.field == FIELD_COLUMN:
+                good = segment.arg < columns
+            elif segment.field == FIELD_VARIABLE:
+                good = segment.arg < core.variable_count
+            elif template.kind == TEMPLATE_TEXT:
+                good = False                    # no message, so nothing of one
+            elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE):
+                good = template.kind == TEMPLATE_RESPONSE
+            elif segment.field == FIELD_CONTENT_LENGTH:
+                good = k < template.body
+            else:
+                good = segment.field <= FIELD_INITIAL_URI
+            if not good:
+                raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
+        if core.operands[i].kind > OPERAND_EXPONENTIAL:
+            raise ValueError(f"operand {i}: kind {core.operands[i].kind}")
         if core.operands[i].kind == OPERAND_COLUMN and not 0 <= core.operands[i].value < columns:
             raise ValueError(f"operand {i}: no such column")
         if core.operands[i].kind == OPERAND_VARIABLE and not (
@@ -573,12 +622,15 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
     for i in range(core.insns):
         insn = core.code + i
         _check_insn(core, insn, i, templates, matchers, operands, counters)
+    if not entries:
+        raise ValueError("a program without an entry")
     for i in range(entries):
-        if core.entries[i].pc >= core.insns or not 1 <= core.entries[i].legs <= 8:
+        if not _lands(core, core.entries[i].pc) or not 1 <= core.entries[i].legs <= 8:
             raise ValueError(f"entry {i}: broken")
     for i in range(core.answer_count):
         if core.answers[i].entry >= entries \
-                or core.answers[i].user_offset + core.answers[i].user_length > text:
+                or <uint64_t>core.answers[i].user_offset + core.answers[i].user_length > text \
+                or core.answers[i].method > METHOD_MESSAGE:
             raise ValueError(f"answer {i}: broken")
     return 0
 
@@ -590,21 +642,22 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
     if insn.op >= OP_COUNT_OF_OPS:
         raise ValueError(f"pc {pc}: op {insn.op}")
     if insn.op in (OP_AWAIT, OP_PAUSE):
-        good = pc + insn.a < core.insns
+        good = <uint64_t>pc + insn.a < core.insns
         for k in range(1, insn.a + 1 if good else 1):
             good = good and core.code[pc + k].op == OP_CASE
         if insn.op == OP_PAUSE or insn.c:
-            good = good and insn.b < core.insns
-        if insn.op == OP_PAUSE:
-            good = good and 0 <= insn.c < operands
+            good = good and _lands(core, insn.b)
+        good = good and 0 <= insn.c < (operands if insn.op == OP_PAUSE else AWAIT_MAX)
     elif insn.op == OP_CASE:
-        good = insn.a < matchers and insn.b < core.insns
+        good = insn.a < matchers and _lands(core, insn.b)
     elif insn.op in (OP_JUMP, OP_CHANCE):
-        good = insn.b < core.insns
+        good = _lands(core, insn.b)
     elif insn.op == OP_JUMP_IF:
-        good = insn.b < core.insns and (insn.a < core.variable_count or insn.a >= 0xFFFD)
+        good = _lands(core, insn.b) and insn.flags <= CMP_GE \
+            and (insn.a < core.variable_count or insn.a >= VAR_RETRIES)
     elif insn.op == OP_SEND:
-        good = insn.a < templates and insn.b < 8 and core.templates[insn.a].kind != 5
+        good = insn.a < templates and insn.b < core.leg_max and core.templates[insn.a].kind in (
+            TEMPLATE_REQUEST, TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_RESPONSE)
     elif insn.op == OP_END:
         good = insn.a < OUTCOME_COUNT
     elif insn.op in (OP_CLOCK_START, OP_CLOCK_STOP):
@@ -614,12 +667,12 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
     elif insn.op == OP_EXTRACT:
         good = insn.a < core.variable_count and insn.b <= 4
     elif insn.op in (OP_CREDENTIAL, OP_CHALLENGE_CHECK):
-        good = insn.a < templates and 0 <= insn.c < templates and insn.b < core.insns
+        good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \
+            and _lands(core, insn.b)
     elif insn.op == OP_COUNT:
         good = insn.a < counters
     if not good:
         raise ValueError(f"pc {pc}: an operand of op {insn.op} leads nowhere")
-    if insn.op not in (OP_JUMP, OP_END, OP_AWAIT, OP_PAUSE) and pc + 1 >= core.insns \
-            and insn.op != OP_CASE:
+    if insn.op not in (OP_JUMP, OP_END, OP_AWAIT, OP_PAUSE, OP_CASE) and not _lands(core, pc + 1):
         raise ValueError(f"pc {pc}: the program runs off its end")
     return 0

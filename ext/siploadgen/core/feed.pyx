@@ -8,8 +8,8 @@ from siploadgen.core.counters cimport (
     COUNT_STRAY_RESPONSE, COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
 )
 from siploadgen.core.dialog cimport (
-    dialog_find, dialog_from_request, dialog_from_response, dialog_refresh, host_is_local,
-    token_read,
+    dialog_find, dialog_from_request, dialog_from_response, dialog_is_of, dialog_place,
+    dialog_refresh, host_is_local, token_read,
 )
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
@@ -40,7 +40,7 @@ from siploadgen.core.span cimport Span, span_equal, span_make
 from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, TX_CLIENT, TX_INVITE_CLIENT, TX_INVITE_SERVER,
+    Tx, TX_ACCEPTED, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_INVITE_SERVER,
     TX_PROCEEDING, TX_TERMINATED, TXA_ABSORB, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT,
     TXA_PASS, TXA_RESEND, TXA_SEND_ACK, TXA_STRAY, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_ACK,
     TXE_REQUEST, TXE_TRANSPORT,
@@ -84,6 +84,14 @@ cdef uint32_t client_find(Core* core) noexcept nogil:
     return index
 
 
+cdef void ack_orphan(Core* core) noexcept nogil:
+    """ACK for a 2xx that is not the answer which some leg stands for."""
+    cdef Span target, routes
+    cdef Peer hop
+    dialog_place(core, &target, &routes, &hop)
+    send_ack_orphan(core, target, routes, &hop)
+
+
 cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index, uint16_t status) noexcept nogil:
     """No CASE took it: a provisional response passes, a refusal ends the call."""
     cdef Instance* instance = instance_at(core, instance_index)
@@ -98,7 +106,7 @@ cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
         return
     core_count(core, COUNT_UNEXPECTED)
     if tx.method == METHOD_INVITE:
-        send_ack_orphan(core)
+        ack_orphan(core)
         vm_end(core, instance_index, OUTCOME_UNEXPECTED)
 
 
@@ -110,10 +118,12 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
     cdef uint32_t leg_index = handle_index(tx.leg)
     cdef uint32_t instance
     if tx.method == METHOD_CANCEL:
-        return                                  # what matters is the INVITE's own final response
+        if leg != NULL:                         # what matters is the INVITE's own final response
+            vm_event(core, leg.instance, MATCH_RESPONSE, leg.number, METHOD_CANCEL, status)
+        return
     if leg == NULL:
         if tx.method == METHOD_INVITE and 200 <= status < 300:
-            send_ack_orphan(core)
+            ack_orphan(core)
         return
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, tx.method, status)
@@ -121,7 +131,9 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         if status >= 200 and tx.flags & TXF_PASSED_2XX:
             # Each copy of a 2xx is acknowledged again (RFC 3261 13.2.2.4).
             core_count(core, COUNT_RECEIVED_AGAIN)
-            if leg.ack_insn != NONE and leg.invite == tx_handle(core, index):
+            if leg.invite != tx_handle(core, index) or not dialog_is_of(core, leg):
+                ack_orphan(core)                # of an earlier INVITE, or of another branch of a fork
+            elif leg.ack_insn != NONE:
                 send_ack(core, instance, leg_index, core.code[leg.ack_insn].a, leg.ack_insn)
                 core_count(core, COUNT_RETRANSMITTED)
                 core.retransmitted[<int>METHOD_ACK] += 1
@@ -199,7 +211,7 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
         actions = tx_event(core, index, TXE_ACK)
         if actions & TXA_END:
             tx_free(core, index)
-        else:
+        elif not actions & TXA_STRAY:           # an ACK before the final response changes nothing
             tx = tx_at(core, index)
             text_give(&core.texts, tx.text)     # no more answers to the INVITE
             tx.text = NONE
@@ -244,6 +256,20 @@ cdef void request_done(Core* core) noexcept nogil:
     core.fresh = NONE
 
 
+cdef bint invite_refused(Core* core, uint32_t leg_index) noexcept nogil:
+    """An INVITE in a dialog that comes while another is open (RFC 3261 14.2): 500 after one of the peer's, 491 when it
+    crosses ours."""
+    cdef Leg* leg = leg_at(core, leg_index)
+    if leg.server_invite != NONE:
+        send_stateless(core, 500, leg_handle(core, leg_index))
+    elif leg.client_invite != NONE and tx_at(core, leg.client_invite).state < TX_COMPLETED:
+        send_stateless(core, 491, leg_handle(core, leg_index))
+    else:
+        return False
+    core_count(core, COUNT_UNEXPECTED)
+    return True
+
+
 cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = dialog_find(core)
@@ -257,10 +283,14 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     if leg.remote_cseq and message.cseq < leg.remote_cseq:
         send_stateless(core, 500, leg_handle(core, leg_index))      # RFC 3261 12.2.2
         return
+    if message.method == METHOD_INVITE and invite_refused(core, leg_index):
+        return
     index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:
         send_stateless(core, 503, leg_handle(core, leg_index))
         return
+    if message.method != METHOD_INVITE and leg.server_other != NONE:
+        send_plain(core, leg.server_other, 500)     # the program had not come to it
     leg.remote_cseq = message.cseq
     echo_make(core, NULL, 0)
     core.request = index
@@ -277,6 +307,8 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
         core_count(core, COUNT_UNEXPECTED)
         if message.method == METHOD_BYE:
             send_plain(core, index, 200)
+            if leg.server_invite != NONE:
+                send_plain(core, leg.server_invite, 487)    # RFC 3261 15.1.2
             vm_end(core, instance, OUTCOME_UNEXPECTED)
         elif message.method == METHOD_OPTIONS:
             send_plain(core, index, 200)
@@ -316,10 +348,21 @@ cdef bint rate_admits(Core* core) noexcept nogil:
     core.rate_at = core.now
     if core.rate_tokens > max(room, 1.0):
         core.rate_tokens = max(room, 1.0)
-    if core.rate_tokens < 1.0:
+    if core.rate_tokens < 1.0 - 1e-6:           # a sum of tenths may fall just short of one
         return False
     core.rate_tokens -= 1.0
     return True
+
+
+cdef uint16_t refusal(uint8_t method) noexcept nogil:
+    """What a request outside dialogs gets that no program wants."""
+    if method == METHOD_OPTIONS:
+        return 200                              # we are alive (RFC 3261 11)
+    elif method == METHOD_UNKNOWN:
+        return 501
+    elif method == METHOD_BYE:
+        return 481                              # RFC 3261 15.1.2
+    return 405
 
 
 cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
@@ -329,8 +372,7 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     cdef uint8_t tag[24]
     if entry == NONE:
         core_count(core, COUNT_UNEXPECTED)
-        send_stateless(core, 200 if message.method == METHOD_OPTIONS
-                       else (501 if message.method == METHOD_UNKNOWN else 405), 0)
+        send_stateless(core, refusal(message.method), 0)
         return
     if core.drop_below and rand_next(&core.rand) < core.drop_below:
         core_count(core, COUNT_DROPPED_BY_REQUEST)
@@ -343,13 +385,13 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     if instance == NONE:
         send_stateless(core, 503, 0)
         return
+    core_count(core, COUNT_ANSWERED)
     leg_index = instance_legs(core, instance_at(core, instance))[0]
     index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:
         send_stateless(core, 503, 0)
         vm_end(core, instance, OUTCOME_NO_RESOURCE)
         return
-    core_count(core, COUNT_ANSWERED)
     token_write(core, tag, leg_handle(core, leg_index))
     echo_make(core, tag, TOKEN_LENGTH)
     core.request = index

@@ -75,10 +75,10 @@ cdef uint32_t socket_drain(Core* core, uint32_t socket) noexcept nogil:
     cdef uint32_t total = 0
     cdef uint32_t batch, count, i
     cdef Datagram* datagram
-    for batch in range(BATCHES):
+    for batch in range(<uint32_t>BATCHES):
         count = udp_receive(&core.udp, socket)
         for i in range(count):
-            if i % CLOCK_EVERY == 0:
+            if i % <uint32_t>CLOCK_EVERY == 0:
                 core.now = clock_monotonic()
             datagram = &core.udp.received[i]
             feed_datagram(core, datagram.data, datagram.length, &datagram.peer, datagram.received)

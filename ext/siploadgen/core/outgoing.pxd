@@ -2,8 +2,9 @@
 # And the transaction records that go with them.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from siploadgen.core.records cimport Core, Instance, Leg
+from siploadgen.core.span cimport Span
 from siploadgen.core.tx cimport Tx
-from siploadgen.core.types cimport Handle
+from siploadgen.core.types cimport Handle, Peer
 
 cdef enum:                          # Tx.flags
     TXF_PASSED_2XX = 1              # INVITE client: the first 2xx went up
@@ -19,8 +20,8 @@ cdef bint send_response(Core* core, uint32_t instance, uint32_t leg, uint16_t te
 cdef void send_cancel(Core* core, uint32_t tx) noexcept nogil
 # ACK of a 3xx-6xx (RFC 3261 17.1.1.3); core.message is that response.
 cdef void send_ack_failure(Core* core, uint32_t tx) noexcept nogil
-# ACK of a 2xx that no leg stands for any more; everything comes from core.message.
-cdef void send_ack_orphan(Core* core) noexcept nogil
+# ACK of a 2xx that no leg stands for (any more); everything comes from core.message, the place from dialog_place.
+cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop) noexcept nogil
 # A final response that no template gives, through the transaction or, without one, statelessly (RFC 3261 8.2.7).
 cdef void send_plain(Core* core, uint32_t tx, uint16_t status) noexcept nogil
 cdef void send_stateless(Core* core, uint16_t status, Handle leg) noexcept nogil

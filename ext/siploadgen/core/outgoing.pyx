@@ -1,7 +1,7 @@
 """Messages on their way out (see outgoing.pxd)."""
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE, COUNT_RETRANSMITTED,
     COUNT_SLAB_FULL, COUNT_UNEXPECTED,
@@ -67,6 +67,7 @@ cdef enum:
 
 cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
+    cdef Tx* invite
     cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
     if leg != NULL:
         if leg.client_invite == index:
@@ -80,6 +81,11 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     if tx.kind >= TX_INVITE_SERVER:
         table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
+    elif tx.method == METHOD_CANCEL:
+        # The INVITE outlives its CANCEL and must not point at whoever gets this record next.
+        invite = <Tx*>slab_get(&core.txs, tx.key)
+        if invite != NULL and invite.text == index:
+            invite.text = NONE
     if core.request == index:
         core.request = NONE
     if core.fresh == index:
@@ -189,7 +195,7 @@ cdef uint32_t rport_place(Span value) noexcept nogil:
                 and (value.data[i - 4] | 0x20) == 112 and (value.data[i - 3] | 0x20) == 111 \
                 and (value.data[i - 2] | 0x20) == 114 and value.data[i - 6] in (59, 32, 9):
             after = value.data[i] if i < value.length else 59
-            if after == 59 or after == 32 or after == 44:
+            if after == 59 or after == 32 or after == 9 or after == 44:
                 return i
     return 0
 
@@ -212,8 +218,11 @@ cdef uint8_t* put_top_via(Core* core, uint8_t* at, Span value) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint8_t host[64]
     cdef Span source = span_make(host, source_write(&core.source, host))
+    cdef Span bare = source
     cdef uint32_t place
     cdef Span first
+    if source.length and host[0] == 91:
+        bare = span_make(host + 1, source.length - 2)       # no brackets in received (RFC 5118 4.5)
     if message.via.has_rport and not message.via.has_rport_value:
         place = rport_place(value)
         if place:
@@ -221,13 +230,13 @@ cdef uint8_t* put_top_via(Core* core, uint8_t* at, Span value) noexcept nogil:
             at = put(at, b"=", 1)
             at += slg_decimal(at, core.source.port)
             at = put(at, b";received=", 10)
-            at = put_span(at, source)
+            at = put_span(at, bare)
             return put(at, value.data + place, value.length - place)
     if message.via.received.length == 0 and not span_iequal(message.via.host, source):
         first = via_first(value)
         at = put_span(at, first)
         at = put(at, b";received=", 10)
-        at = put_span(at, source)
+        at = put_span(at, bare)
         return put(at, value.data + first.length, value.length - first.length)
     return put_span(at, value)
 
@@ -494,6 +503,10 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
         tx_free(core, index)
         return False
     if tx.kind == TX_INVITE_CLIENT:
+        if instance.hung_up:
+            tx.flags |= TXF_CANCEL_WANTED   # the answer to a challenge, after the hang-up
+        if leg.client_invite != NONE and tx_at(core, leg.client_invite).state < TX_COMPLETED:
+            tx_free(core, leg.client_invite)    # Proceeding has no end of its own
         leg.client_invite = index
         leg.invite_cseq = tx.cseq
         leg.invite = tx_handle(core, index)
@@ -540,6 +553,27 @@ cdef void response_sent(Core* core, uint32_t index, uint32_t actions) noexcept n
         tx_free(core, index)
 
 
+cdef Span echo_untagged(Core* core, Handle leg, Span echo) noexcept nogil:
+    """An echo block without our To tag, which a 100 does not carry (RFC 3261 8.2.6.2)."""
+    cdef uint8_t tag[24]
+    cdef uint8_t* out = core.scratch + AT_PARTIES
+    cdef uint32_t i
+    token_write(core, tag, leg)
+    for i in range(5, echo.length - TOKEN_LENGTH if echo.length > TOKEN_LENGTH else 0):
+        if echo.data[i] == tag[0] and memcmp(echo.data + i, tag, TOKEN_LENGTH) == 0:
+            if echo.length - TOKEN_LENGTH - 5 > 4096:
+                return echo
+            memcpy(out, echo.data, i - 5)       # ";tag=" goes too
+            memcpy(out + i - 5, echo.data + i + TOKEN_LENGTH, echo.length - i - TOKEN_LENGTH)
+            return span_make(out, echo.length - TOKEN_LENGTH - 5)
+    return echo
+
+
+cdef inline bint echo_lost(Core* core, uint32_t index) noexcept nogil:
+    """There was no room to keep what an answer to this request must repeat."""
+    return tx_at(core, index).text == NONE and core.fresh != index
+
+
 cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index, uint16_t number,
                         uint32_t insn) noexcept nogil:
     cdef Instance* instance = instance_at(core, instance_index)
@@ -556,16 +590,22 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     tx = tx_at(core, index)
     if tx.state != TX_PROCEEDING and tx.state != TX_TRYING:
         return True
+    if echo_lost(core, index):
+        return False
     tx.template = number
     tx.status = template.status
     tx.row = instance.row
     tx.insn = insn
     actions = tx_event(core, index, response_event(template.status))
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, 0, tx.cseq)
+    if template.status == 100:
+        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
     if core.needs[number] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
             core, number, tx.started, core.scratch + AT_CHALLENGE)
     if not template_send(core, instance, number, &fields, &tx.peer, tx):
+        if actions & TXA_END:
+            tx_free(core, index)
         return False
     if template.method == METHOD_INVITE and 200 <= template.status < 300:
         leg.state = LEG_CONFIRMED
@@ -628,29 +668,34 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     cdef StampFields fields
     if number == TEMPLATE_NONE:
         return
+    # Where an INVITE in a dialog went is known as long as its leg only.
+    if leg == NULL and core.needs[number] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
+        return
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, tx_handle(core, index), tx.cseq)
     if template_send(core, NULL, number, &fields, &tx.peer, tx):
         core.sent_requests[<int>METHOD_ACK] += 1
 
 
-cdef void send_ack_orphan(Core* core) noexcept nogil:
+cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint8_t* out = outgoing_room(core)
     cdef uint8_t* at = out
-    if out == NULL or message.contact_uri.length == 0 or message.length > 32768:
+    if out == NULL or target.length == 0 or message.length > 32768:
         return
     at = put(at, b"ACK ", 4)
-    at = put_span(at, message.contact_uri)
+    at = put_span(at, target)
     at = put(at, b" SIP/2.0\r\nVia: SIP/2.0/UDP ", 27)
     at = put(at, core.local, core.local_length)
     at = put(at, b";rport;branch=", 14)
     at = put_span(at, message.via.branch)
-    at = put(at, b"a\r\nMax-Forwards: 70\r\n", 21)
+    at = put(at, b"a\r\n", 3)
+    at = put_span(at, routes)
+    at = put(at, b"Max-Forwards: 70\r\n", 18)
     at = parties_write(core, at)
     at = put(at, b"CSeq: ", 6)
     at += slg_decimal(at, message.cseq)
     at = put(at, b" ACK\r\nContent-Length: 0\r\n\r\n", 27)
-    outbox_commit(&core.outbox, <uint32_t>(at - out), &core.source, NULL)
+    outbox_commit(&core.outbox, <uint32_t>(at - out), hop, NULL)
     core.sent_requests[<int>METHOD_ACK] += 1
 
 
@@ -669,6 +714,8 @@ cdef Span reason_of(uint16_t status) noexcept nogil:
         return span_make(<const uint8_t*>b"Request Terminated", 18)
     if status == 488:
         return span_make(<const uint8_t*>b"Not Acceptable Here", 19)
+    if status == 491:
+        return span_make(<const uint8_t*>b"Request Pending", 15)
     if status == 500:
         return span_make(<const uint8_t*>b"Server Internal Error", 21)
     if status == 501:
@@ -678,8 +725,6 @@ cdef Span reason_of(uint16_t status) noexcept nogil:
     return span_make(<const uint8_t*>b"Refused", 7)
 
 
-cdef const char* ALLOW = b"Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER\r\n"
-cdef uint32_t ALLOW_LENGTH = len(b"Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER\r\n")
 cdef const char* ACCEPT = b"Accept: application/sdp\r\n"
 cdef uint32_t ACCEPT_LENGTH = len(b"Accept: application/sdp\r\n")
 
@@ -696,9 +741,9 @@ cdef void plain_stamp(Core* core, uint16_t status, Span echo, uint8_t method, co
     at = put(at, b"\r\n", 2)
     at = put_span(at, echo)
     if status == 405 or status == 501 or method == METHOD_OPTIONS:
-        at = put(at, ALLOW, ALLOW_LENGTH)
+        at = put(at, core.allow, core.allow_length)
         at = put(at, ACCEPT, ACCEPT_LENGTH)
-    if status == 503:
+    if status == 503 or (status == 500 and method == METHOD_INVITE):   # RFC 3261 14.2
         at = put(at, b"Retry-After: 1\r\n", 16)
     at = put(at, b"Server: siploadgen\r\nContent-Length: 0\r\n\r\n", 41)
     outbox_commit(&core.outbox, <uint32_t>(at - out), to, NULL)
@@ -716,6 +761,9 @@ cdef void send_plain(Core* core, uint32_t index, uint16_t status) noexcept nogil
     cdef Tx* tx = tx_at(core, index)
     cdef uint32_t actions
     if tx.state != TX_PROCEEDING and tx.state != TX_TRYING:
+        return
+    if echo_lost(core, index):
+        tx_free(core, index)
         return
     tx.template = TEMPLATE_NONE
     tx.status = status
@@ -770,6 +818,8 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
             tx.key = <uint64_t>core.now         # when it was last sent again
         core.sent_requests[tx.method] += 1
     fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
+    if tx.kind >= TX_INVITE_SERVER and tx.status == 100:
+        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
     if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
             core, tx.template, tx.started, core.scratch + AT_CHALLENGE)

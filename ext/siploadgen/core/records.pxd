@@ -95,7 +95,7 @@ cdef struct Leg:
     uint8_t state               # LEG_
     uint8_t role                # ROLE_: who sent the first request
     uint8_t number              # within its instance
-    uint8_t spare
+    uint8_t strict              # the first route is a strict router: its URI stands as the target
     uint32_t local_cseq         # last used
     uint32_t remote_cseq        # last seen
     uint32_t invite_cseq        # of our last INVITE, for its ACK
@@ -168,6 +168,8 @@ cdef struct Core:
     uint32_t local_length
     uint32_t local_host_length
     uint16_t local_port
+    uint8_t allow[128]              # "Allow: ...\r\n" of the engine's own answers
+    uint32_t allow_length
     Peer target
     # --- memory ---
     Slab instances

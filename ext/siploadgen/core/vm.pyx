@@ -321,6 +321,7 @@ cdef bint pause_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc)
         length = operand_value(core, instance, insn.c)
         if length <= 0:
             return False
+        length = min(length, <int64_t>4600000000000000000)      # the sum stays within 64 bits
         # A pause counts from when it was due, so that lateness does not add up along a call.
         instance.deadline = max(instance.intended, core.now - 1000000000) + length
         instance.wait_pc = pc

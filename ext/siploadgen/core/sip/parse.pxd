@@ -1,6 +1,7 @@
 # Message -> places. No copy, no allocation; every Span points into the caller's buffer.
 #
-# sip_parse reads one message and everything that the engine needs to route and match it (the typed fields below).
+# sip_parse reads one message and everything that the engine needs to route and match it (the typed
+# fields below).
 # The rest is typed only when asked for, by the functions at the end.
 from siploadgen.core.sip.tokens cimport HEADER_COUNT
 from siploadgen.core.span cimport Span
@@ -49,7 +50,8 @@ cpdef enum ParseFault:
 
 cdef enum:
     PARSE_SECTION = 65536       # longest start line and headers, in octets
-    PARSE_HEADERS = 256         # headers kept in the table; more are read and checked, flagged, not kept
+    # headers kept in the table; more are read and checked, flagged, not kept
+    PARSE_HEADERS = 256
     PARSE_DATAGRAM = 0
     PARSE_STREAM = 1
 
@@ -72,8 +74,9 @@ cdef struct SipVia:             # one via-parm
 
 cdef struct SipMessage:
     const uint8_t* data
-    # Octets consumed, CRLFs before the start line included. PARTIAL: octets needed in all, 0 when not known yet.
-    # BAD on a stream: 0 when the end of the message cannot be known, so that the stream has to be closed.
+    # Octets consumed, CRLFs before the start line included. PARTIAL: octets needed in all, 0 when
+    # not known yet. BAD on a stream: 0 when the end of the message cannot be known, so that the
+    # stream has to be closed.
     uint32_t length
     uint32_t start              # where the start line begins: octets of CRLFs before it
     bint is_request
@@ -101,15 +104,18 @@ cdef struct SipMessage:
     uint16_t first[48]          # HeaderId -> index of the first such header, 0xFFFF: none
     SipHeader headers[256]
 
-# Of a BAD message whatever could be read is filled in all the same, so that it can be answered. Only is_request, error and
-# error_at hold after a bad start line. Rules of choice: a datagram's body runs to its end when there is no Content-Length, and
-# octets after Content-Length are ignored; a message without Content-Length on a stream is BAD with length = end of its
-# headers, as if the body were empty. The first fault is reported; parsing goes on to find the end of the message.
-# Octets before `data + length` only are read; nothing is written to but the message, whose headers[] is not cleared.
-cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t length, int mode) noexcept nogil
+# The first fault is reported, and parsing goes on to the end of the message, so that a BAD request
+# can be answered: whatever could be read is filled in, and is_request tells whether there is
+# somebody to answer. What is no SIP at all is given up at its start line.
+# Where RFC 3261 18.3 leaves a choice: a datagram's body runs to its end when there is no
+# Content-Length, and octets behind Content-Length are ignored; a message without Content-Length on
+# a stream is BAD, its length that of an empty body.
+# Only octets before `data + length` are read. headers[] is written up to header_count only.
+cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t length,
+                           int mode) noexcept nogil
 cdef int parse_error_status(int error) noexcept nogil      # 0: no answer, drop it
-# RFC grammar of everything that sip_parse left alone; 0, or the SIP status that refuses the request (400, 416 ...), with
-# message.error and .error_at set.
+# RFC grammar of everything that sip_parse left alone in a message that is OK, as far as headers are
+# kept; 0, or the SIP status that refuses the request, with message.error and .error_at set.
 cdef int sip_validate(SipMessage* message) noexcept nogil
 
 cdef inline SipHeader* sip_header(SipMessage* message, uint8_t id) noexcept nogil:
@@ -132,25 +138,35 @@ cdef struct SipUri:
     uint8_t kind                # 1 sip, 2 sips, 3 tel, 0 any other
 
 cdef bint uri_parse(SipUri* uri, Span text) noexcept nogil
-cdef Span uri_parameter(SipUri* uri, const char* name, bint* present) noexcept nogil     # name in lower case
+# name in lower case
+cdef Span uri_parameter(SipUri* uri, const char* name, bint* present) noexcept nogil
 
 cdef struct SipAddress:         # name-addr or addr-spec, with its header parameters
     Span display                # quotes kept
     Span uri
     Span parameters             # from after the first ';' that belongs to the header
 
-cdef bint address_parse(SipAddress* address, Span* rest) noexcept nogil     # takes the next of a comma separated list off rest
-# Takes the next of "a=b;c" off rest: the value is as written, its data NULL without "=". False: none was there.
+# takes the next of a comma separated list off rest
+cdef bint address_parse(SipAddress* address, Span* rest) noexcept nogil
+# Takes the next of "a=b;c" off rest: the value as written, its data NULL without "=". False: there
+# was none.
 cdef bint parameter_next(Span* rest, Span* name, Span* value) noexcept nogil
-cdef Span parameter_find(Span parameters, const char* name, bint* present) noexcept nogil  # ;a=b;c, quoted values unquoted
-cdef bint via_parse(SipVia* via, Span* rest) noexcept nogil                 # takes the next via-parm off rest
-cdef bint list_next(Span* rest, Span* item) noexcept nogil                  # next comma separated item, quotes and <> kept whole
-cdef bint list_has(SipMessage* message, uint8_t id, const char* token) noexcept nogil    # option tag in any such header
-cdef bint header_uint(SipMessage* message, uint8_t id, uint64_t* value) noexcept nogil   # Expires, Min-Expires, ...
-# Seconds granted to our own binding (RFC 3261 10.2.4): ;expires of the Contact whose user is `user`, else Expires; -1: none
+# ;a=b;c, quoted values unquoted
+cdef Span parameter_find(Span parameters, const char* name, bint* present) noexcept nogil
+# takes the next via-parm off rest
+cdef bint via_parse(SipVia* via, Span* rest) noexcept nogil
+# next comma separated item, quotes and <> kept whole
+cdef bint list_next(Span* rest, Span* item) noexcept nogil
+# option tag in any such header
+cdef bint list_has(SipMessage* message, uint8_t id, const char* token) noexcept nogil
+# Expires, Min-Expires, ...
+cdef bint header_uint(SipMessage* message, uint8_t id, uint64_t* value) noexcept nogil
+# Seconds granted to our own binding (RFC 3261 10.2.4): ;expires of the Contact whose user is
+# `user`, else Expires; -1: none
 cdef int64_t contact_expires(SipMessage* message, Span user) noexcept nogil
 
-cdef struct SipChallenge:       # one WWW-Authenticate or Proxy-Authenticate; strings without their quotes
+# one WWW-Authenticate or Proxy-Authenticate; strings without their quotes
+cdef struct SipChallenge:
     Span scheme
     Span realm
     Span nonce
@@ -161,7 +177,8 @@ cdef struct SipChallenge:       # one WWW-Authenticate or Proxy-Authenticate; st
 
 cdef bint challenge_parse(SipChallenge* challenge, Span value) noexcept nogil
 
-cdef struct SipCredentials:     # one Authorization or Proxy-Authorization; strings without their quotes
+# one Authorization or Proxy-Authorization; strings without their quotes
+cdef struct SipCredentials:
     Span scheme
     Span username
     Span realm

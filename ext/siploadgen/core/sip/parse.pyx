@@ -1,16 +1,19 @@
 # Message -> places. See parse.pxd for what is promised.
 #
-# sip_parse walks once over the lines. A line end is a bit of a mask of 64 octets; a header name is one comparison of 16
-# octets; values that the engine does not need are stepped over. Faults do not stop it: they are noted, and the rest is read
-# so that the message can be answered and its end be found. Nothing here depends on octets that have not come yet, so a
-# stream gives the same messages however it is cut.
+# sip_parse walks once over the lines. A line end is a bit of a mask of 64 octets; a header name is
+# one comparison of 16 octets; values that the engine does not need are stepped over. Faults do not
+# stop it: they are noted, and the rest is read so that the message can be answered and its end be
+# found. Nothing here depends on octets that have not come yet, so a stream gives the same messages
+# however it is cut.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset, strlen
-from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span_between, span_to_uint, span_trim
+from siploadgen.core.span cimport (
+    Span, span_between, span_equal, span_iequal, span_make, span_to_uint, span_trim,
+)
 from siploadgen.core.types cimport SLG_ASSERT, SLG_LIKELY, SLG_UNLIKELY
 from siploadgen.core.sip.tokens cimport (
-    HEADER_CALL_ID, HEADER_CONTACT, HEADER_CONTENT_LENGTH, HEADER_CSEQ, HEADER_EXPIRES, HEADER_FROM, HEADER_MAX_FORWARDS,
-    HEADER_OTHER, HEADER_TO, HEADER_VIA, METHOD_UNKNOWN,
+    HEADER_CALL_ID, HEADER_CONTACT, HEADER_CONTENT_LENGTH, HEADER_CSEQ, HEADER_EXPIRES,
+    HEADER_FROM, HEADER_MAX_FORWARDS, HEADER_OTHER, HEADER_TO, HEADER_VIA, METHOD_UNKNOWN,
 )
 
 from siploadgen.core.sip.validate cimport message_validate
@@ -21,13 +24,16 @@ cdef extern from "slg_names.h" nogil:
     void slg_lines_open(slg_lines* lines, const uint8_t* data, const uint8_t* limit)
     const uint8_t* slg_lines_next(slg_lines* lines)
     const uint8_t* slg_find(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t a)
-    const uint8_t* slg_find2(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t a, uint8_t b)
+    const uint8_t* slg_find2(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
+                             uint8_t a, uint8_t b)
     const uint8_t* slg_find4(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
                              uint8_t a, uint8_t b, uint8_t c, uint8_t d)
     const uint8_t* slg_find_break(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
                                   uint8_t a, uint8_t b, uint8_t c)
-    const uint8_t* slg_find_atmost(const uint8_t* p, const uint8_t* end, const uint8_t* limit, uint8_t c)
+    const uint8_t* slg_find_atmost(const uint8_t* p, const uint8_t* end, const uint8_t* limit,
+                                   uint8_t c)
     unsigned slg_header_line(const uint8_t* p, uint32_t* length)
+    bint slg_room16(const uint8_t* p, const uint8_t* limit)
     bint slg_word8(const uint8_t* p, const char* word)
     bint slg_word4(const uint8_t* p, const char* word)
     void slg_clear(void* p, size_t size)
@@ -45,7 +51,10 @@ cdef enum:
     SPACE = 32
     TAB = 9
     QUOTE = 34          # "
+    PLUS = 43
     COMMA = 44
+    MINUS = 45
+    DOT = 46
     SLASH = 47
     COLON = 58
     SEMICOLON = 59
@@ -60,10 +69,13 @@ cdef enum:
     NO_INDEX = 0xFFFF
     NO_NAME = 0xFF
 
+cdef uint64_t TOO_LARGE = 1ULL << 40     # more than any number that a header may hold
+
 cdef enum:
-    ONCE = 1 << HEADER_FROM | 1 << HEADER_TO | 1 << HEADER_CALL_ID | 1 << HEADER_CSEQ | 1 << HEADER_MAX_FORWARDS \
-        | 1 << HEADER_CONTENT_LENGTH
-    NEEDED = 1 << HEADER_VIA | 1 << HEADER_FROM | 1 << HEADER_TO | 1 << HEADER_CALL_ID | 1 << HEADER_CSEQ
+    ONCE = 1 << HEADER_FROM | 1 << HEADER_TO | 1 << HEADER_CALL_ID | 1 << HEADER_CSEQ \
+        | 1 << HEADER_MAX_FORWARDS | 1 << HEADER_CONTENT_LENGTH
+    NEEDED = 1 << HEADER_VIA | 1 << HEADER_FROM | 1 << HEADER_TO | 1 << HEADER_CALL_ID \
+        | 1 << HEADER_CSEQ
 
 
 # --- small steps over text; all of them stop at `end` ---
@@ -93,6 +105,11 @@ cdef inline Place _skip_quoted(Place p, Place end, Place limit) noexcept nogil:
         p += 2
 
 
+cdef inline Place _end_of(Span text) noexcept nogil:
+    """Behind the last octet; of nothing at all, which may be NULL, the same place."""
+    return text.data + text.length if text.length else text.data
+
+
 cdef inline bint _is_word(Place p, Place end, const char* word, uint32_t length) noexcept nogil:
     """Is [p, end) that word, given in lower case and made of letters only, in any case?"""
     cdef uint32_t i
@@ -102,6 +119,32 @@ cdef inline bint _is_word(Place p, Place end, const char* word, uint32_t length)
         if (p[i] | 0x20) != <uint8_t>word[i]:
             return False
     return True
+
+
+cdef uint64_t _long_number(Place p, Place end) noexcept nogil:
+    """The number of more than 18 digits; all too large ones are the same."""
+    cdef uint64_t number = 0
+    while p < end:
+        number = number * 10 + (p[0] - 48)
+        if number > TOO_LARGE:
+            number = TOO_LARGE
+        p += 1
+    return number
+
+
+cdef inline Place _digits(Place p, Place end, uint64_t* number) noexcept nogil:
+    """Over decimal digits, which may be none."""
+    cdef Place start = p
+    cdef uint64_t value = 0
+    cdef uint8_t digit
+    while p < end:
+        digit = <uint8_t>(p[0] - 48)
+        if digit > 9:
+            break
+        value = value * 10 + digit
+        p += 1
+    number[0] = value if SLG_LIKELY(p - start <= 18) else _long_number(start, p)
+    return p
 
 
 cdef inline void _fault(SipMessage* message, int error, Place at) noexcept nogil:
@@ -120,7 +163,7 @@ cdef inline bint _is_version(Place p, Place end) noexcept nogil:
         return False
     while p < end and slg_is(p[0], SLG_DIGIT):
         p += 1
-    if end - p < 2 or p[0] != 46:
+    if end - p < 2 or p[0] != DOT:
         return False
     p += 1
     while p < end and slg_is(p[0], SLG_DIGIT):
@@ -129,7 +172,7 @@ cdef inline bint _is_version(Place p, Place end) noexcept nogil:
 
 
 cdef bint _request_line_odd(SipMessage* message, Place p, Place end, Place limit) noexcept nogil:
-    """A Request-Line from its URI on that is not as RFC 3261 7.1 wants it: which rule? False: not SIP at all."""
+    """Which rule of RFC 3261 7.1 does a Request-Line break from its URI on? False: it is no SIP."""
     cdef Place version = end
     cdef Place at
     while version > p and (version - 1)[0] != SPACE:
@@ -163,8 +206,8 @@ cdef bint _status_line(SipMessage* message, Place p, Place end) noexcept nogil:
         return False
     if not (p - version == 7 and version[4] == 50 and version[5] == 46 and version[6] == 48):
         _fault(message, FAULT_VERSION, version)
-    if end - p < 4 or not (slg_is(p[1], SLG_DIGIT) and slg_is(p[2], SLG_DIGIT) and slg_is(p[3], SLG_DIGIT)) \
-            or (end - p > 4 and p[4] != SPACE):
+    if end - p < 4 or not slg_is(p[1], SLG_DIGIT) or not slg_is(p[2], SLG_DIGIT) \
+            or not slg_is(p[3], SLG_DIGIT) or (end - p > 4 and p[4] != SPACE):
         _fault(message, FAULT_STATUS, p)
         return True
     message.status = (p[1] - 48) * 100 + (p[2] - 48) * 10 + (p[3] - 48)
@@ -198,12 +241,13 @@ cdef inline bint _start_line(SipMessage* message, Place p, Place end, Place limi
 
 # --- the typed headers ---
 cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept nogil:
-    """One via-parm: where it ends (at its comma, or `end`); NULL when it is not one. RFC 3261 20.42, 25.1."""
+    """Where one via-parm ends: at its comma, or `end`; NULL: it is none (RFC 3261 20.42)."""
     cdef Place start
     cdef Place name
     cdef Place stop
     cdef Place value
-    cdef uint32_t number = 0
+    cdef uint64_t number
+    cdef int _part
     via.branch = span_make(NULL, 0)
     via.received = span_make(NULL, 0)
     via.parameters = span_make(NULL, 0)
@@ -214,7 +258,8 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
     if SLG_LIKELY(end - p >= 8 and slg_word8(p, b"sip/2.0/")):
         p += 8
     else:
-        for number in range(2):         # name, version: tokens with a slash behind them, spaces around it
+        # name, version: tokens with a slash behind them, spaces around it
+        for _part in range(2):
             name = p
             p = _skip_token(p, end)
             stop = p
@@ -222,7 +267,6 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
             if stop == name or p == end or p[0] != SLASH:
                 return NULL
             p = _skip_space(p + 1, end)
-        number = 0
     if SLG_LIKELY(end - p > 4 and (p[3] == SPACE and p[4] > SPACE) and (
             slg_word4(p, b"udp ") or slg_word4(p, b"tcp ") or slg_word4(p, b"tls "))):
         via.transport = span_make(p, 3)
@@ -243,7 +287,8 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
             return NULL
         p += 1
     else:
-        p = slg_find_break(p, end, limit, COLON, SEMICOLON, COMMA)      # sip_validate knows hostnames
+        # sip_validate knows hostnames
+        p = slg_find_break(p, end, limit, COLON, SEMICOLON, COMMA)
     via.host = span_between(name, p)
     if p == name:
         return NULL
@@ -251,9 +296,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
     if p < end and p[0] == COLON:
         p = _skip_space(p + 1, end)
         name = p
-        while p < end and slg_is(p[0], SLG_DIGIT) and number < 65536:
-            number = number * 10 + (p[0] - 48)
-            p += 1
+        p = _digits(p, end, &number)
         if p == name or number > 65535:
             return NULL
         via.port = <uint16_t>number
@@ -291,11 +334,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
         elif _is_word(name, stop, b"rport", 5):
             via.has_rport = True
             if value != NULL and p > value:
-                number = 0
-                while value < p and slg_is(value[0], SLG_DIGIT) and number < 65536:
-                    number = number * 10 + (value[0] - 48)
-                    value += 1
-                if value != p or number > 65535:
+                if _digits(value, p, &number) != p or number > 65535:
                     return NULL
                 via.has_rport_value = True
                 via.rport_value = <uint16_t>number
@@ -327,23 +366,26 @@ cdef inline uint32_t _commas(Place p, Place end, Place limit) noexcept nogil:
 
 
 cdef inline Place _address_end(Place p, Place end, Place limit, Span* uri) noexcept nogil:
-    """Over name-addr or addr-spec to where the header parameters begin; NULL when a quote or "<" is not closed."""
-    cdef Place mark
+    """Over name-addr or addr-spec to the header parameters; NULL: a quote or "<" does not close."""
+    cdef Place mark = p
     while True:
-        mark = slg_find4(p, end, limit, LESS, QUOTE, SEMICOLON, COMMA)
+        if mark == end or mark[0] != LESS and mark[0] != QUOTE:
+            mark = slg_find4(mark, end, limit, LESS, QUOTE, SEMICOLON, COMMA)
         if mark == end or mark[0] == SEMICOLON or mark[0] == COMMA:
-            uri[0] = span_trim(span_between(p, mark))       # addr-spec: its parameters are the header's (RFC 3261 20)
+            # addr-spec: its parameters are the header's (RFC 3261 20)
+            uri[0] = span_trim(span_between(p, mark))
             return mark
-        if mark[0] == QUOTE:
-            p = _skip_quoted(mark, end, limit)
-            if p == NULL:
-                return NULL
-            continue
-        p = slg_find(mark, end, limit, GREATER)
-        if p == end:
+        if mark[0] == LESS:
+            break
+        p = _skip_quoted(mark, end, limit)
+        if p == NULL:
             return NULL
-        uri[0] = span_between(mark + 1, p)
-        return p + 1
+        mark = _skip_space(p, end)
+    p = slg_find(mark, end, limit, GREATER)
+    if p == end:
+        return NULL
+    uri[0] = span_make(mark + 1, <uint32_t>(p - mark - 1))
+    return p + 1
 
 
 cdef inline bint _tagged(Place value, Place end, Place limit, Span* tag) noexcept nogil:
@@ -363,8 +405,8 @@ cdef inline bint _tagged(Place value, Place end, Place limit, Span* tag) noexcep
             return True
         if p[0] != SEMICOLON:
             return False
-        if SLG_LIKELY(end - p > 5 and slg_word4(p, b";tag") and p[4] == EQUALS and p[5] != QUOTE and p[5] > SPACE
-                      and tag.length == 0):
+        if SLG_LIKELY(end - p > 5 and slg_word4(p, b";tag") and p[4] == EQUALS and p[5] != QUOTE
+                      and p[5] > SPACE and tag.length == 0):
             name = p + 5
             p = slg_find_break(name, end, limit, SEMICOLON, SEMICOLON, SEMICOLON)
             tag[0] = span_between(name, p)
@@ -390,11 +432,8 @@ cdef inline bint _tagged(Place value, Place end, Place limit, Span* tag) noexcep
 
 cdef inline void _cseq(SipMessage* message, Place value, Place end) noexcept nogil:
     """RFC 3261 20.16; 8.1.1.5 asks for less than 2^31, and up to 2^32-1 is taken."""
-    cdef Place p = value
-    cdef uint64_t number = 0
-    while p < end and slg_is(p[0], SLG_DIGIT) and number <= 0xFFFFFFFFULL:
-        number = number * 10 + (p[0] - 48)
-        p += 1
+    cdef uint64_t number
+    cdef Place p = _digits(value, end, &number)
     if p == value or p == end or number > 0xFFFFFFFFULL or not slg_is(p[0], SLG_SPACE):
         _fault(message, FAULT_CSEQ, p)
         return
@@ -409,17 +448,10 @@ cdef inline void _cseq(SipMessage* message, Place value, Place end) noexcept nog
 
 cdef inline int64_t _content_length(Place p, Place end) noexcept nogil:
     """-1: not a number, or of more than 31 bits."""
-    cdef int64_t number = 0
-    if p == end:
+    cdef uint64_t number
+    if p == end or _digits(p, end, &number) != end or number > 0x7FFFFFFF:
         return -1
-    while p < end:
-        if not slg_is(p[0], SLG_DIGIT):
-            return -1
-        number = number * 10 + (p[0] - 48)
-        if number > 0x7FFFFFFF:
-            return -1
-        p += 1
-    return number
+    return <int64_t>number
 
 
 cdef void _missing(SipMessage* message, uint64_t seen, Place at) noexcept nogil:
@@ -435,8 +467,9 @@ cdef void _missing(SipMessage* message, uint64_t seen, Place at) noexcept nogil:
         _fault(message, FAULT_MISSING_CSEQ, at)
 
 
-cdef uint8_t _odd_name(Place p, Place end, Place limit, uint32_t* length, Place* value) noexcept nogil:
-    """HeaderId of a line that is not a known name of 2 to 15 octets with its colon; NO_NAME when it has no name."""
+cdef uint8_t _odd_name(Place p, Place end, Place limit, uint32_t* length,
+                       Place* value) noexcept nogil:
+    """HeaderId of a line of any other sort than slg_header_line knows; NO_NAME: it has no name."""
     cdef Place colon = slg_find(p, end, limit, COLON)
     cdef uint32_t size = <uint32_t>(colon - p)
     cdef uint8_t id
@@ -460,7 +493,8 @@ cdef ParseStatus _nothing(SipMessage* message, Place p, int mode) noexcept nogil
             return PARSE_PARTIAL
         _fault(message, FAULT_EMPTY, p)
         return PARSE_BAD
-    # The CR of a line end that is cut in two waits for its LF, or a ping (RFC 5626 4.4.1) would look like less.
+    # The CR of a line end that is cut in two waits for its LF, or a ping (RFC 5626 4.4.1) would
+    # look like less.
     if mode == PARSE_STREAM and (p - 1)[0] == CR:
         p -= 1
         if p == message.data:
@@ -479,7 +513,7 @@ cdef bint _is_noise(Place p, Place limit) noexcept nogil:
     return p == limit
 
 
-cdef ParseStatus _unfinished(SipMessage* message, Place first, Place stop, Place limit, int mode) noexcept nogil:
+cdef ParseStatus _unfinished(SipMessage* message, Place stop, Place limit, int mode) noexcept nogil:
     """No empty line up to `stop`."""
     if stop < limit:
         message.error = FAULT_TOO_LARGE
@@ -493,7 +527,8 @@ cdef ParseStatus _unfinished(SipMessage* message, Place first, Place stop, Place
     return PARSE_BAD
 
 
-cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t length, int mode) noexcept nogil:
+cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t length,
+                           int mode) noexcept nogil:
     cdef Place limit = data + length
     cdef Place stop
     cdef Place p = data
@@ -530,11 +565,13 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
     line_feed = slg_lines_next(&lines)
     if SLG_UNLIKELY(line_feed == NULL):
         end = _skip_token(p, stop)
-        if end == p or (end < stop and end[0] != SPACE and not (end[0] == SLASH and _is_word(p, end, b"sip", 3))):
-            _fault(message, FAULT_START_LINE, end)          # no SIP, and never will be: do not wait for the rest of it
+        if end == p or (end < stop and end[0] != SPACE
+                        and not (end[0] == SLASH and _is_word(p, end, b"sip", 3))):
+            # no SIP, and never will be: do not wait for the rest of it
+            _fault(message, FAULT_START_LINE, end)
             message.length = 0 if mode == PARSE_STREAM else length
             return PARSE_BAD
-        return _unfinished(message, start, stop, limit, mode)
+        return _unfinished(message, stop, limit, mode)
     end = line_feed
     if SLG_LIKELY(end > p and (end - 1)[0] == CR):
         end -= 1
@@ -550,26 +587,27 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
         line_feed = slg_lines_next(&lines)
         if SLG_UNLIKELY(line_feed == NULL):
             message.header_count = count
-            return _unfinished(message, start, stop, limit, mode)
-        end = line_feed - 1
-        if SLG_UNLIKELY(line_feed == p or end[0] != CR):
+            return _unfinished(message, stop, limit, mode)
+        end = line_feed - 1                                 # before an LF alone: the LF before it
+        if SLG_UNLIKELY(end[0] != CR):
             _fault(message, FAULT_LINE_END, line_feed)
             end = line_feed
         if end == p:
             break                                           # the empty line
-        while line_feed + 1 < stop and (line_feed[1] == SPACE or line_feed[1] == TAB):  # RFC 3261 7.3.1
+        while line_feed + 1 < stop and line_feed[1] <= SPACE and (
+                line_feed[1] == SPACE or line_feed[1] == TAB):                  # RFC 3261 7.3.1
             start = line_feed
             line_feed = slg_lines_next(&lines)
             if line_feed == NULL:
                 message.header_count = count
-                return _unfinished(message, start, stop, limit, mode)
+                return _unfinished(message, stop, limit, mode)
             end = line_feed - 1
             if end[0] != CR:
                 _fault(message, FAULT_LINE_END, line_feed)
                 end = line_feed
 
         id = HEADER_OTHER
-        if SLG_LIKELY(limit - p >= 16):
+        if SLG_LIKELY(slg_room16(p, limit)):
             id = <uint8_t>slg_header_line(p, &size)
         if SLG_UNLIKELY(id == HEADER_OTHER):
             id = _odd_name(p, end, limit, &size, &value)
@@ -578,7 +616,7 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
                 continue
         else:
             value = p + size + 1
-        if SLG_LIKELY(end - value > 1 and value[0] == SPACE and value[1] > SPACE and (end - 1)[0] > SPACE):
+        if SLG_LIKELY(value[0] == SPACE and value[1] > SPACE and (end - 1)[0] > SPACE):
             value += 1
         else:
             value = _skip_space(value, end)
@@ -605,7 +643,8 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
         if SLG_UNLIKELY(seen & bit & ONCE):
             _fault(message, FAULT_DUPLICATE, p)
             if id == HEADER_CONTENT_LENGTH:
-                body_length = -1                            # RFC 4475 3.3.9: no telling where the body ends
+                # RFC 4475 3.3.9: no telling where the body ends
+                body_length = -1
             continue
         if id == HEADER_VIA:
             if not seen & bit:
@@ -647,6 +686,7 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
 
     message.header_count = count
     p = line_feed + 1
+    SLG_ASSERT(p <= limit and count <= PARSE_HEADERS)
     if SLG_UNLIKELY(seen & NEEDED != NEEDED):
         _missing(message, seen, p)
     if not message.is_request:
@@ -659,9 +699,11 @@ cdef ParseStatus sip_parse(SipMessage* message, const uint8_t* data, uint32_t le
     return _body(message, p, limit, body_length, mode)
 
 
-cdef inline ParseStatus _body(SipMessage* message, Place p, Place limit, int64_t length, int mode) noexcept nogil:
+cdef inline ParseStatus _body(SipMessage* message, Place p, Place limit, int64_t length,
+                              int mode) noexcept nogil:
     """RFC 3261 18.3."""
     cdef int64_t rest = limit - p
+    SLG_ASSERT(rest >= 0 and (mode == PARSE_DATAGRAM or mode == PARSE_STREAM))
     if mode == PARSE_DATAGRAM:
         if SLG_UNLIKELY(length > rest):
             _fault(message, FAULT_BODY_SHORT, limit)
@@ -698,14 +740,15 @@ cdef int sip_validate(SipMessage* message) noexcept nogil:
 # --- typed access, on demand ---
 cdef bint uri_parse(SipUri* uri, Span text) noexcept nogil:
     cdef Place p = text.data
-    cdef Place end = p + text.length
+    cdef Place end = _end_of(text)
     cdef Place mark = p
     cdef Place colon
     cdef uint64_t port
     memset(uri, 0, sizeof(SipUri))
     if p == end or not slg_is(p[0], SLG_ALPHA):
         return False
-    while mark < end and (slg_is(mark[0], SLG_ALPHA | SLG_DIGIT) or mark[0] == 43 or mark[0] == 45 or mark[0] == 46):
+    while mark < end and (slg_is(mark[0], SLG_ALPHA | SLG_DIGIT) or mark[0] == PLUS
+                          or mark[0] == MINUS or mark[0] == DOT):
         mark += 1
     if mark == end or mark[0] != COLON:
         return False
@@ -765,7 +808,7 @@ cdef Span uri_parameter(SipUri* uri, const char* name, bint* present) noexcept n
 
 cdef bint parameter_next(Span* rest, Span* name, Span* value) noexcept nogil:
     cdef Place p = rest.data
-    cdef Place end = p + rest.length
+    cdef Place end = _end_of(rest[0])
     cdef Place start
     while p < end and (p[0] == SEMICOLON or slg_is(p[0], SLG_SPACE)):
         p += 1
@@ -794,14 +837,15 @@ cdef Span parameter_find(Span parameters, const char* name, bint* present) noexc
     while parameters.length:
         if parameter_next(&parameters, &key, &value) and span_iequal(key, wanted):
             present[0] = True
-            if value.length >= 2 and value.data[0] == QUOTE and value.data[value.length - 1] == QUOTE:
+            if value.length >= 2 and value.data[0] == QUOTE \
+                    and value.data[value.length - 1] == QUOTE:
                 return span_make(value.data + 1, value.length - 2)
             return value
     return span_make(NULL, 0)
 
 
 cdef inline Place _element_end(Place p, Place end) noexcept nogil:
-    """The comma that ends a list element, outside of quotes and of < >; `end` when there is none."""
+    """The comma that ends a list element, outside of quotes and < >; `end`: there is none."""
     while True:
         p = slg_find4(p, end, end, COMMA, QUOTE, LESS, COMMA)
         if p == end or p[0] == COMMA:
@@ -816,13 +860,14 @@ cdef inline Place _element_end(Place p, Place end) noexcept nogil:
 
 cdef bint list_next(Span* rest, Span* item) noexcept nogil:
     cdef Place p = rest.data
-    cdef Place end = p + rest.length
+    cdef Place end = _end_of(rest[0])
     cdef Place stop
     while p < end:
         stop = _element_end(p, end)
         item[0] = span_trim(span_between(p, stop))
         p = stop + 1 if stop < end else end
-        if item.length:                 # an empty element is nothing (RFC 3261 7.3.1 lets lists be empty)
+        # an empty element is nothing (RFC 3261 7.3.1 lets lists be empty)
+        if item.length:
             rest[0] = span_between(p, end)
             return True
     rest[0] = span_between(end, end)
@@ -904,7 +949,8 @@ cdef int64_t contact_expires(SipMessage* message, Span user) noexcept nogil:
                 continue
             text = parameter_find(address.parameters, b"expires", &present)
             if present:
-                return <int64_t>seconds if span_to_uint(text, &seconds) else 3600   # RFC 3261 10.2.1.1, 20.10
+                # RFC 3261 10.2.1.1, 20.10
+                return <int64_t>seconds if span_to_uint(text, &seconds) else 3600
             header = NULL
             break
         if header != NULL:
@@ -913,7 +959,7 @@ cdef int64_t contact_expires(SipMessage* message, Span user) noexcept nogil:
 
 
 cdef bint _auth_next(Place* at, Place end, Span* name, Span* value) noexcept nogil:
-    """Next auth-param (RFC 3261 25.1) of a comma separated list; False at its end, with *at at `end`, or where it breaks."""
+    """Next auth-param of a list; False at its end, *at being `end`, or where the list breaks."""
     cdef Place p = at[0]
     cdef Place mark
     while p < end and (p[0] == COMMA or slg_is(p[0], SLG_SPACE)):
@@ -944,7 +990,7 @@ cdef bint _auth_next(Place* at, Place end, Span* name, Span* value) noexcept nog
 
 
 cdef inline Place _auth_scheme(Span value, Span* scheme) noexcept nogil:
-    cdef Place end = value.data + value.length
+    cdef Place end = _end_of(value)
     cdef Place p = _skip_token(value.data, end)
     scheme[0] = span_between(value.data, p)
     return p if scheme.length and (p == end or slg_is(p[0], SLG_SPACE)) else NULL
@@ -955,7 +1001,7 @@ cdef inline bint _named(Span name, const char* word) noexcept nogil:
 
 
 cdef bint challenge_parse(SipChallenge* challenge, Span value) noexcept nogil:
-    cdef Place end = value.data + value.length
+    cdef Place end = _end_of(value)
     cdef Place p
     cdef Span name
     cdef Span text
@@ -980,7 +1026,7 @@ cdef bint challenge_parse(SipChallenge* challenge, Span value) noexcept nogil:
 
 
 cdef bint credentials_parse(SipCredentials* credentials, Span value) noexcept nogil:
-    cdef Place end = value.data + value.length
+    cdef Place end = _end_of(value)
     cdef Place p
     cdef Span name
     cdef Span text
@@ -1019,9 +1065,11 @@ cdef object _text(Span span):
 
 cdef dict _via_dict(SipVia* via):
     return {
-        "transport": _text(via.transport), "host": _text(via.host), "port": via.port, "branch": _text(via.branch),
+        "transport": _text(via.transport), "host": _text(via.host), "port": via.port,
+        "branch": _text(via.branch),
         "received": _text(via.received), "has_rport": bool(via.has_rport),
-        "rport": via.rport_value if via.has_rport_value else None, "parameters": _text(via.parameters),
+        "rport": via.rport_value if via.has_rport_value else None,
+        "parameters": _text(via.parameters),
     }
 
 
@@ -1055,13 +1103,12 @@ cdef class Parsed:
         return bool(list_has(&self.message, <uint8_t>header, <const char*>token))
 
     def expires(self, user: bytes) -> int:
-        return contact_expires(&self.message, span_make(<const uint8_t*><const char*>user, <uint32_t>len(user)))
+        return contact_expires(&self.message, _span(user, len(user)))
 
     def headers(self) -> list[tuple[int, bytes, bytes]]:
-        return [
-            (self.message.headers[i].id, _text(self.message.headers[i].name), _text(self.message.headers[i].value))
-            for i in range(self.message.header_count)
-        ]
+        cdef SipHeader* header = self.message.headers
+        return [(header[i].id, _text(header[i].name), _text(header[i].value))
+                for i in range(self.message.header_count)]
 
     def chain(self, header: int) -> list[int]:
         cdef SipHeader* place = sip_header(&self.message, <uint8_t>header)
@@ -1074,12 +1121,15 @@ cdef class Parsed:
     def fields(self) -> dict[str, object]:
         cdef SipMessage* m = &self.message
         return {
-            "length": m.length, "start": m.start, "is_request": bool(m.is_request), "method": m.method,
-            "cseq_method": m.cseq_method, "too_many_headers": bool(m.too_many_headers), "status": m.status,
-            "error": m.error, "error_at": m.error_at, "method_text": _text(m.method_text), "uri": _text(m.uri),
-            "reason": _text(m.reason), "call_id": _text(m.call_id), "cseq_method_text": _text(m.cseq_method_text),
-            "from_value": _text(m.from_value), "from_tag": _text(m.from_tag), "to_value": _text(m.to_value),
-            "to_tag": _text(m.to_tag), "contact_uri": _text(m.contact_uri), "via": _via_dict(&m.via),
+            "length": m.length, "start": m.start, "is_request": bool(m.is_request),
+            "method": m.method, "cseq_method": m.cseq_method,
+            "too_many_headers": bool(m.too_many_headers), "status": m.status,
+            "error": m.error, "error_at": m.error_at, "method_text": _text(m.method_text),
+            "uri": _text(m.uri), "reason": _text(m.reason), "call_id": _text(m.call_id),
+            "cseq_method_text": _text(m.cseq_method_text),
+            "from_value": _text(m.from_value), "from_tag": _text(m.from_tag),
+            "to_value": _text(m.to_value), "to_tag": _text(m.to_tag),
+            "contact_uri": _text(m.contact_uri), "via": _via_dict(&m.via),
             "via_count": m.via_count, "cseq": m.cseq, "body": _text(m.body),
         }
 
@@ -1141,14 +1191,15 @@ def items(value: bytes) -> list[bytes]:
 
 
 def parameter(parameters: bytes, name: bytes) -> bytes | None:
-    """Return the value of a parameter (empty when it has none), None when it is absent. The name is in lower case."""
+    """Return the value of a parameter, empty when it has none; None: absent. Lower-case name."""
     cdef bint present = False
-    cdef Span value = parameter_find(_span(parameters, len(parameters)), <const char*>name, &present)
+    cdef Span text = _span(parameters, len(parameters))
+    cdef Span value = parameter_find(text, <const char*>name, &present)
     return _text(value) if present else None
 
 
 def parameters(text: bytes) -> list[tuple[bytes, bytes | None]]:
-    """Return (name, value) of each parameter as written; the value is None where there is no "="."""
+    """Return (name, value) of each parameter as written; the value is None without a "="."""
     cdef Span rest = _span(text, len(text))
     cdef Span name
     cdef Span value
@@ -1177,20 +1228,22 @@ def credentials(value: bytes) -> dict[str, object] | None:
     if not credentials_parse(&parts, _span(value, len(value))):
         return None
     return {
-        "scheme": _text(parts.scheme), "username": _text(parts.username), "realm": _text(parts.realm),
+        "scheme": _text(parts.scheme), "username": _text(parts.username),
+        "realm": _text(parts.realm),
         "nonce": _text(parts.nonce), "uri": _text(parts.uri), "response": _text(parts.response),
-        "algorithm": _text(parts.algorithm), "cnonce": _text(parts.cnonce), "opaque": _text(parts.opaque),
+        "algorithm": _text(parts.algorithm), "cnonce": _text(parts.cnonce),
+        "opaque": _text(parts.opaque),
         "qop": _text(parts.qop), "nc": _text(parts.nc),
     }
 
 
 def parse_many(messages: list[bytes], rounds: int) -> int:
-    """Parse all the datagrams `rounds` times, and return how many were OK. For benchmarks: no Python object is made."""
+    """Parse all datagrams `rounds` times, making no Python object; return how many were OK."""
     cdef SipMessage message
     cdef Span places[256]
     cdef uint32_t count = <uint32_t>len(messages)
     cdef uint32_t i
-    cdef uint64_t turn
+    cdef uint64_t _turn
     cdef uint64_t turns = rounds
     cdef uint64_t good = 0
     if count > 256:
@@ -1199,7 +1252,8 @@ def parse_many(messages: list[bytes], rounds: int) -> int:
         text = messages[i]
         places[i] = _span(text, len(text))
     with nogil:
-        for turn in range(turns):
+        for _turn in range(turns):
             for i in range(count):
-                good += sip_parse(&message, places[i].data, places[i].length, PARSE_DATAGRAM) == PARSE_OK
+                good += sip_parse(&message, places[i].data, places[i].length,
+                                  PARSE_DATAGRAM) == PARSE_OK
     return good

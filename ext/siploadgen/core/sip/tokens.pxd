@@ -70,7 +70,10 @@ cpdef enum HeaderId:
     HEADER_USER_AGENT
     HEADER_COUNT = 48
 
-cdef uint8_t method_find(const uint8_t* data, uint32_t length) noexcept nogil       # by exact octets
-cdef uint8_t header_find(const uint8_t* data, uint32_t length) noexcept nogil       # any case, compact names too
+# by exact octets
+cdef uint8_t method_find(const uint8_t* data, uint32_t length) noexcept nogil
+# any case, compact names too
+cdef uint8_t header_find(const uint8_t* data, uint32_t length) noexcept nogil
 cdef Span method_name(uint8_t method) noexcept nogil
-cdef Span header_name(uint8_t id) noexcept nogil    # as printed in its RFC; length 0 for HEADER_OTHER
+# as printed in its RFC; length 0 for HEADER_OTHER
+cdef Span header_name(uint8_t id) noexcept nogil

@@ -410,8 +410,8 @@ cdef bint is_seconds_parameters(Place p, Place end) noexcept nogil:
 cdef bint is_rack(Place p, Place end) noexcept nogil:
     """RFC 3262 7.2: RSeq, CSeq number and method."""
     cdef Place stop
-    cdef int part
-    for part in range(2):
+    cdef int _part
+    for _part in range(2):
         stop = skip_class(p, end, SLG_DIGIT)
         if not is_number(p, stop, 0xFFFFFFFFULL):
             return False
@@ -531,9 +531,11 @@ cdef int message_validate(SipMessage* message) noexcept nogil:
     cdef int error
     if message.is_request and not is_uri(p, p + message.uri.length, USE_REQUEST):
         return refuse(message, FAULT_URI, p)
-    bad = bad_character(message.reason.data, message.reason.data + message.reason.length)
-    if bad != NULL:
-        return refuse(message, FAULT_CHARACTER, bad)
+    if message.reason.length:
+        p = message.reason.data
+        bad = bad_character(p, p + message.reason.length)
+        if bad != NULL:
+            return refuse(message, FAULT_CHARACTER, bad)
     for i in range(message.header_count):
         header = &message.headers[i]
         p = header.value.data

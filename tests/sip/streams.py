@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from siploadgen.core.sip.parse import Parsed, ParseStatus
 
 
 def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
     places = [0, *sorted(cuts), len(data)]
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 def receive(parts: Iterable[bytes]) -> list[tuple[str, bytes]]:

@@ -1,0 +1,751 @@
+"""The recorder: the `c` of a call model, whose methods note down the steps of a scenario."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+from siploadgen.model import messages
+from siploadgen.model import scenario as tree
+from siploadgen.model.errors import ModelError, nearest
+from siploadgen.model.scenario import NOWHERE, Place, Scenario
+from siploadgen.model.settings import Share, read_session, read_uri
+from siploadgen.model.target import Target, address_of
+from siploadgen.model.values import (
+    Fixed,
+    Value,
+    VariableRef,
+    parse_distribution,
+    parse_duration_ns,
+    parse_share,
+)
+
+Words: TypeAlias = str | Iterable[str]
+What: TypeAlias = int | str | range
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+Read = TypeVar("Read")
+DEFAULT_FROM = "sip:caller@{local_host}"
+DEFAULT_USER = "service"  # of a target that names none
+_HERE = {__file__}
+_METHOD_CHARACTERS = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~")
+
+
+def words(value: Words) -> tuple[str, ...]:
+    """Split names at blanks; a list of names stays what it is."""
+    return tuple(value.split()) if isinstance(value, str) else tuple(value)
+
+
+def _headers(value: Headers) -> tuple[tuple[str, str], ...]:
+    return tuple(value.items() if isinstance(value, Mapping) else value)
+
+
+def _caller_place() -> Place:
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename in _HERE:
+        frame = frame.f_back
+    return Place(Path(frame.f_code.co_filename).name, frame.f_lineno)
+
+
+def parse_what(what: What, method: str) -> tree.Match:
+    """Read what a wait waits for: a status, a range, a request's method, or an event.
+
+    >>> parse_what("18x", "INVITE")
+    OnResponse(low=180, high=189, method='INVITE')
+    >>> parse_what("300-399", "INVITE"), parse_what("BYE", "")
+    (OnResponse(low=300, high=399, method='INVITE'), OnRequest(method='BYE'))
+    >>> parse_what("timeout", "")
+    <OnEvent.TIMEOUT: 'timeout'>
+    """
+    if isinstance(what, range):
+        low, high = what.start, what.stop - 1
+    elif isinstance(what, int):
+        low = high = what
+    elif what in (event.value for event in tree.OnEvent):
+        return tree.OnEvent(what)
+    elif what[:1].isdigit():
+        text = what.lower()
+        first, dash, last = text.partition("-")
+        try:
+            low = int(first.replace("x", "0"))
+            high = int(last if dash else text.replace("x", "9"))
+        except ValueError:
+            low = high = 0
+    elif what and set(what) <= _METHOD_CHARACTERS:
+        return tree.OnRequest(what)
+    else:
+        raise ModelError(f"{what!r} is neither a status nor a method",
+                         mend='write 200, "18x", "300-399", "BYE", "timeout" or "cancel"')
+    if not 100 <= low <= high <= 699:
+        raise ModelError(f"{what!r} is not a range of statuses",
+                         mend="statuses go from 100 to 699 (RFC 3261 7.2)")
+    if not method:
+        raise ModelError(f"{what!r}: no request was sent that a response could answer",
+                         mend='send one first, or say which: method="INVITE"')
+    return tree.OnResponse(low, high, method)
+
+
+class Variable:
+    """A number of the instance's own; compare it with a constant to get a condition."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, subject: str | tree.Pseudo) -> None:
+        self.subject = subject
+
+    def _compare(self, how: tree.Compare, other: object) -> tree.Condition:
+        if not isinstance(other, int):
+            raise ModelError(f"{self} can only be compared with a whole number",
+                             place=str(_caller_place()), mend="write a number on the right")
+        return tree.Condition(self.subject, how, int(other))
+
+    def __eq__(self, other: object) -> tree.Condition:  # type: ignore[override]
+        return self._compare(tree.Compare.EQ, other)
+
+    def __ne__(self, other: object) -> tree.Condition:  # type: ignore[override]
+        return self._compare(tree.Compare.NE, other)
+
+    def __lt__(self, other: int) -> tree.Condition:
+        return self._compare(tree.Compare.LT, other)
+
+    def __le__(self, other: int) -> tree.Condition:
+        return self._compare(tree.Compare.LE, other)
+
+    def __gt__(self, other: int) -> tree.Condition:
+        return self._compare(tree.Compare.GT, other)
+
+    def __ge__(self, other: int) -> tree.Condition:
+        return self._compare(tree.Compare.GE, other)
+
+    def __bool__(self) -> bool:
+        raise ModelError(f"{self} has no value yet when the model is recorded",
+                         place=str(_caller_place()), mend="ask it with c.if_(...) instead of if")
+
+    def __str__(self) -> str:
+        return self.subject if isinstance(self.subject, str) else self.subject.value
+
+
+class Names:
+    """`c.v`: the settings of the model, and the instance's variables, by name."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = settings
+
+    def __getattr__(self, name: str) -> Any:
+        """Find a setting's value when there is one of that name, else the variable."""
+        return self._settings[name] if name in self._settings else Variable(name)
+
+
+@dataclass(slots=True)
+class _Leg:
+    """What the recorder knows about a leg so far."""
+
+    number: int
+    in_dialog: bool = False
+    peer_opened: bool = False  # the peer's request made the dialog
+    from_value: str = ""
+    to_value: str = ""
+    last_request: tree.Send | None = None
+    last_received: str = ""
+    authenticates: bool = False
+
+
+@dataclass(slots=True)
+class _CaseBuilder:
+    matches: tuple[tree.Match, ...]
+    steps: list[Any]
+    then: tree.Then
+    leg: int
+    place: Place
+    last: bool = False  # listed after all others
+
+
+class _Block:
+    """`with` block whose steps are recorded into a list of their own."""
+
+    def __init__(self, recorder: "Recorder", steps: list[Any]) -> None:
+        self._recorder = recorder
+        self._steps = steps
+
+    def __enter__(self) -> None:
+        self._recorder._stack.append(self._steps)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if kind is None:
+            self._recorder._settle()
+        self._recorder._stack.pop()
+
+
+class Wait:
+    """What an instance waits for; every method adds a case and gives the wait back.
+
+    Cases are tried in the order in which they were written, those of `otherwise` last. Provisional
+    responses that no case names are passed over; a final response that no case names ends the call
+    as rejected, a transaction that times out as timeout, a transport error as transport.
+    """
+
+    def __init__(self, recorder: "Recorder", leg: _Leg, method: str, place: Place) -> None:
+        self._recorder = recorder
+        self._leg = leg
+        self._method = method
+        self._place = place
+        self._cases: list[_CaseBuilder] = []
+        self._within_ns = 0
+        self._late: list[Any] = []
+        self._mandatory = False
+        self._pause: Value | None = None
+
+    def _add(self, what: Iterable[What], steps: list[Any], then: tree.Then, *, method: str = "",
+             last: bool = False) -> None:
+        place = _caller_place()
+        try:
+            matches = tuple(parse_what(one, method or self._method) for one in what)
+        except ModelError as error:
+            raise ModelError(error.message, place=str(place), mend=error.mend) from None
+        if not matches:
+            raise ModelError("a case without anything to wait for", place=str(place),
+                             mend="name a status or a method")
+        self._cases.append(_CaseBuilder(matches, steps, then, self._leg.number, place, last))
+
+    def optional(self, *what: What, stop: Words = (), start: Words = (),
+                 method: str = "") -> "Wait":
+        """Take these when they come, as often as they come, and stay in the wait."""
+        self._add(what, self._recorder._clocks(start, stop), tree.Then.STAY, method=method)
+        return self
+
+    def auth(self, *statuses: int, user: str = "{user}", password: str = "{password}",
+             attempts: int = 2) -> "Wait":
+        """Answer these challenges and send the request again (RFC 3261 22).
+
+        `user` and `password` are texts with `{fields}`, by default the columns of those names.
+        The call ends as `auth_failed` when a challenge cannot be answered, or after `attempts` in
+        a row.
+        """
+        place = _caller_place()
+        request = self._leg.last_request
+        if request is None:
+            raise ModelError("no request was sent that could be challenged", place=str(place),
+                             mend="send one before auth(...)")
+        self._leg.authenticates = True
+        steps = [tree.Authenticate(user, password, attempts, place), replace(request, place=place)]
+        self._add(statuses or (401, 407), steps, tree.Then.STAY, method=request.method)
+        return self
+
+    def ends(self, *what: What, end: str, ok: bool = False, method: str = "") -> "Wait":
+        """End the call with this outcome when one of these comes."""
+        self._add(what, [tree.End(end, ok, _caller_place())], tree.Then.GO_ON, method=method)
+        return self
+
+    def otherwise(self, *, end: str, ok: bool = False) -> "Wait":
+        """End the call with this outcome at any other final response."""
+        self._add(["200-699"], [tree.End(end, ok, _caller_place())], tree.Then.GO_ON, last=True)
+        return self
+
+    def late(self, *, end: str, ok: bool = False) -> "Wait":
+        """End the call with this outcome when `within` runs out, instead of as timed out."""
+        self._late.append(tree.End(end, ok, _caller_place()))
+        return self
+
+    def on(self, *what: What, then: str = "stay", method: str = "") -> _Block:
+        """`with wait.on(423): ...`: steps of its own, then `stay` in the wait or `go on`."""
+        steps: list[Any] = []
+        self._add(what, steps, tree.Then(then), method=method)
+        self._mandatory = self._mandatory or then == tree.Then.GO_ON.value
+        self._recorder._note_dialog(self._leg, self._cases[-1].matches)
+        return self._received(what, _Block(self._recorder, steps))
+
+    def on_late(self) -> _Block:
+        """`with wait.on_late(): ...`: steps for when `within` runs out."""
+        return _Block(self._recorder, self._late)
+
+    def _received(self, what: Iterable[What], block: _Block) -> _Block:
+        for one in what:
+            if (isinstance(one, str) and one != "ACK"
+                    and isinstance(parse_what(one, "?"), tree.OnRequest)):
+                self._leg.last_received = one
+        return block
+
+
+class Recorder:
+    """Records one scenario; the `c` of a call model.
+
+    Variables (`c.v.name`) are whole numbers of 64 bits and start at 0. The examples of each method
+    run with a recorder of their own, whose target is sip:127.0.0.1:5060.
+    """
+
+    def __init__(self, name: str, *, role: tree.Role = tree.Role.CALLER, method: str = "",
+                 target: Target | None = None, settings: Mapping[str, Any] | None = None,
+                 columns: Iterable[str] = (), place: Place = NOWHERE, user: str = "",
+                 transport: str = "UDP") -> None:
+        self.v = Names(settings or {})
+        self.stopping = Variable(tree.Pseudo.STOPPING)
+        self.status = Variable(tree.Pseudo.STATUS)
+        self.retries = Variable(tree.Pseudo.RETRIES)
+        self.columns = tuple(columns)
+        self.target = target
+        self._name = name
+        self._role = role
+        self._method = method
+        self._place = place
+        self._user = user
+        self._transport = target.transport if target else transport
+        self._stack: list[list[Any]] = [[]]
+        self._legs: dict[str, _Leg] = {}
+        self._counters = 0
+        if role is tree.Role.ANSWERER:
+            self._leg("").peer_opened = True
+            self._leg("").last_received = method
+            self._leg("").in_dialog = method == "INVITE"
+
+    # --- messages ---
+
+    def invite(self, to: str = "", *, sdp: str = "", body: str = "", content_type: str = "",
+               headers: Headers = (), start: Words = (), from_: str = "", leg: str = "") -> None:
+        """Send an INVITE to the target, or to `to`; in a dialog a re-INVITE.
+
+        `sdp` names a session (`g711`, `g729`) or is the description itself. `start` names the
+        clocks to start. `from_` is the caller's URI.
+
+        >>> c.invite(to="sip:bob@{target.host}", sdp="g711", start="srd setup")
+        """
+        self.send("INVITE", to, sdp=sdp, body=body, content_type=content_type, headers=headers,
+                  start=start, from_=from_, leg=leg)
+
+    def ack(self, *, sdp: str = "", headers: Headers = (), leg: str = "") -> None:
+        """Acknowledge a 2xx (other finals are acknowledged by the transaction, RFC 3261 17.1.1.3).
+
+        >>> c.invite(sdp="g711")
+        >>> wait = c.expect(200).optional(100, 180)
+        >>> c.ack()
+        """
+        self._send("ACK", kind=tree.SendKind.ACK, sdp=sdp, headers=headers, leg=leg)
+
+    def cancel(self, *, leg: str = "") -> None:
+        """Cancel the open INVITE; held back until a provisional response came (RFC 3261 9.1)."""
+        place = _caller_place()
+        request = self._leg(leg).last_request
+        if request is None or request.method != "INVITE":
+            raise ModelError("there is no open INVITE to cancel", place=str(place),
+                             mend="cancel after invite(...), before the next request")
+        self._step(tree.Send(tree.SendKind.CANCEL, "CANCEL", leg=self._leg(leg).number,
+                             place=place))
+
+    def bye(self, *, headers: Headers = (), start: Words = (), leg: str = "") -> None:
+        """Hang up.
+
+        >>> c.invite()
+        >>> wait = c.expect(200)
+        >>> c.ack()
+        >>> c.bye(start="sdd")
+        >>> wait = c.expect(200, stop="sdd")
+        """
+        self.send("BYE", headers=headers, start=start, leg=leg)
+
+    def register(self, *, expires: int | str | Variable = 3600, domain: str = "",
+                 user: str = "{user}", headers: Headers = (), start: Words = (),
+                 leg: str = "") -> None:
+        """Register the Contact of this leg for `sip:user@domain` (RFC 3261 10.2).
+
+        `expires` is in seconds, 0 takes the registration back; it may be a variable. All REGISTERs
+        of one leg have the same Call-ID and rising CSeq numbers.
+        """
+        where = domain or "{target.host}"
+        value = f"<sip:{user}@{where}>"
+        lifetime = f"{{{expires}}}" if isinstance(expires, Variable) else str(expires)
+        self._send("REGISTER", f"sip:{where}", from_value=value + ";tag={local_tag}",
+                   to_value=value, headers=(*_headers(headers), ("Expires", lifetime)),
+                   start=start, leg=leg)
+
+    def options(self, to: str = "", *, headers: Headers = (), start: Words = (),
+                from_: str = "", leg: str = "") -> None:
+        """Ask for capabilities (RFC 3261 11)."""
+        self.send("OPTIONS", to, headers=headers, start=start, from_=from_, leg=leg)
+
+    def send(self, method: str, to: str = "", *, sdp: str = "", body: str = "",
+             content_type: str = "", headers: Headers = (), start: Words = (), from_: str = "",
+             leg: str = "") -> None:
+        """Send a request of any method, inside the leg's dialog once there is one."""
+        address = f"<{from_ or DEFAULT_FROM}>"
+        self._send(method, to, from_value=address + ";tag={local_tag}", sdp=sdp, body=body,
+                   content_type=content_type, headers=headers, start=start, leg=leg)
+
+    def respond(self, status: int, reason: str = "", *, sdp: str = "", body: str = "",
+                content_type: str = "", headers: Headers = (), method: str = "",
+                leg: str = "") -> None:
+        """Answer the leg's request last received, or its open request of `method`.
+
+        A 2xx to an INVITE is repeated until the ACK comes (RFC 3261 13.3.1.4).
+        """
+        place = _caller_place()
+        state = self._leg(leg)
+        asked = method or state.last_received
+        if not asked:
+            raise ModelError(f"there is no request to answer with {status}", place=str(place),
+                             mend="expect one first")
+        if not 100 <= status <= 699:
+            raise ModelError(f"{status} is not a status", place=str(place),
+                             mend="statuses go from 100 to 699 (RFC 3261 7.2)")
+        text = messages.response_text(
+            status, asked, reason=reason, transport=self._transport, headers=_headers(headers),
+            body=self._body(sdp, body, place),
+            content_type=content_type or ("application/sdp" if sdp else "text/plain"))
+        self._step(tree.Send(tree.SendKind.RESPONSE, asked, text, status, state.number,
+                             place=place))
+
+    # --- waiting ---
+
+    def expect(self, *what: What, optional: What | Iterable[What] = (), stop: Words = (),
+               within: str | int = "", method: str = "", leg: str = "") -> Wait:
+        """Wait for one of these: statuses (200, "18x", "300-399"), methods or events.
+
+        Statuses are those of responses to the leg's last request, or to `method`. With `optional`
+        alone the expectation belongs to the next one: both make one wait. `stop` names the clocks
+        to stop when it comes, `within` is the longest wait (a duration).
+
+        >>> c.invite(sdp="g711", start="srd")
+        >>> wait = c.expect(optional=100).optional(180, 183, stop="srd")
+        >>> c.expect(200, stop="srd", within="32s").ends(486, 603, end="busy") is wait
+        True
+        """
+        place = _caller_place()
+        state = self._leg(leg)
+        request = state.last_request
+        about = method or (request.method if request else "")
+        items = self._stack[-1]
+        wait = items[-1] if items and isinstance(items[-1], Wait) else None
+        if wait is None or wait._mandatory or wait._pause is not None:
+            wait = Wait(self, state, about, place)
+            self._step(wait)
+        wait._leg, wait._method = state, about
+        if within:
+            wait._within_ns = (self._placed(parse_duration_ns, within, place)
+                               if isinstance(within, str) else within)
+        passed = (optional,) if isinstance(optional, int | str | range) else tuple(optional)
+        if passed:
+            wait.optional(*passed)
+        if what:
+            wait._mandatory = True
+            wait._add(what, self._clocks((), stop), tree.Then.GO_ON, method=about)
+            wait._received(what, _Block(self, []))
+            self._note_dialog(state, wait._cases[-1].matches)
+        return wait
+
+    def pause(self, duration: str | int | Value | Variable, *, leg: str = "") -> Wait:
+        """Wait for a time; what `.on(...)` names may come meanwhile.
+
+        A pause of fixed length 0 is left out.
+
+        >>> c.invite()
+        >>> wait = c.expect(200)
+        >>> c.ack()
+        >>> with c.pause("30s").on("BYE"):
+        ...     c.respond(200)
+        ...     c.end("unexpected")
+        """
+        place = _caller_place()
+        wait = Wait(self, self._leg(leg), "", place)
+        wait._pause = self._value(duration, place)
+        self._step(wait)
+        return wait
+
+    @staticmethod
+    def instant(value: Value) -> bool:
+        """Whether a pause of this length is none at all."""
+        return value == Fixed(0)
+
+    # --- clocks, variables, flow ---
+
+    def start(self, *clocks: str) -> None:
+        """Start clocks."""
+        for clock in clocks:
+            self._step(tree.ClockStart(clock, _caller_place()))
+
+    def stop(self, *clocks: str) -> None:
+        """Stop clocks and record their times; a clock that does not run records nothing."""
+        for clock in clocks:
+            self._step(tree.ClockStop(clock, _caller_place()))
+
+    def set(self, name: str, value: int | Value | Variable) -> None:
+        """Set a variable.
+
+        >>> c.set("n", 0)
+        """
+        self._change(tree.Arithmetic.SET, name, value)
+
+    def add(self, name: str, value: int | Value | Variable) -> None:
+        """Add to a variable.
+
+        >>> c.add("n", 1)
+        """
+        self._change(tree.Arithmetic.ADD, name, value)
+
+    def mul(self, name: str, factor: float | Share) -> None:
+        """Multiply a variable.
+
+        >>> c.mul("n", 0.5)
+        """
+        place = _caller_place()
+        value = factor.value if isinstance(factor, Share) else Fixed(round(factor * 1_000_000_000))
+        self._step(tree.Change(tree.Arithmetic.MUL, name, value, place))
+
+    def extract(self, name: str, what: str) -> None:
+        """Read a number out of the message last matched: status, expires, min_expires, ...
+
+        >>> c.extract("granted", "expires")
+        """
+        known = [one.value for one in tree.ExtractWhat]
+        if what not in known:
+            raise ModelError(f"nothing is called {what}", place=str(_caller_place()),
+                             mend=nearest(what, known))
+        self._step(tree.Extract(name, tree.ExtractWhat(what), _caller_place()))
+
+    def if_(self, condition: tree.Condition) -> _Block:
+        """`with c.if_(c.v.n >= 3): ...`."""
+        return self._block(tree.If, condition=self._condition(condition))
+
+    def else_(self) -> _Block:
+        """Record the other branch of the `if_` just before."""
+        items = self._stack[-1]
+        if not items or not isinstance(items[-1], _BlockBuilder) or items[-1].kind is not tree.If:
+            raise ModelError("else_ without an if_ before it", place=str(_caller_place()),
+                             mend="write it directly after the block of if_")
+        return _Block(self, items[-1].otherwise)
+
+    def loop(self, condition: tree.Condition | int | None = None) -> _Block:
+        """Repeat a block: so many times, while a condition holds, or for ever.
+
+        >>> with c.loop(3):
+        ...     c.count("rounds")
+        """
+        if isinstance(condition, int) and not isinstance(condition, bool):
+            self._counters += 1
+            name = f"round_{self._counters}"
+            self.set(name, 0)
+            block = self._block(tree.Loop, condition=Variable(name) < condition)
+            self._stack[-1][-1].trailer = [
+                tree.Change(tree.Arithmetic.ADD, name, Fixed(1), _caller_place())]
+            return block
+        return self._block(tree.Loop, condition=condition and self._condition(condition))
+
+    def chance(self, share: str | float) -> _Block:
+        """Do a block with this probability.
+
+        >>> with c.chance("3%"):
+        ...     c.end("unlucky")
+        """
+        return self._block(
+            tree.Chance, share=parse_share(share) if isinstance(share, str) else float(share))
+
+    def label(self, name: str) -> None:
+        """Name this point."""
+        self._step(tree.Label(name, _caller_place()))
+
+    def jump(self, label: str, when: tree.Condition | None = None) -> None:
+        """Go on at a label, or only when a condition holds."""
+        self._step(tree.Jump(label, when and self._condition(when), _caller_place()))
+
+    def resend(self, *, leg: str = "") -> None:
+        """Send the leg's last request again, as a new request (a new branch, CSeq + 1)."""
+        request = self._leg(leg).last_request
+        if request is None:
+            raise ModelError("there is no request to send again", place=str(_caller_place()),
+                             mend="send one first")
+        self._step(replace(request, place=_caller_place()))
+
+    def challenge(self, password: str, *, realm: str) -> _Block:
+        """Answering side: a block for requests whose credentials are missing or wrong."""
+        return self._block(tree.ChallengeCheck, password=password, realm=realm)
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter of the model's own."""
+        self._step(tree.Count(name, amount, _caller_place()))
+
+    def end(self, outcome: str = "succeeded", *, ok: bool = False) -> None:
+        """End the instance; an outcome of the model's own counts as a failure unless `ok`."""
+        self._step(tree.End(outcome, ok, _caller_place()))
+
+    # --- inside ---
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        steps = [one for one in dir(type(self)) if not one.startswith("_")]
+        raise ModelError(f"there is no step {name}", place=str(_caller_place()),
+                         mend=nearest(name, steps))
+
+    def _leg(self, name: str) -> _Leg:
+        if name not in self._legs:
+            self._legs[name] = _Leg(len(self._legs))
+        return self._legs[name]
+
+    def _step(self, step: Any) -> None:
+        self._settle()
+        self._stack[-1].append(step)
+
+    def _settle(self) -> None:
+        """Refuse that a wait with optional cases alone is followed by anything but another."""
+        items = self._stack[-1]
+        if not items or not isinstance(items[-1], Wait):
+            return
+        wait = items[-1]
+        if wait._pause is None and not wait._mandatory and all(
+                case.then is tree.Then.STAY for case in wait._cases):
+            raise ModelError("this expectation has only optional cases", place=str(wait._place),
+                             mend="follow it by c.expect(...) with what must come")
+
+    def _block(self, kind: type, **members: Any) -> _Block:
+        builder = _BlockBuilder(kind, members, _caller_place())
+        self._step(builder)
+        return _Block(self, builder.steps)
+
+    def _clocks(self, start: Words, stop: Words) -> list[Any]:
+        place = _caller_place()
+        return [*(tree.ClockStop(clock, place) for clock in words(stop)),
+                *(tree.ClockStart(clock, place) for clock in words(start))]
+
+    def _value(self, value: str | int | Value | Variable, place: Place) -> Value:
+        if isinstance(value, Variable):
+            if not isinstance(value.subject, str):
+                raise ModelError(f"{value} cannot be used as a value", place=str(place),
+                                 mend="use a variable of the model's own")
+            return VariableRef(value.subject)
+        if isinstance(value, str):
+            return self._placed(parse_distribution, value, place)
+        return Fixed(value) if isinstance(value, int) else value
+
+    def _change(self, how: tree.Arithmetic, name: str, value: int | Value | Variable) -> None:
+        place = _caller_place()
+        self._step(tree.Change(how, name, self._value(value, place), place))
+
+    def _condition(self, condition: object) -> tree.Condition:
+        if not isinstance(condition, tree.Condition):
+            raise ModelError(f"{condition!r} is not a condition", place=str(_caller_place()),
+                             mend="compare a variable with a number: c.v.n >= 3")
+        return condition
+
+    def _body(self, sdp: str, body: str, place: Place) -> str:
+        if not sdp:
+            return body
+        if body:
+            raise ModelError("sdp and body are both given", place=str(place),
+                             mend="leave one of them out")
+        session = self._placed(read_session, sdp, place)
+        return messages.SESSIONS.get(session, session)
+
+    @staticmethod
+    def _placed(read: Callable[[str], Read], text: str, place: Place) -> Read:
+        """Read a text; an error is told with the place of the step."""
+        try:
+            return read(text)
+        except ModelError as error:
+            raise ModelError(error.message, place=str(place), mend=error.mend) from None
+
+    def _note_dialog(self, leg: _Leg, matches: tuple[tree.Match, ...]) -> None:
+        """After a 2xx to INVITE, SUBSCRIBE or REFER the leg has a dialog (RFC 3261 12.1)."""
+        for match in matches:
+            if (isinstance(match, tree.OnResponse) and match.method in ("INVITE", "SUBSCRIBE",
+                    "REFER") and match.low <= 299 and match.high >= 200):
+                leg.in_dialog = True
+
+    def _send(self, method: str, to: str = "", *, kind: tree.SendKind = tree.SendKind.REQUEST,
+              from_value: str = "", to_value: str = "", sdp: str = "", body: str = "",
+              content_type: str = "", headers: Headers = (), start: Words = (),
+              leg: str = "") -> None:
+        place = _caller_place()
+        state = self._leg(leg)
+        if not method or not set(method) <= _METHOD_CHARACTERS:
+            raise ModelError(f"{method!r} is not a method", place=str(place),
+                             mend="a method is one word, such as MESSAGE")
+        if to:
+            self._placed(read_uri, to, place)
+        in_dialog = state.in_dialog
+        if method in ("ACK", "BYE", "PRACK") and not in_dialog:
+            raise ModelError(f"{method} outside of a dialog", place=str(place),
+                             mend="expect a 2xx to an INVITE before it (RFC 3261 15)")
+        if in_dialog:
+            uri = "{request_uri}"
+            if state.peer_opened:
+                from_value, to_value = "{local_party}", "{remote_party}"
+            else:
+                from_value, to_value = state.from_value, state.to_value + "{remote_tag}"
+        else:
+            uri = to or self._target_uri(place)
+            to_value = to_value or f"<{address_of(uri)}>"
+            state.from_value, state.to_value = from_value, to_value
+        text = messages.request_text(
+            method, uri=uri, from_value=from_value, to_value=to_value,
+            transport=self._transport, routes=in_dialog,
+            authorization=kind is tree.SendKind.REQUEST, headers=_headers(headers),
+            body=self._body(sdp, body, place),
+            content_type=content_type or ("application/sdp" if sdp else "text/plain"))
+        self.start(*words(start))
+        request = tree.Send(kind, method, text, 0, state.number, in_dialog, place)
+        if kind is tree.SendKind.REQUEST:
+            state.last_request = request
+        self._step(request)
+
+    def _target_uri(self, place: Place) -> str:
+        if self.target is None:
+            raise ModelError("there is no target to send to", place=str(place),
+                             mend="name one with --target, or with to=")
+        return self.target.uri(DEFAULT_USER)
+
+    def _frozen(self, items: Iterable[Any]) -> tuple[tree.Step, ...]:
+        steps: list[tree.Step] = []
+        for item in items:
+            if isinstance(item, Wait):
+                steps += self._frozen_wait(item)
+            elif isinstance(item, _BlockBuilder):
+                members = dict(item.members)
+                inner = self._frozen([*item.steps, *item.trailer])
+                members["failed" if item.kind is tree.ChallengeCheck else "steps"] = inner
+                if item.kind is tree.If:
+                    members["otherwise"] = self._frozen(item.otherwise)
+                steps.append(item.kind(**members, place=item.place))
+            elif isinstance(item, tree.Send):
+                steps.append(self._frozen_send(item))
+            else:
+                steps.append(item)
+        return tuple(steps)
+
+    def _frozen_send(self, send: tree.Send) -> tree.Send:
+        """Without the place for credentials when the leg never answers a challenge."""
+        leg = next(leg for leg in self._legs.values() if leg.number == send.leg)
+        if leg.authenticates:
+            return send
+        return replace(send, text=send.text.replace("{authorization}", ""))
+
+    def _frozen_wait(self, wait: Wait) -> list[tree.Step]:
+        ordered = sorted(wait._cases, key=lambda case: case.last)
+        cases = tuple(tree.Case(case.matches, self._frozen(case.steps), case.then, case.leg,
+                                case.place) for case in ordered)
+        if wait._pause is None:
+            return [tree.Await(cases, wait._within_ns, self._frozen(wait._late), wait._place)]
+        if self.instant(wait._pause):
+            return []
+        return [tree.Pause(wait._pause, cases, wait._place)]
+
+    def scenario(self) -> Scenario:
+        """Freeze what was recorded."""
+        self._settle()
+        constants: tuple[tuple[str, str], ...] = ()
+        if self.target is not None:
+            constants = (("target.uri", self.target.uri()), ("target.host", self.target.host),
+                         ("target.port", str(self.target.port or 5060)),
+                         ("target.user", self.target.user))
+        return Scenario(self._name, self._role, self._frozen(self._stack[0]), self._method,
+                        self._user, max(1, len(self._legs)), self.columns, constants,
+                        place=self._place)
+
+
+@dataclass(slots=True)
+class _BlockBuilder:
+    kind: type
+    members: dict[str, Any]
+    place: Place
+    steps: list[Any] = field(default_factory=list)
+    otherwise: list[Any] = field(default_factory=list)
+    trailer: list[Any] = field(default_factory=list)

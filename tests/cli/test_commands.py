@@ -1,0 +1,258 @@
+"""The command line: options, files, texts and exit codes, with simulated engines."""
+
+import json
+from importlib import resources
+
+import jsonschema
+import pytest
+
+from siploadgen import cli
+from siploadgen.cli import command_line, load_shape, open_settings
+from siploadgen.errors import UsageError
+from siploadgen.units import NANOS
+
+SCHEMA = json.loads((resources.files("siploadgen.report") / "run.schema.json").read_text())
+QUICK = ("--ui", "none", "-r", "100", "-d", "100ms", "--limit", "late_start_p99=10s",
+         "--limit", "receive_delay_p99=10s", "--limit", "loop_busy=100%")
+TARGET = ("-t", "127.0.0.1:9")
+
+
+def test_a_good_run_against_the_embedded_answerer(command, tmp_path):
+    done = command("run", "call", "--self", *QUICK, "--out", str(tmp_path / "run1"))
+    assert (done.code, done.err) == (0, "")
+    assert "10 due, 10 started, 10 succeeded, 0 failed" in done.out
+    assert "verdict    valid" in done.out
+    result = json.loads((tmp_path / "run1" / "run.json").read_text())
+    jsonschema.validate(result, SCHEMA)
+    assert result["target"]["embedded"]
+    assert result["plan"]["rate_per_s"] == 100.0
+    assert result["load_s"] == pytest.approx(0.1)
+    assert result["rate"]["due_per_s"] == pytest.approx(100.0)
+    assert result["exit_code"] == 0
+    assert "answerer" in result
+
+
+@pytest.mark.parametrize(("world", "more", "code"), [
+    ({}, (), 0),
+    ({"reject_share": 1.0}, (), 99),
+    ({"reject_share": 1.0}, ("-T", "failed: rate <= 100%"), 0),
+    ({}, ("-T", "srd: p(99) < 1us"), 99),
+    ({"receive_drops": 5}, (), 91),
+    ({"receive_drops": 5}, ("-T", "srd: p(99) < 1us"), 91),
+    ({"receive_drops": 5}, ("--limit", "receive_drops=5"), 0),
+    ({"silent": True}, (), 100),
+    ({"refused": True}, (), 100),
+    ({"unreachable": True}, (), 100),
+    ({"cooked_books": True}, (), 1),
+    ({"crash": True}, (), 1),
+    ({"hold_s": 0.05}, ("--max-calls", "1", "--graceful-stop", "0"), 99),
+    ({}, ("--limit", "receive_delay_p99=0"), 0),
+    ({}, ("--limit", "receive_delay_p99=0", "--strict"), 91),
+])
+def test_exit_codes(command, world, more, code):
+    done = command("run", "call", *TARGET, *QUICK, *more, **world)
+    assert done.code == code, done
+
+
+def test_what_a_silent_target_looked_like(command):
+    done = command("run", "call", *TARGET, *QUICK, silent=True)
+    assert done.out.startswith("NO ANSWER from sip:127.0.0.1:9: only silence")
+    done = command("run", "call", *TARGET, *QUICK, refused=True)
+    assert "ICMP" in done.out.splitlines()[0]
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), [
+    ((), 2, "Usage"), (("bogus",), 2, "bogus"), (("run",), 2, "MODEL"),
+    (("run", "call"), 2, "give either -t/--target URI or --self"),
+    (("run", "call", "--self", *TARGET), 2, "not both"),
+    (("run", "call", *TARGET, "--bogus"), 2, "--bogus"),
+    (("run", "cal", *TARGET), 104, 'did you mean "call"'),
+    (("run", "calls.yaml", *TARGET), 104, "scenario files are not supported"),
+    (("run", "call", "-t", "8.8.8.8"), 2, "add --i-may-load-this-target"),
+    (("run", "call", "-t", "host.invalid"), 100, "cannot be resolved"),
+    (("run", "call", "-t", "sip:10.0.0.1;transport=tcp"), 2, "use transport=udp"),
+    (("run", "call", *TARGET, "-r", "fast"), 2, '--rate "fast"'),
+    (("run", "call", *TARGET, "-r", "0"), 2, "--rate: must be above 0"),
+    (("run", "call", *TARGET, "-d", "10"), 2, "a unit is missing"),
+    (("run", "call", *TARGET, "-d", "0"), 2, "longer than 0"),
+    (("run", "call", *TARGET, "--calls", "0"), 2, "--calls"),
+    (("run", "call", *TARGET, "--calls", "1.5"), 2, "whole number"),
+    (("run", "call", *TARGET, "--arrival", "even"), 2, "uniform, poisson or batch(n)"),
+    (("run", "call", *TARGET, "--ramp", "5"), 2, "--ramp"),
+    (("run", "call", *TARGET, "--ramp", "5:10s", "-d", "1s"), 2, "shorter than the ramps"),
+    (("run", "call", *TARGET, "--workers", "0"), 2, "--workers"),
+    (("run", "call", *TARGET, "--max-calls", "1", "--workers", "2"), 2, "--max-calls"),
+    (("run", "call", *TARGET, "--set", "hold"), 2, "write NAME=VALUE"),
+    (("run", "call", *TARGET, "--set", "hol=3s"), 2, 'did you mean "hold"'),
+    (("run", "call", *TARGET, "--set", "hold=never"), 2, "hold"),
+    (("run", "call", *TARGET, "--users", "none.csv"), 104, "none.csv: No such file"),
+    (("run", "call", *TARGET, "-T", "srd < 3"), 2, "threshold"),
+    (("run", "call", *TARGET, "-T", "srdd: p(99) < 3ms"), 2, 'did you mean "srd"'),
+    (("run", "call", *TARGET, "--out", "html=x"), 2, "html is not supported"),
+    (("run", "call", *TARGET, "--limit", "x=1"), 2, "--limit"),
+    (("run", "call", *TARGET, "--linger", "long"), 2, "--linger"),
+    (("run", "call", *TARGET, "--local", "203.0.113.1"), 2, "--local 203.0.113.1:0"),
+    (("run", "call", *TARGET, "--graceful-stop", "x"), 2, "--graceful-stop"),
+    (("run", "call", *TARGET, "--seed", "-1"), 2, "seed"),
+    (("run", "call", *TARGET, "--ui", "gui"), 2, "gui"),
+    (("answer", "--listen", "tcp:127.0.0.1:0"), 2, "use udp:"),
+    (("answer", "--listen", "203.0.113.1:0"), 2, "--listen 203.0.113.1:0"),
+    (("answer", "--drop", "3"), 2, "--drop"), (("answer", "--rate-limit", "0"), 2, "--rate-limit"),
+    (("answer", "--reject", "200:3%"), 2, "200:3%"), (("answer", "--challenge", "md4"), 2, "md4"),
+    (("answer", "--answer-after", "soon"), 2, "soon"), (("answer", "--ui", "rich"), 2, "--ui"),
+    (("check", "x.xml"), 104, "x.xml"), (("check", "call", "--set", "hold=x"), 104, "hold"),
+    (("show", "nothing"), 104, "nothing"), (("models", "show", "nothing"), 104, "nothing"),
+    (("report", "nowhere/"), 104, "nowhere: No such file"),
+    (("report", "x", "-o", "html"), 2, "-o html: not supported"),
+    (("report", "x", "-o", "pdf"), 2, "choose summary"),
+])
+def test_wrong_command_lines(command, arguments, code, said):
+    done = command(*arguments)
+    assert done.code == code, done
+    text = done.err if code != 2 or done.err else done.out
+    assert said in text, text
+    assert "Traceback" not in text
+    if text.startswith("siploadgen: "):
+        assert len(text.splitlines()) == 1
+
+
+def test_help_everywhere(command):
+    for words in ((), ("run",), ("answer",), ("models",), ("models", "show"), ("check",), ("show",),
+                  ("report",), ("doctor",)):
+        for option in ("-h", "--help"):
+            done = command(*words, option)
+            assert done.code == 0
+            assert "Usage: siploadgen" in done.out
+    assert command("--version").out.startswith("siploadgen 0.")
+
+
+def test_models(command):
+    lines = command("models").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["call", "register", "options"]
+    shown = command("models", "show", "call").out
+    assert "hold" in shown
+    assert "def " in shown
+
+
+def test_check_and_show(command):
+    assert command("check", "call", "--set", "hold=2s").out.startswith("call: valid, ")
+    assert "SEND" in command("show", "call", "--listing").out
+    assert "INVITE sip:" in command("show", "call").out
+
+
+def test_doctor(command):
+    done = command("doctor")
+    assert done.code == 0
+    assert "net.core.rmem_max" in done.out
+
+
+def test_results_can_be_reported_again(command, tmp_path):
+    first = command("run", "call", *TARGET, *QUICK, "--out", str(tmp_path / "r"), reject_share=0.5)
+    again = command("report", str(tmp_path / "r"))
+    assert again.code == 0
+    assert again.out == "\n".join(line for line in first.out.splitlines()
+                                  if not line.startswith("files")) + "\n"
+    saved = (tmp_path / "r" / "run.json").read_text()
+    assert command("report", str(tmp_path / "r" / "run.json"), "-o", "json").out == saved
+    assert command("report", str(tmp_path / "r"), "-o", "md").out == (
+        tmp_path / "r" / "summary.md").read_text()
+    assert "<testsuite" in command("report", str(tmp_path / "r"), "-o", "junit").out
+    (tmp_path / "r" / "run.json").write_text("{}")
+    assert command("report", str(tmp_path / "r")).code == 104
+    (tmp_path / "r" / "run.json").write_text("{")
+    assert command("report", str(tmp_path / "r")).code == 104
+    (tmp_path / "r" / "run.json").write_text('{"schema": "siploadgen/run/1"}')
+    assert "incomplete" in command("report", str(tmp_path / "r")).err
+
+
+def test_data_goes_to_stdout_alone(command):
+    done = command("run", "call", *TARGET, *QUICK, "--ui", "json")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert rows
+    assert "10 due" in done.err
+    done = command("run", "call", *TARGET, *QUICK, "--out", "json=-")
+    assert json.loads(done.out)["calls"]["due"] == 10
+    done = command("run", "call", *TARGET, *QUICK, "--ui", "line")
+    assert "due" in done.err
+    assert "due" in done.out
+
+
+def test_a_table_without_a_terminal_does_no_harm(command):
+    assert command("run", "call", *TARGET, *QUICK, "--ui", "rich").code == 0
+
+
+def test_users_from_a_file_and_made_up(command, tmp_path):
+    users = tmp_path / "users.csv"
+    users.write_text("user,password\nalice,pw1\nbob,pw2\n")
+    command("run", "register", *TARGET, *QUICK, "--users", str(users))
+    rows = command.world.engines[0].arguments["rows"]
+    assert (rows.count, rows.names) == (2, ("user", "password"))
+    command("run", "register", *TARGET, *QUICK)
+    assert command.world.engines[0].arguments["rows"].count == 10
+    command("run", "register", *TARGET, *QUICK, "--users", "1k")
+    rows = command.world.engines[0].arguments["rows"]
+    assert rows.count == 1000
+    assert rows.cell(1, 999) == b"secret"
+    command("run", "call", *TARGET, *QUICK, "--users", str(users))
+    assert command.world.engines[0].arguments["rows"].cell(0, 1) == b"bob"
+    users.write_text("user\nalice\n")
+    done = command("run", "register", *TARGET, *QUICK, "--users", str(users))
+    assert done.code == 104
+    assert 'users.csv:1: no column "password"' in done.err
+
+
+def test_passwords_are_written_nowhere(command, tmp_path):
+    users = tmp_path / "users.csv"
+    users.write_text("user,password\nalice,pw-of-alice\n")
+    done = command("run", "register", *TARGET, *QUICK, "--users", str(users),
+                   "--set", "password=pw-of-all", "--out", str(tmp_path / "r"), reject_share=1.0)
+    written = "".join(path.read_text() for path in (tmp_path / "r").iterdir())
+    for text in (written, done.out, done.err):
+        assert "pw-of" not in text
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["scenario"]["settings"] == {
+        "password": "(left out)"}
+
+
+def test_options_reach_the_engines(command):
+    command("run", "call", *TARGET, *QUICK, "--workers", "2", "--max-calls", "6", "--gso", "off",
+            "--linger", "0s", "--seed", "7", "--local", "127.0.0.1")
+    first, second = (engine.arguments for engine in command.world.engines)
+    assert (first["max_calls"], first["linger"], first["gso_group"], first["seed"]) == (3, 0, 1, 7)
+    assert second["engine_id"] == 1
+    assert first["target"] == ("127.0.0.1", 9)
+    assert first["local"][0] == "127.0.0.1"
+    assert first["local"][1] != second["local"][1]
+    assert first["run_id"] == second["run_id"] != 0
+
+
+@pytest.mark.parametrize(("options", "wanted"), [
+    (("2k", "60s", None, None), (120_000, 60 * NANOS, None)),
+    ((None, None, None, None), (100, 10 * NANOS, None)),
+    (("100", None, "50", None), (float("inf"), None, 50)),
+    (("0", None, None, ["100:10s"]), (500, 10 * NANOS, None)),
+    (("100", "20s", None, ["200:10s"]), (3500, 20 * NANOS, None)),
+    (("100", None, "5k", ["200:10s"]), (float("inf"), None, 5000)),
+    (("100", None, None, ["200:10s:step", "50:10s:step"]), (2500, 20 * NANOS, None)),
+])
+def test_load(options, wanted):
+    shape, count = load_shape(*options)
+    assert (shape.total, shape.duration_ns, count) == wanted
+
+
+def test_secrets_are_left_out_of_command_lines():
+    given = ["run", "--set", "password=x", "--set=my_secret=y", "--set", "hold=2s"]
+    assert command_line(given) == [
+        "siploadgen", "run", "--set", "password=(left out)", "--set=my_secret=(left out)",
+        "--set", "hold=2s"]
+    assert open_settings({"password": "x", "hold": "2s"}) == {"password": "(left out)",
+                                                              "hold": "2s"}
+
+
+def test_gso_must_be_there_when_it_is_asked_for(monkeypatch):
+    from siploadgen.run import doctor
+
+    assert cli.check_gso("auto")
+    assert not cli.check_gso("off")
+    monkeypatch.setattr(doctor, "UDP_SEGMENT", 9999)
+    with pytest.raises(UsageError, match="--gso on: no"):
+        cli.check_gso("on")

@@ -1,0 +1,231 @@
+"""Broken programs: refused with a ValueError or run to an end, never a crash."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from siploadgen.compile.program import Program
+from siploadgen.core.engine import Engine
+from siploadgen.core.program import Op, OperandKind, TemplateKind
+from siploadgen.load.rows import generated_users
+from siploadgen.model.builtin import build_answerer, build_caller
+from tests.engine.drive import (
+    LOCAL,
+    NEVER,
+    PEER,
+    SECOND,
+    TARGET,
+    Bench,
+    ask,
+    engine_of,
+    reply,
+    within,
+)
+
+TABLES = ("code", "templates", "segments", "matchers", "operands", "entries", "answers")
+PROGRAMS = {
+    "call": build_caller("call", target_uri=TARGET, settings={
+        "hold": "exponential(2s)", "user": "bob", "ring_limit": "2s"}),
+    "register": build_caller("register", target_uri=TARGET, settings={"refreshes": "2"}),
+    "answer": build_answerer(settings={"ring": "1s", "limit": "3s", "min_expires": "5"},
+                             challenge="md5"),
+    "answer-plain": build_answerer(reject="486:20%,no_answer:20%"),
+}
+
+
+def build(program: Program) -> Bench:
+    rows = generated_users(program.columns, 5) if program.columns else None
+    return Bench(Engine(program, local=LOCAL, target=PEER, rows=rows, max_instances=20,
+                        max_transactions=60, run_id=0xA0A0A0A0))
+
+
+def play(bench: Bench) -> None:
+    """Calls, requests and answers of every kind, then an end by force."""
+    bench.engine.schedule(np.arange(6, dtype=np.int64) * SECOND // 2)
+    answered = 0
+    for number, method in enumerate(["INVITE", "REGISTER", "OPTIONS", "INVITE", "BYE", "MESSAGE"]):
+        bench.feed(ask(method, branch=f"z9hG4bK{number}", call_id=f"c{number}",
+                       headers=["Expires: 9"]))
+    for _ in range(300):
+        while answered < len(bench.wire) and answered < 300:
+            one = bench.wire[answered]
+            answered += 1
+            if b"\r\nCSeq: " not in one.data or one.data.count(b"\r\nVia: ") < 1 \
+                    or one.data.count(b"\r\nCall-ID: ") != 1:
+                continue                # a broken template makes broken messages
+            try:
+                name, method = one.name, one.method
+                if name.startswith("200/INVITE"):
+                    bench.feed(within(one, "ACK", cseq=one.cseq, branch=f"z9hG4bKa{answered}"))
+                    bench.feed(within(one, "BYE", cseq=one.cseq + 1, branch=f"z9hG4bKb{answered}"))
+                elif not one.status and name != "ACK":
+                    statuses = {"INVITE": (180, 401, 200), "REGISTER": (401, 200)}
+                    for status in statuses.get(method, (200,)):
+                        bench.feed(reply(one, status, headers=[
+                            'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"']))
+            except (AssertionError, IndexError, ValueError, UnicodeDecodeError, TypeError):
+                continue                # the scripted peer cannot read it either
+        at = bench.engine.next_event()
+        if at == NEVER or at > bench.now + 100 * SECOND:
+            break
+        bench.now = max(bench.now, at)
+        bench.engine.advance(bench.now)
+        bench._take()
+    bench.engine.check()
+    bench.engine.stop_starts()
+    bench.engine.hang_up()
+    bench.engine.advance(bench.now)
+    bench.engine.abort()
+    bench.engine.advance(bench.now)
+    bench.engine.finish()
+    bench.engine.failures()
+    bench.engine.check()
+    assert not any(bench.engine.census().values()), bench.engine.census()
+
+
+def changed(program: Program, table: str, row: int, column: int, value: int) -> Program:
+    """The program with one cell overwritten."""
+    array = getattr(program, table).copy()
+    if not len(array):
+        return program
+    names = array.dtype.names
+    name = names[column % len(names)]
+    cell = array[name].dtype
+    octets = (value % 2 ** (8 * cell.itemsize)).to_bytes(cell.itemsize, "little") \
+        if cell.shape == () else bytes(cell.itemsize)
+    array[name][row % len(array)] = np.frombuffer(octets, cell.base)[0]
+    return dataclasses.replace(program, **{table: array})
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_sound_program_passes(name: str) -> None:
+    play(build(PROGRAMS[name]))
+
+
+NUMBERS = st.one_of(st.integers(0, 40), st.sampled_from([
+    255, 0xFFFF, 0xFFFE, 0xFFFD, 2**31, 2**32 - 1, 2**63, 2**63 - 1, 2**64 - 1, 100, 699, 700]),
+    st.integers(0, 2**64 - 1))
+
+
+@given(name=st.sampled_from(sorted(PROGRAMS)), changes=st.lists(st.tuples(
+    st.sampled_from(TABLES), st.integers(0, 400), st.integers(0, 12), NUMBERS),
+    min_size=1, max_size=3))
+@settings(max_examples=400)
+def test_a_damaged_program_is_refused_or_ends(name: str, changes: list[tuple[Any, ...]]) -> None:
+    program = PROGRAMS[name]
+    for table, row, column, value in changes:
+        program = changed(program, table, row, column, value)
+    try:
+        bench = build(program)
+    except ValueError:
+        return
+    play(bench)
+
+
+@given(name=st.sampled_from(sorted(PROGRAMS)), table=st.sampled_from(TABLES),
+       keep=st.floats(0, 1))
+@settings(max_examples=60)
+def test_a_program_cut_short_is_refused_or_ends(name: str, table: str, keep: float) -> None:
+    array = getattr(PROGRAMS[name], table)
+    program = dataclasses.replace(PROGRAMS[name], **{table: array[:int(len(array) * keep)].copy()})
+    try:
+        bench = build(program)
+    except ValueError:
+        return
+    play(bench)
+
+
+def test_text_cut_short_is_refused() -> None:
+    program = PROGRAMS["call"]
+    with pytest.raises(ValueError, match="leads nowhere"):
+        build(dataclasses.replace(program, text=program.text[:100]))
+
+
+def cell(program: Program, table: str, where: Any, **values: int) -> Program:
+    array = getattr(program, table).copy()
+    for name, value in values.items():
+        array[name][where] = value
+    return dataclasses.replace(program, **{table: array})
+
+
+def refused(table: str, where: Any, **values: int) -> None:
+    with pytest.raises(ValueError):
+        build(cell(PROGRAMS["register"], table, where, **values))
+
+
+def test_each_index_is_checked() -> None:
+    program = PROGRAMS["register"]
+    code, templates = program.code, program.templates
+    first = {op: int(np.flatnonzero(code["op"] == op)[0]) for op in Op if op in code["op"]}
+    refused("code", 0, op=int(Op.OP_COUNT_OF_OPS))
+    refused("code", first[Op.OP_SEND], a=len(templates))
+    refused("code", first[Op.OP_SEND], b=1)                  # it has one leg
+    refused("code", first[Op.OP_AWAIT], a=len(code))
+    refused("code", first[Op.OP_AWAIT], c=-1)
+    refused("code", first[Op.OP_CASE], b=len(code))
+    refused("code", first[Op.OP_CASE], b=first[Op.OP_CASE])  # a CASE is nothing to run
+    refused("code", first[Op.OP_CASE], a=len(program.matchers))
+    refused("code", first[Op.OP_JUMP], b=2**32 - 1)
+    refused("code", first[Op.OP_JUMP_IF], flags=6)
+    refused("code", first[Op.OP_JUMP_IF], a=len(program.variables))
+    refused("code", first[Op.OP_SET], a=0xFFFF)
+    refused("code", first[Op.OP_SET], c=len(program.operands))
+    refused("code", first[Op.OP_EXTRACT], b=5)
+    refused("code", first[Op.OP_CREDENTIAL], a=0)            # no text
+    refused("code", first[Op.OP_END], a=48)
+    refused("code", -1, op=int(Op.OP_CLOCK_STOP), a=0)       # runs off the end
+    refused("templates", 0, first=2**32 - 1, count=1)        # wraps round in 32 bits
+    refused("templates", 0, kind=6)
+    refused("templates", 0, method=15)
+    refused("templates", 0, ack=0)                           # a request is no ACK
+    refused("templates", 0, kind=int(TemplateKind.TEMPLATE_RESPONSE), status=99)
+    refused("segments", 0, field=22)
+    refused("segments", 0, offset=2**32 - 1)
+    refused("operands", 0, kind=int(OperandKind.OPERAND_EXPONENTIAL) + 1)
+    refused("entries", 0, pc=len(code))
+    refused("entries", 0, legs=0)
+    refused("entries", 0, legs=9)
+
+
+def test_a_program_that_never_waits_is_ended() -> None:
+    program = PROGRAMS["call"]
+    code = program.code.copy()
+    code[0] = (int(Op.OP_JUMP), 0, 0, 0, 0)
+    bench = engine_of(dataclasses.replace(program, code=code))
+    bench.engine.schedule(np.zeros(3, dtype=np.int64))
+    bench.run(0)
+    assert bench.outcomes == {"no_resource": 3}
+    bench.drain()
+
+
+@pytest.mark.parametrize("options", [
+    {"max_instances": 0}, {"max_transactions": 0}, {"max_instances": 2**24}, {"engine_id": 256},
+    {"local": ("x" * 70, 5060)}, {"target": ("name.example.com", 5060)}])
+def test_bad_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        Engine(PROGRAMS["call"], **{"local": LOCAL, "target": PEER, **options})
+
+
+@pytest.mark.parametrize("linger", [-1, 0])
+def test_an_answer_larger_than_a_datagram_leaks_nothing(linger: int) -> None:
+    program = PROGRAMS["answer-plain"]
+    segments = program.segments.copy()
+    literal = np.flatnonzero(segments["field"] == 0)
+    text = b"x" * 60_000
+    for number, row in enumerate(program.templates):
+        if row["kind"] == TemplateKind.TEMPLATE_RESPONSE and row["method"] == 6:
+            inside = [i for i in literal if row["first"] <= i < row["first"] + row["count"]]
+            for i in inside:
+                segments["offset"][i], segments["length"][i] = len(program.text), len(text)
+            assert inside, number
+    bench = engine_of(dataclasses.replace(program, segments=segments, text=program.text + text),
+                      linger=linger)
+    bench.feed(ask("OPTIONS"))
+    assert bench.count("oversize") >= 1
+    assert bench.answered == {"no_resource": 1}
+    bench.drain()

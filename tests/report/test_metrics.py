@@ -1,0 +1,135 @@
+"""Names and numbers of run.json out of arrays."""
+
+import pytest
+
+from siploadgen.figures import SparseFigures
+from siploadgen.report import metrics
+from siploadgen.report.metrics import Names
+from tests.report.builders import figures
+from tests.run.fake_engine import Counter, FakeProgram, Method
+
+NAMES = Names.of(FakeProgram())
+INVITE, BYE = Method.METHOD_INVITE, Method.METHOD_BYE
+
+
+def test_calls_by_outcome():
+    counted = metrics.calls(figures(
+        COUNT_DUE=100, COUNT_STARTED=90, COUNT_NOT_STARTED_NO_SLOT=7, COUNT_NOT_STARTED_STOPPED=2,
+        COUNT_NOT_STARTED_NO_USER=1, OUTCOME_SUCCEEDED=70, OUTCOME_TIMEOUT=4, OUTCOME_REJECTED=6,
+        OUTCOME_USER=5, in_progress=5), NAMES)
+    assert counted == {
+        "due": 100, "started": 90, "not_started": {"no_slot": 7, "stopped": 2, "no_user": 1},
+        "succeeded": 75, "failed": {"rejected": 6, "timeout": 4}, "in_progress": 5}
+    assert metrics.calls_imbalance(counted) is None
+    assert metrics.calls_imbalance({**counted, "due": 101}) == "due 101 is not started 90 + 10"
+    assert "started 90" in metrics.calls_imbalance({**counted, "succeeded": 74})
+
+
+def test_outcomes_of_the_program_have_its_names():
+    assert NAMES.outcome(0) == "succeeded"
+    assert NAMES.outcome(2) == "timeout"
+    assert NAMES.outcomes[16] == ("busy", True)
+    assert NAMES.outcomes[17] == ("refused", False)
+    assert NAMES.outcome(40) == "outcome_40"
+
+
+def test_answered_calls():
+    held = figures(COUNT_ANSWERED=10, COUNT_LIMITED=3)
+    held.answered_outcomes[0] = 6
+    held.answered_outcomes[6] = 1
+    counted = metrics.answered_calls(held, NAMES)
+    assert counted == {"due": 13, "started": 10, "not_started": {"limited": 3}, "succeeded": 6,
+                       "failed": {"no_ack": 1}, "in_progress": 3}
+    assert metrics.calls_imbalance(counted) is None
+
+
+def test_messages_by_method_and_status():
+    held = figures(requests={INVITE: 12, BYE: 9}, responses={(INVITE, 200): 9, (INVITE, 100): 4,
+                   (BYE, 200): 9, (0, 404): 1}, COUNT_RETRANSMITTED=2, COUNT_MALFORMED=1,
+                   COUNT_STRAY_RESPONSE=2, COUNT_STRAY_REQUEST=3)
+    said = metrics.messages(held)
+    assert said["sent"] == {"INVITE": 12, "BYE": 9}
+    assert said["received"] == {"200/INVITE": 9, "100/INVITE": 4, "200/BYE": 9, "404/OTHER": 1}
+    assert (said["retransmitted"], said["malformed"], said["stray"]) == (2, 1, 5)
+    assert metrics.messages_sent(held) == 21
+    assert metrics.messages_received(held) == 23
+
+
+def test_latencies_come_twice():
+    found = metrics.latencies(figures(histograms={
+        0: [50], 1: [10], 2: [1000] * 99 + [9000], 3: [900]}), NAMES)
+    assert list(found) == ["srd", "srd_service", "setup", "setup_service", "lateness",
+                           "receive_delay"]
+    srd = found["srd"]
+    assert (srd["count"], srd["p50_us"], srd["p99_us"], srd["from"]) == (100, 1000, 1000, "due")
+    assert 9000 <= srd["p99.9_us"] == srd["max_us"] < 9009
+    assert srd["mean_us"] == pytest.approx(1080, rel=0.001)
+    assert found["srd_service"]["from"] == "send"
+    assert found["setup"] == {"count": 0, "p50_us": None, "p90_us": None, "p95_us": None,
+                              "p99_us": None, "p99.9_us": None, "max_us": None, "mean_us": None,
+                              "from": "due"}
+
+
+def test_values_above_an_hour_are_told():
+    found = metrics.latencies(figures(histograms={2: [5_000_000_000, 10]}), NAMES)["srd"]
+    assert found["overflow"] == 1
+    assert found["count"] == 2
+    assert found["max_us"] > 3_600_000_000
+
+
+@pytest.mark.parametrize(("changes", "ratios"), [
+    ({}, (None, None, None)),
+    ({"requests": {INVITE: 10}, "COUNT_STARTED": 10, "in_progress": 10}, (None, None, None)),
+    # ten attempts: 6 answered, 1 busy (callee's), 1 server failure, 1 timeout, 1 not found
+    ({"requests": {INVITE: 14}, "COUNT_STARTED": 10, "OUTCOME_TIMEOUT": 1, "OUTCOME_REJECTED": 3,
+      "OUTCOME_SUCCEEDED": 6, "histograms": {4: [1] * 6},
+      "responses": {(INVITE, 200): 6, (INVITE, 486): 1, (INVITE, 503): 1, (INVITE, 404): 1}},
+     (0.6, 0.7, 0.2)),
+    # redirected attempts are left out of SER and SEER, and stay in ISA
+    ({"requests": {INVITE: 4}, "COUNT_STARTED": 4, "OUTCOME_REJECTED": 2, "OUTCOME_SUCCEEDED": 2,
+      "histograms": {4: [1] * 2}, "responses": {(INVITE, 302): 2, (INVITE, 200): 2}},
+     (1.0, 1.0, 0.0)),
+    # a challenge is no end of an attempt; a repeated 200 is one answer
+    ({"requests": {INVITE: 4}, "COUNT_STARTED": 2, "OUTCOME_SUCCEEDED": 2,
+      "histograms": {4: [1] * 2}, "responses": {(INVITE, 401): 2, (INVITE, 200): 5}},
+     (1.0, 1.0, 0.0)),
+    # what was cut off at the end is left out
+    ({"requests": {INVITE: 4}, "COUNT_STARTED": 4, "OUTCOME_SUCCEEDED": 2, "OUTCOME_ABORTED": 2,
+      "histograms": {4: [1] * 2}, "responses": {(INVITE, 200): 2}}, (1.0, 1.0, 0.0)),
+    # only redirections: the denominator is 0
+    ({"requests": {INVITE: 1}, "COUNT_STARTED": 1, "OUTCOME_REJECTED": 1,
+      "responses": {(INVITE, 302): 1}}, (None, None, 0.0)),
+])
+def test_ratios_of_rfc_6076(changes, ratios):
+    found = metrics.rfc6076(figures(**changes), NAMES)
+    assert tuple(found.values()) == pytest.approx(ratios) if None not in ratios else \
+        tuple(found.values()) == ratios
+
+
+def test_busy_share_and_steps():
+    held = figures(COUNT_BUSY_NS=30, COUNT_WAIT_NS=70)
+    assert metrics.loop_busy(held) == pytest.approx(0.3)
+    assert metrics.loop_busy(figures()) is None
+    held.steps[2] = (1, 2, 3, 4, 5)
+    assert metrics.steps(held, FakeProgram()) == [
+        {"pc": 2, "step": "SEND ack", "sent": 1, "received": 2, "retransmitted": 3, "timeout": 4,
+         "unexpected": 5}]
+
+
+def test_sparse_figures_add_and_take():
+    held = figures(COUNT_DUE=5, OUTCOME_TIMEOUT=2, histograms={2: [7, 7, 9000]},
+                   responses={(INVITE, 200): 3}, in_progress=4)
+    total = SparseFigures(held).added_to(figures(COUNT_DUE=1), 1)
+    assert total.counters[Counter.COUNT_DUE] == 6
+    assert total.histograms[2, 7] == 2
+    assert total.in_progress == 4
+    back = SparseFigures(held).added_to(total, -1)
+    assert back.counters[Counter.COUNT_DUE] == 1
+    assert not back.histograms.any()
+    assert not back.received_responses.any()
+    assert back.in_progress == 0
+
+
+def test_unknown_methods_have_one_name():
+    assert metrics.method_name(0) == metrics.method_name(15) == metrics.method_name(99) == "OTHER"
+    assert metrics.method_name(INVITE) == "INVITE"

@@ -1,8 +1,0 @@
-"""The simulated engine is at hand in every test of these floors."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "run"))
-
-import fake_engine  # noqa: E402, F401
