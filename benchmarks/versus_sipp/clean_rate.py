@@ -2,9 +2,10 @@
 
 Clean: every planned call succeeded, nothing failed, nothing was retransmitted, and the tool itself
 found the run valid; `--late` is how late its calls may start for that (SIPp does not look, and is
-some milliseconds late: see lateness.py). Rates are doubled until a trial fails, then halved between. A shared machine
-can spoil a trial but never improve one, so a rate counts as clean when one of `--tries` trials at
-it is. All contenders run in one session and only the ratios are worth quoting.
+some milliseconds late: see lateness.py). Rates are doubled until a trial fails, then halved
+between. A shared machine can spoil a trial but never improve one, so a rate counts as clean when
+one of `--tries` trials at it is. All contenders run in one session and only the ratios are worth
+quoting.
 """
 
 from __future__ import annotations
@@ -49,16 +50,13 @@ def highest_clean(one: Contender, start: float, width: float, seconds: float, tr
 
 
 def bare_sockets() -> dict[str, float]:
-    """Calls a second of sockets with no SIP at all, by name of the figure; empty if not there."""
+    """Calls a second of sockets with no SIP at all, by the name of the contender to compare."""
     script = ROOT / "benchmarks" / "loopback" / "bare_sockets.py"
-    if not script.exists():
-        return {}
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True,
                           timeout=300, check=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    for line in lines:
-        print(json.dumps(line), flush=True)
-    return {line["name"]: line["value"] for line in lines if line.get("unit") == "calls/s"}
+    modes = json.loads(done.stdout.splitlines()[-1])["modes"]
+    return {f"siploadgen-gso-{flag}": modes[mode]["calls_per_s"]["median"]
+            for flag, mode in (("on", "gso"), ("off", "plain"))}
 
 
 def main() -> None:
@@ -76,11 +74,14 @@ def main() -> None:
                                        options.tries, options.late)
         figure(f"clean_rate.{one.name}", best[one.name], "calls/s", seconds=options.seconds,
                tries=options.tries, width=options.width, late=options.late)
+    bare = bare_sockets() if set(best) - {"sipp"} else {}
+    for name, limit in bare.items():
+        figure(f"bare_sockets.{name.removeprefix('siploadgen-')}", limit, "calls/s")
     for name, value in best.items():
+        if name in bare:
+            figure(f"clean_rate.{name}_to_bare", round(value / bare[name], 3), "ratio")
         if name != "sipp" and best.get("sipp"):
             figure(f"clean_rate.{name}_to_sipp", round(value / best["sipp"], 3), "ratio")
-        for bare, limit in bare_sockets().items() if name != "sipp" else ():
-            figure(f"clean_rate.{name}_to_{bare}", round(value / limit, 3), "ratio")
 
 
 if __name__ == "__main__":
