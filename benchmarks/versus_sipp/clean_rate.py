@@ -26,7 +26,7 @@ def try_rate(one: Contender, rate: float, seconds: float, tries: int, late: str)
             trial = one.call(folder, port, rate, seconds, extra=extra)
         note(f"{one.name:20} {rate:8.0f}/s  {'clean' if trial.clean else 'spoilt':6} "
              f"ok {trial.succeeded}/{trial.calls} failed {trial.failed} "
-             f"again {trial.retransmitted} valid {trial.valid} cpu {trial.usage.cpu_s:.2f} s")
+             f"again {trial.retransmitted} cpu {trial.usage.cpu_s:.2f} s {trial.broken}")
         if trial.clean or attempt + 1 == tries:
             break
     return trial
