@@ -49,6 +49,7 @@ class Trial:
     retransmitted: int
     valid: bool  # the contender's own opinion; SIPp has none and is believed
     usage: Usage
+    broken: str = ""  # the rules of the verdict that do not hold
 
     @property
     def clean(self) -> bool:
@@ -140,7 +141,9 @@ class SiploadgenContender:
         calls = report["calls"]
         return Trial(rate, calls["due"], calls["succeeded"], sum(calls["failed"].values()),
                      report["messages"]["retransmitted"],
-                     report["verdict"]["state"] == "valid", usage)
+                     report["verdict"]["state"] == "valid", usage,
+                     ", ".join(f"{rule['name']} {rule['value']}"
+                               for rule in report["verdict"]["rules"] if not rule["ok"]))
 
 
 def contenders(names: str) -> list[Contender]:
