@@ -75,7 +75,8 @@ def test_the_answerer_keeps_the_order() -> None:
 
 def test_a_strict_router_takes_the_request_uri() -> None:
     """12.2.1.1: R-URI = first route, remote target appended as the last Route."""
-    for one in bye_of_caller("<sip:peer@198.51.100.7>", ["<sip:192.0.2.32;lr>", "<sip:192.0.2.31>"]):
+    routes = ["<sip:192.0.2.32;lr>", "<sip:192.0.2.31>"]
+    for one in bye_of_caller("<sip:peer@198.51.100.7>", routes):
         assert one.uri == "sip:192.0.2.31"
         assert one.headers("Route") == ["<sip:192.0.2.32;lr>", "<sip:peer@198.51.100.7>"]
         assert one.to == ("192.0.2.31", 5060)
