@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.engine.drive import (
     SECOND,
     Sent,
@@ -141,8 +142,10 @@ def test_a_2xx_to_our_reinvite_moves_the_target_but_not_the_routes(routed: bool,
     route = "<sip:192.0.2.31>" if strict else "<sip:192.0.2.31;lr>"
     headers = [f"Record-Route: {route}"] if routed else []
     second = bench.feed(reply(first, 200, headers=headers))[-1]
-    assert second.name == "INVITE" and second.cseq == 1001
-    assert second.tag("To") == "peer" and second.tag("From") == first.tag("From")
+    assert second.name == "INVITE"
+    assert second.cseq == 1001
+    assert second.tag("To") == "peer"
+    assert second.tag("From") == first.tag("From")
     ack, bye = bench.feed(reply(second, 200, contact="<sip:moved@198.51.100.8:5088>",
                                 headers=["Record-Route: <sip:192.0.2.99;lr>"]))
     for one in (ack, bye):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from siploadgen.core.program import Outcome
 from tests.engine.drive import (
     MS,
@@ -33,7 +34,8 @@ def test_a_refusal_is_kept_with_its_message() -> None:
     assert failure["outcome"] == Outcome.OUTCOME_REJECTED
     assert failure["status"] == 486
     assert failure["role"] == "caller"
-    assert failure["due"] == SECOND and failure["ended"] == SECOND + 250 * MS
+    assert failure["due"] == SECOND
+    assert failure["ended"] == SECOND + 250 * MS
     assert failure["message"] == no.encode()
     assert invite.header("Call-ID").startswith(failure["call_id"])
     assert [(one["at_s"], one["what"], one["method"], one["status"])
@@ -50,7 +52,8 @@ def test_a_timeout_has_no_message() -> None:
     bench.drain()
     failure = only(bench.engine.failures())
     assert failure["outcome"] == Outcome.OUTCOME_TIMEOUT
-    assert failure["status"] is None and failure["message"] == b""
+    assert failure["status"] is None
+    assert failure["message"] == b""
     assert failure["ladder"][-1]["what"] == "timeout"
     assert failure["ladder"][-1]["at_s"] == 32.0
 
@@ -172,6 +175,7 @@ def test_steps_show_where_calls_are() -> None:
     bench.feed(reply(options, 200))
     steps = bench.engine.steps
     sent = steps[:, 0]
-    assert sent.sum() == 1 and steps[:, 2].sum() == 1       # one sent, once again
+    assert sent.sum() == 1
+    assert steps[:, 2].sum() == 1
     assert steps[:, 1].sum() == 1                           # one received
     bench.drain()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from siploadgen.core.sip.parse import Parsed, ParseStatus
 from tests.engine.drive import MS, Bench, answerer, ask, caller
 from tests.sim.helpers import Trial
