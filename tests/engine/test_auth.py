@@ -6,6 +6,7 @@ import hashlib
 import re
 
 import pytest
+
 from tests.engine.drive import SECOND, Bench, Sent, answerer, ask, caller, names, only, reply
 
 HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
@@ -41,7 +42,8 @@ def proves(request: Sent, password: str = "secret", *, proxy: bool = False) -> d
         assert re.search(r"[ ,]qop=auth(-int)?(,|$)", text), text
     else:
         expected = h(f"{a1}:{given['nonce']}:{a2}")
-        assert "nc" not in given and "cnonce" not in given
+        assert "nc" not in given
+        assert "cnonce" not in given
     assert given["response"] == expected
     return given
 
@@ -86,15 +88,18 @@ def test_an_invite_is_acknowledged_and_sent_again_with_credentials() -> None:
     first = bench.start()
     ack, second = bench.feed(reply(first, 401, headers=[challenge()]))
     assert names([ack, second]) == ["ACK", "INVITE"]
-    assert ack.branch == first.branch and second.branch != first.branch
-    assert ack.cseq == 1000 and second.cseq == 1001
+    assert ack.branch == first.branch
+    assert second.branch != first.branch
+    assert ack.cseq == 1000
+    assert second.cseq == 1001
     assert proves(second, "pw")["username"] == "bob"
     ack2 = only(bench.feed(reply(second, 200)))
     assert ack2.cseq == 1001
     assert not ack2.headers("Proxy-Authorization")
     bench.run(5 * SECOND)
     bye = bench.wire[-1]
-    assert bye.name == "BYE" and bye.cseq == 1002
+    assert bye.name == "BYE"
+    assert bye.cseq == 1002
     assert only(bench.feed(reply(second, 200))).data == ack2.data
     bench.feed(reply(bye, 200))
     assert bench.outcomes == {"succeeded": 1}
@@ -114,7 +119,8 @@ def test_a_stale_nonce_is_replaced_once_more() -> None:
     second = only(bench.feed(reply(first, 401, headers=[challenge("n1")])))
     third = only(bench.feed(reply(second, 401, headers=[challenge("n2", more="stale=TRUE")])))
     given = proves(third)
-    assert given["nonce"] == "n2" and given["nc"] == "00000001"
+    assert given["nonce"] == "n2"
+    assert given["nc"] == "00000001"
     bench.feed(reply(third, 200))
     assert bench.outcomes == {"succeeded": 1}
     bench.drain()
@@ -145,7 +151,8 @@ def test_the_nonce_count_goes_up_in_one_registration() -> None:
     request = only(bench.feed(reply(first, 401, headers=[challenge("n1")])))
     for number in range(1, 5):
         given = proves(request)
-        assert given["nonce"] == "n1" and given["nc"] == f"{number:08x}"
+        assert given["nonce"] == "n1"
+        assert given["nc"] == f"{number:08x}"
         bench.feed(reply(request, 200, headers=["Expires: 3600"]))
         if number < 4:
             request = only([one for one in bench.wait(10 * SECOND) if one.name == "REGISTER"])
@@ -217,7 +224,8 @@ def test_the_answerer_challenges_and_checks(algorithm: str, method: str) -> None
     no = only(bench.feed(ask(method)))
     assert no.status == 401
     given = parameters(no.header("WWW-Authenticate"))
-    assert given["algorithm"].lower() == algorithm and given["qop"] == "auth"
+    assert given["algorithm"].lower() == algorithm
+    assert given["qop"] == "auth"
     uri = "sip:b@192.0.2.10:5070"
     for number, (password, expected) in enumerate([("secret", {180, 200}), ("wrong", {401})]):
         sent = bench.feed(ask(method, cseq=2 + number, branch=f"z9hG4bK{number}",

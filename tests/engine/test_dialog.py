@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.engine.drive import (
     SECOND,
     Sent,
@@ -75,7 +76,8 @@ def test_the_answerer_keeps_the_order() -> None:
 
 def test_a_strict_router_takes_the_request_uri() -> None:
     """12.2.1.1: R-URI = first route, remote target appended as the last Route."""
-    for one in bye_of_caller("<sip:peer@198.51.100.7>", ["<sip:192.0.2.32;lr>", "<sip:192.0.2.31>"]):
+    routes = ["<sip:192.0.2.32;lr>", "<sip:192.0.2.31>"]
+    for one in bye_of_caller("<sip:peer@198.51.100.7>", routes):
         assert one.uri == "sip:192.0.2.31"
         assert one.headers("Route") == ["<sip:192.0.2.32;lr>", "<sip:peer@198.51.100.7>"]
         assert one.to == ("192.0.2.31", 5060)
@@ -140,8 +142,10 @@ def test_a_2xx_to_our_reinvite_moves_the_target_but_not_the_routes(routed: bool,
     route = "<sip:192.0.2.31>" if strict else "<sip:192.0.2.31;lr>"
     headers = [f"Record-Route: {route}"] if routed else []
     second = bench.feed(reply(first, 200, headers=headers))[-1]
-    assert second.name == "INVITE" and second.cseq == 1001
-    assert second.tag("To") == "peer" and second.tag("From") == first.tag("From")
+    assert second.name == "INVITE"
+    assert second.cseq == 1001
+    assert second.tag("To") == "peer"
+    assert second.tag("From") == first.tag("From")
     ack, bye = bench.feed(reply(second, 200, contact="<sip:moved@198.51.100.8:5088>",
                                 headers=["Record-Route: <sip:192.0.2.99;lr>"]))
     for one in (ack, bye):

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import pytest
+
 from tests.engine.drive import (
     MS,
     SECOND,
@@ -72,7 +73,8 @@ def test_a_repeated_bye_gets_the_same_answer_even_when_the_call_is_gone() -> Non
     for _ in range(3):
         bench.wait(SECOND)
         again = only(bench.feed(bye))
-        assert again.data == first.data and again.to == first.to
+        assert again.data == first.data
+        assert again.to == first.to
     assert bench.answered == {"succeeded": 1}
     bench.drain()
     assert names(bench.feed(bye)) == ["481/BYE"]        # timer J is over
@@ -174,7 +176,8 @@ def test_cancel_after_the_2xx_has_no_effect() -> None:
     bench = answerer()
     ok = bench.feed(ask())[-1]
     sent = only(bench.feed(ask("CANCEL")))
-    assert sent.name == "200/CANCEL" and sent.tag("To") == ok.tag("To")
+    assert sent.name == "200/CANCEL"
+    assert sent.tag("To") == ok.tag("To")
     bench.feed(within(ok, "ACK", cseq=1, branch="z9hG4bKa"))
     assert names(bench.feed(ask("CANCEL"))) == ["200/CANCEL"]
     bench.feed(within(ok, "BYE"))
@@ -265,7 +268,8 @@ def test_an_invite_while_the_first_is_open_is_500() -> None:
     assert 0 <= int(no.header("Retry-After")) <= 10
     bench.feed(within(ringing, "ACK", cseq=2))
     ok = only(bench.run(10 * SECOND))
-    assert ok.name == "200/INVITE" and ok.cseq == 1
+    assert ok.name == "200/INVITE"
+    assert ok.cseq == 1
     bench.feed(within(ok, "ACK", cseq=1, branch="z9hG4bKa"))
     assert names(bench.feed(within(ok, "BYE", cseq=3, branch="z9hG4bKb"))) == ["200/BYE"]
     bench.drain()
@@ -292,7 +296,8 @@ def test_a_reinvite_is_answered_and_acknowledged() -> None:
     ok = answered(bench)
     bench.wait(SECOND)
     fresh = only(bench.feed(within(ok, "INVITE", cseq=2, contact="<sip:new@192.0.2.20>")))
-    assert fresh.name == "200/INVITE" and fresh.cseq == 2
+    assert fresh.name == "200/INVITE"
+    assert fresh.cseq == 2
     assert fresh.tag("To") == ok.tag("To")
     bench.feed(within(ok, "ACK", cseq=2, branch="z9hG4bKa2"))
     assert bench.wait(5 * SECOND) == []
@@ -372,7 +377,8 @@ def test_options_is_answered_without_a_program() -> None:
     bench = caller()
     sent = only(bench.feed(ask("OPTIONS")))
     assert sent.name == "200/OPTIONS"
-    assert "Allow" in sent.data.decode() and "Accept" in sent.data.decode()
+    assert "Allow" in sent.data.decode()
+    assert "Accept" in sent.data.decode()
     assert only(bench.feed(ask("OPTIONS"))).data == sent.data
 
 
@@ -485,3 +491,43 @@ def test_glare_is_491() -> None:
     assert names(bench.feed(reply(second, 200))) == ["ACK"]
     bench.drain()
     assert bench.outcomes == {"succeeded": 1}
+
+
+@pytest.mark.parametrize("via", ["SIP/2.0/UDP 192.0.2.20:5060",
+                                 "SIP/2.0/UDP 192.0.2.20:5060;branch=1",
+                                 "SIP/2.0/UDP 192.0.2.20:5060;branch=z9hG4bK"])
+def test_a_peer_of_rfc_2543(via: str) -> None:
+    """17.2.3: without the cookie other fields tell transactions apart, the branch does not."""
+    bench = answerer(reject="486:50%", seed=5)
+    seen = set()
+    for number in range(20):
+        call_id = f"old{number}"
+        sent = bench.feed(ask(via=[via], call_id=call_id))
+        assert sent, number
+        final = sent[-1]
+        seen.add(final.status)
+        again = bench.feed(ask(via=[via], call_id=call_id))
+        assert [one.data for one in again] == ([final.data] if final.status == 486 else [])
+        assert bench.feed(within(final, "ACK", cseq=1, via=[via])) == []
+        if final.status == 200:
+            assert names(bench.feed(within(final, "BYE", via=[via]))) == ["200/BYE"]
+    assert seen == {200, 486}
+    assert bench.wait(SECOND) == []                     # all of them acknowledged
+    bench.drain()
+
+
+def test_an_extension_method_is_sent_and_answered() -> None:
+    """M4: any token as method, by the rules of non-INVITE transactions."""
+    def story(c: Any) -> None:
+        c.send("XLOAD.1!")
+        c.expect("2xx")
+
+    bench = scenario(story)
+    request = bench.start()
+    assert request.name == "XLOAD.1!"
+    assert request.method == "XLOAD.1!"
+    assert bench.feed(reply(request, 200, cseq="1000 XOTHER")) == []
+    assert bench.count("stray_response") == 1
+    bench.feed(reply(request, 200))
+    assert bench.outcomes == {"succeeded": 1}
+    bench.drain()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.engine.drive import (
     MS,
     SECOND,
-    Bench,
     caller,
     names,
     only,
@@ -139,7 +139,8 @@ def test_the_ack_of_a_2xx_is_the_same_while_the_bye_is_under_way() -> None:
     invite = bench.start()
     ack, bye = bench.feed(reply(invite, 200))
     assert only(bench.feed(reply(invite, 200))).data == ack.data
-    assert bye.cseq == 1001 and ack.cseq == 1000
+    assert bye.cseq == 1001
+    assert ack.cseq == 1000
     assert bye.branch != ack.branch != invite.branch
 
 
@@ -218,7 +219,8 @@ def test_a_2xx_with_another_tag_has_its_own_ack() -> None:
     assert only(bench.feed(reply(invite, 200))).data == ack.data       # ours goes on
     bench.run(10 * SECOND)
     bye = bench.wire[-1]
-    assert bye.name == "BYE" and bye.header("To").endswith(";tag=peer")
+    assert bye.name == "BYE"
+    assert bye.header("To").endswith(";tag=peer")
     bench.feed(reply(bye, 200))
     assert bench.outcomes == {"succeeded": 1}
     bench.drain()
@@ -273,13 +275,15 @@ def test_an_old_invites_2xx_is_acknowledged_after_a_new_invite() -> None:
     bench = scenario(story)
     first = bench.start()
     ack, second = bench.feed(reply(first, 200))
-    assert second.name == "INVITE" and second.cseq == 1001
+    assert second.name == "INVITE"
+    assert second.cseq == 1001
     again = bench.feed(reply(first, 200))
     assert names(again) == ["ACK"]
     assert again[0].cseq == 1000
     assert names(bench.feed(reply(second, 200))) == ["ACK"]
     again = bench.feed(reply(first, 200))
-    assert names(again) == ["ACK"] and again[0].cseq == 1000
+    assert names(again) == ["ACK"]
+    assert again[0].cseq == 1000
     assert ack.cseq == 1000
 
 
@@ -297,7 +301,8 @@ def test_the_end_of_a_cancelled_call_does_not_touch_another_call() -> None:
     first = bench.start()
     bench.feed(reply(first, 180))
     cancel = bench.run(SECOND)[-1]
-    assert cancel.name == "CANCEL" and cancel.branch == first.branch
+    assert cancel.name == "CANCEL"
+    assert cancel.branch == first.branch
     bench.feed(reply(cancel, 200))
     bench.run(3500 * MS)                                # timer K frees the CANCEL
     second = bench.start()                              # takes its record
@@ -319,7 +324,8 @@ def test_a_response_to_an_answered_cancel_is_absorbed_or_stray() -> None:
     second = bench.start()
     bench.feed(reply(second, 180))
     other = bench.wait(SECOND)[-1]                      # the CANCEL of the second call
-    assert other.name == "CANCEL" and other.branch == second.branch
+    assert other.name == "CANCEL"
+    assert other.branch == second.branch
     strays = bench.count("stray_response")
     bench.feed(reply(cancel, 200))
     assert bench.count("stray_response") == strays + 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from siploadgen.core.counters import Counter
 from siploadgen.core.engine import Engine
 from siploadgen.load.rows import Rows, generated_users
@@ -56,7 +57,8 @@ def test_the_bound_on_open_calls() -> None:
     bench.run(2 * SECOND)
     assert bench.engine.in_progress == 3
     assert bench.counts["not_started_no_slot"] == 3
-    assert bench.counts["due"] == 6 and bench.counts["started"] == 3
+    assert bench.counts["due"] == 6
+    assert bench.counts["started"] == 3
     bench.drain()
     bench.engine.schedule(np.array([bench.now], dtype=np.int64))
     bench.run(bench.now)
@@ -68,7 +70,8 @@ def test_no_record_left_is_no_slot() -> None:
     bench = caller(max_instances=2, max_calls=5)
     bench.engine.schedule(due(0, 0, 0))
     bench.run(0)
-    assert bench.counts["not_started_no_slot"] == 1 and bench.counts["slab_full"] == 1
+    assert bench.counts["not_started_no_slot"] == 1
+    assert bench.counts["slab_full"] == 1
     bench.drain()
 
 
@@ -81,7 +84,8 @@ def test_stop_starts() -> None:
     assert bench.counts["started"] == 2
     bench.drain()
     bench.engine.finish()
-    assert bench.counts["not_started_stopped"] == 2 and bench.counts["due"] == 4
+    assert bench.counts["not_started_stopped"] == 2
+    assert bench.counts["due"] == 4
     bench.engine.check()
     assert bench.engine.done
 
@@ -202,7 +206,8 @@ def test_hang_up_takes_a_registration_back() -> None:
     bench.run(10 * SECOND)
     bench.engine.hang_up()
     last = only(bench.run(bench.now))
-    assert last.name == "REGISTER" and last.header("Expires") == "0"
+    assert last.name == "REGISTER"
+    assert last.header("Expires") == "0"
     assert last.header("Call-ID") == first.header("Call-ID")
     assert last.cseq == first.cseq + 1
     bench.feed(reply(last, 200))
@@ -278,7 +283,7 @@ def test_chunks() -> None:
     assert bench.engine.chunks_waiting == 0
     bench.drain()
     assert bench.engine.done
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="sorted"):
         bench.engine.schedule(np.array([5, 4], dtype=np.int64))
 
 

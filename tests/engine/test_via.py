@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.engine.drive import Address, Sent, answerer, ask, names, only
 
 NEAR = ("192.0.2.20", 5060)
@@ -13,7 +14,8 @@ def answer(via: str | list[str], source: Address, local: Address = ("192.0.2.10"
     bench = answerer(local=local)
     sent = only(bench.feed(ask("OPTIONS", via=[via] if isinstance(via, str) else via), source))
     again = only(bench.feed(ask("OPTIONS", via=[via] if isinstance(via, str) else via), source))
-    assert again.data == sent.data and again.to == sent.to
+    assert again.data == sent.data
+    assert again.to == sent.to
     return sent
 
 
@@ -67,12 +69,11 @@ def test_received_and_rport(case: str) -> None:
 
 
 def test_the_second_of_two_vias_in_one_line_is_not_touched() -> None:
-    sent = answer("SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1 , SIP/2.0/UDP 10.0.0.2;rport;branch=z9hG4bK2",
-                  NEAR)
+    other = "SIP/2.0/UDP 10.0.0.2;rport;branch=z9hG4bK2"
+    sent = answer(f"SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1,{other}", NEAR)
     first, _, second = sent.header("Via").partition(",")
-    assert first.replace(" ;", ";") == \
-        "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;received=192.0.2.20".replace(" ;", ";")
-    assert second.strip() == "SIP/2.0/UDP 10.0.0.2;rport;branch=z9hG4bK2"
+    assert first == "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;received=192.0.2.20"
+    assert second == other
 
 
 def test_all_vias_are_repeated_in_order() -> None:
@@ -89,7 +90,8 @@ def test_a_compact_via_is_read_too() -> None:
     request = ask("OPTIONS").replace("Via:", "v:").replace("From:", "f:").replace("To:", "t:") \
         .replace("Call-ID:", "i:")
     sent = only(bench.feed(request))
-    assert sent.status == 200 and sent.branch == "z9hG4bKone"
+    assert sent.status == 200
+    assert sent.branch == "z9hG4bKone"
     assert sent.header("Call-ID") == "one@192.0.2.20"
 
 
@@ -111,7 +113,8 @@ def test_the_parties_are_repeated_octet_by_octet(method: str) -> None:
 
 def test_a_request_with_a_to_tag_keeps_it() -> None:
     sent = only(answerer().feed(ask("OPTIONS", to="<sip:b@h>;tag=known")))
-    assert sent.status == 481 and sent.header("To") == "<sip:b@h>;tag=known"
+    assert sent.status == 481
+    assert sent.header("To") == "<sip:b@h>;tag=known"
 
 
 def test_a_stateless_answer_has_the_same_tag_each_time() -> None:

@@ -6,6 +6,7 @@ Vectors: RFC 3261 17 and 13.3.1.4 with RFC 6026; every instant is exact.
 from __future__ import annotations
 
 import pytest
+
 from tests.engine.drive import (
     MS,
     SECOND,
@@ -263,6 +264,43 @@ def test_a_linger_cut_by_memory_is_counted() -> None:
     assert bench.count("linger_cut") > 0
     assert bench.count("slab_full") == 0
     bench.drain()
+
+
+def test_linger_is_cut_for_whole_calls_too() -> None:
+    """The INVITE of an acknowledged call lives for L; under pressure it must not fill the slab."""
+    bench = answerer(max_transactions=8)
+    for number in range(40):
+        ok = bench.feed(ask(branch=f"z9hG4bKi{number}", call_id=f"{number}"))[-1]
+        assert ok.name == "200/INVITE", number
+        bench.feed(within(ok, "ACK", cseq=1, branch=f"z9hG4bKa{number}"))
+        assert names(bench.feed(within(ok, "BYE", branch=f"z9hG4bKb{number}"))) == ["200/BYE"]
+    assert bench.count("slab_full") == 0
+    assert bench.answered == {"succeeded": 40}
+    bench.drain()
+
+
+def test_linger_is_cut_at_the_calling_side_too() -> None:
+    bench = caller(max_transactions=8)
+    for _ in range(40):
+        bench.start()
+        bench.feed(reply(bench.wire[-1], 200))
+        bench.feed(reply(bench.wire[-1], 200))
+    assert bench.outcomes == {"succeeded": 40}
+    bench.drain()
+
+
+def test_a_cancel_without_answer() -> None:
+    """The CANCEL is repeated as any other request; its INVITE ends 64*T1 later (9.1)."""
+    bench = caller()
+    invite = bench.start()
+    bench.feed(reply(invite, 180))
+    bench.run(SECOND)
+    bench.engine.hang_up()
+    bench.drain()
+    assert times(bench.wire, "CANCEL") == [1 + at for at in E]
+    assert len({one.data for one in bench.wire if one.name == "CANCEL"}) == 1
+    assert bench.now == 33 * SECOND
+    assert bench.outcomes == {"timeout": 1}
 
 
 def test_every_transaction_of_a_call_ends() -> None:

@@ -587,6 +587,8 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             raise ValueError(f"template {i}: segments beyond the table")
         if template.kind > TEMPLATE_TEXT or template.method > METHOD_MESSAGE:
             raise ValueError(f"template {i}: kind {template.kind}, method {template.method}")
+        if <uint64_t>template.method_offset + template.method_length > text:
+            raise ValueError(f"template {i}: a method beyond the table")
         if template.kind == TEMPLATE_RESPONSE and not 100 <= template.status < 100 + STATUS_SPAN:
             raise ValueError(f"template {i}: status {template.status}")
         if not _companion(core, template.ack, templates, TEMPLATE_ACK_FAILURE) \

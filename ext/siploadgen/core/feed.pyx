@@ -20,7 +20,7 @@ from siploadgen.core.outgoing cimport (
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
     OUTCOME_CANCELLED, OUTCOME_NO_ACK, OUTCOME_NO_RESOURCE, OUTCOME_REJECTED, OUTCOME_TIMEOUT, OUTCOME_TRANSPORT,
-    OUTCOME_UNEXPECTED,
+    OUTCOME_UNEXPECTED, Template,
 )
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.records cimport (
@@ -60,6 +60,7 @@ cdef uint32_t client_find(Core* core) noexcept nogil:
     """The client transaction that core.message, a response, belongs to (RFC 3261 17.1.3); NONE."""
     cdef SipMessage* message = core.message
     cdef Span branch = message.via.branch
+    cdef const Template* template
     cdef Handle handle
     cdef uint32_t index
     cdef Tx* tx
@@ -80,6 +81,10 @@ cdef uint32_t client_find(Core* core) noexcept nogil:
             return NONE
         tx = tx_at(core, index)
     if tx.method != message.cseq_method or tx.cseq != message.cseq:
+        return NONE
+    template = core.templates + tx.template
+    if tx.method == METHOD_UNKNOWN and not span_equal(message.cseq_method_text, span_make(
+            core.text + template.method_offset, template.method_length)):
         return NONE
     return index
 

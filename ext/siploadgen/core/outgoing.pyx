@@ -102,14 +102,19 @@ cdef inline void tx_arm(Core* core, uint32_t index) noexcept nogil:
         wheel_add(&core.wheel, tx_node(core, index), when)
 
 
+cdef inline const TxTimers* timers_of(Core* core) noexcept nogil:
+    """Finished transactions are remembered for less time once the slab is nearly full."""
+    if core.linger_auto and core.txs.used > core.linger_pressure:
+        return &core.timers_short
+    return &core.timers
+
+
 cdef uint32_t tx_event(Core* core, uint32_t index, uint32_t event) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
-    cdef const TxTimers* timers = &core.timers
+    cdef const TxTimers* timers = timers_of(core)
     cdef uint32_t actions
-    if core.linger_auto and core.txs.used > core.linger_pressure:
-        timers = &core.timers_short
-        if event == TXE_2XX or event == TXE_3XX_6XX:
-            core_count(core, COUNT_LINGER_CUT)
+    if timers != &core.timers and (event == TXE_2XX or event == TXE_3XX_6XX):
+        core_count(core, COUNT_LINGER_CUT)
     actions = tx_on_event(tx, event, core.now, timers)
     if not actions & TXA_END:
         tx_arm(core, index)
@@ -122,7 +127,7 @@ cdef void server_acknowledged(Core* core, uint32_t index) noexcept nogil:
     tx.text = NONE
     if core.fresh == index:
         core.fresh = NONE
-    if tx_acked(tx, core.now, &core.timers) & TXA_END:
+    if tx_acked(tx, core.now, timers_of(core)) & TXA_END:
         tx_free(core, index)
     else:
         tx_arm(core, index)
