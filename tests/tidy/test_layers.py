@@ -23,7 +23,7 @@ HOUSE = {
     ),
     "siploadgen": (
         (0, "errors tx_table | units"),
-        (5, "figures model load | compile"),
+        (5, "figures message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster"),
         (8, "cli"),
@@ -69,6 +69,8 @@ def module_of(path: Path) -> str:
 def imported(module: str, names: list[str]) -> Iterator[str]:
     """What `from module import names` reaches: submodules where the names are some."""
     for name in names:
+        if name == "__version__":  # a word, not a room
+            continue
         inner = f"{module}.{name}"
         yield inner if inner in FLOORS or room(inner) != room(module) else module
 
