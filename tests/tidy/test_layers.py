@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.source import CORE, PACKAGE, ROOT, where
 
 # The house, from the ground up: floor, then its rooms in steps ("|"). A room may use what stands on
