@@ -17,7 +17,10 @@ from typing import Any, Protocol
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.interop import peers, tool  # noqa: E402
+from tests.interop import peers, recount, tool  # noqa: E402
+
+__all__ = ["ROOT", "Contender", "SippContender", "Trial", "Usage", "contenders", "figure", "note",
+           "peers", "recount", "scratch"]
 
 CALLER_CORES, ANSWERER_CORES = {0}, {1 % (os.cpu_count() or 1)}
 SETTLE_S = 20.0  # what a caller may take beyond its schedule before the trial counts as failed

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from common import contenders, figure, note, scratch
-
-import peers  # isort: skip
-import recount  # isort: skip
+from common import contenders, figure, note, peers, recount, scratch
 
 
 def late_us(times_us: list[float], rate: float) -> list[float]:

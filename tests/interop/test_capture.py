@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.interop.peers import capture, free_port, kamailio, nothing_malformed, sipp_uas
 from tests.interop.recount import Recount, percentile, read, recount
 from tests.interop.test_kamailio import REGISTRAR, users_file

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.interop.peers import HERE, capture, free_port, kamailio, nothing_malformed, sipp_uas, wait_for
+
+from tests.interop.peers import (
+    HERE,
+    capture,
+    free_port,
+    kamailio,
+    nothing_malformed,
+    sipp_uas,
+    wait_for,
+)
 from tests.interop.recount import read
 from tests.interop.test_harness import registered
 from tests.interop.tool import answering, calling, hang_up, nothing_lost

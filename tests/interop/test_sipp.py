@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.interop.peers import HERE, kamailio, sipp_uac, sipp_uas
-from tests.interop.tool import QUIET, UNHURRIED, answering, calling, hang_up, nothing_lost, siploadgen
+from tests.interop.tool import (
+    QUIET,
+    UNHURRIED,
+    answering,
+    calling,
+    hang_up,
+    nothing_lost,
+    siploadgen,
+)
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 

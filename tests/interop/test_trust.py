@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.interop.peers import HOST, PeerError, free_port, kamailio, wait_until_bound
 from tests.interop.tool import Tool, answering, calling, hang_up, nothing_lost
 

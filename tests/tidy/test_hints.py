@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.source import CORE, ROOT, where
 
 # A cdef function's head, up to the colon or the end of a declaration, over lines.

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from tests.tidy.source import CORE, PACKAGE, ROOT
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.source import PACKAGE, ROOT, files, where
 
 WIDTH = 100
