@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from siploadgen.errors import UsageError
 from siploadgen.model.errors import ModelError
+from siploadgen.units import parse_duration
 
 UNITS_NS = {
     "ns": 1,
@@ -21,7 +23,6 @@ UNITS_NS = {
     "d": 86_400_000_000_000,
 }
 LONGEST_NS = 10 * 365 * UNITS_NS["d"]  # far above any test, far below the end of int64
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d)")
 _CALL = re.compile(r"([a-z]+)\((.*)\)")
 SHARE_UNIT = 1_000_000_000  # a share of 1 in the units of OP_MUL and OP_CHANCE
 
@@ -32,13 +33,11 @@ def parse_duration_ns(text: str) -> int:
     >>> parse_duration_ns("1h30m"), parse_duration_ns("250ms"), parse_duration_ns("0")
     (5400000000000, 250000000, 0)
     """
-    wanted = text.strip()
-    if wanted == "0":
-        return 0
-    parts = _PART.findall(wanted)
-    if not parts or "".join(number + unit for number, unit in parts) != wanted:
-        raise ModelError(f"{text!r} is not a duration", mend="write it as 250ms, 30s or 1h30m")
-    total = sum(round(float(number) * UNITS_NS[unit]) for number, unit in parts)
+    try:
+        total = parse_duration(text)
+    except UsageError:
+        raise ModelError(f"{text!r} is not a duration",
+                         mend="write it as 250ms, 30s or 1h30m") from None
     if total > LONGEST_NS:
         raise ModelError(f"{text!r} is longer than ten years", mend="write a shorter duration")
     return total
