@@ -213,13 +213,17 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
     cdef Leg* leg
     cdef Tx* tx
     if index != NONE and tx_at(core, index).state != TX_ACCEPTED:
+        tx = tx_at(core, index)
         actions = tx_event(core, index, TXE_ACK)
-        if actions & TXA_END:
-            tx_free(core, index)
-        elif not actions & TXA_STRAY:           # an ACK before the final response changes nothing
-            tx = tx_at(core, index)
+        if not actions & TXA_STRAY:             # an ACK before the final response changes nothing
             text_give(&core.texts, tx.text)     # no more answers to the INVITE
             tx.text = NONE
+        leg = <Leg*>slab_get(&core.legs, tx.leg)
+        if actions & TXA_PASS and leg != NULL:
+            instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_ACK, 0)
+            vm_event(core, leg.instance, MATCH_REQUEST, leg.number, METHOD_ACK, 0)
+        if actions & TXA_END:
+            tx_free(core, index)
         return
     leg_index = dialog_find(core)
     if leg_index == NONE:
