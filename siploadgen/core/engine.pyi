@@ -42,6 +42,7 @@ class Engine:
         drop_share: float = 0.0,  # answering side: requests from outside dialogs thrown away
         rate_limit: float = 0.0,  # answering side: new instances a second, others get 503; 0: none
         trace_failures: int = 100,  # failures of each outcome kept for `failures()`
+        coalesce: int = 100_000,  # ns from one wake-up of the loop to the next, at least
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---

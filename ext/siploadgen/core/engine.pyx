@@ -96,7 +96,7 @@ cdef class Engine:
         uint32_t max_transactions=4_194_304, uint32_t first_row=0, uint32_t row_stride=1,
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
-        uint32_t trace_failures=100,
+        uint32_t trace_failures=100, int64_t coalesce=100_000,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -125,6 +125,7 @@ cdef class Engine:
         core.timers_short = core.timers
         _set_linger(core, 0, False)
         core.linger_auto = linger < 0
+        core.coalesce = coalesce
         core.linger_pressure = max_transactions - max_transactions // 4
         if linger >= 0:
             core.timers_short = core.timers

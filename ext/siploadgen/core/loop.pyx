@@ -38,6 +38,17 @@ cdef extern from "sys/prctl.h" nogil:
 
     int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 
+cdef extern from "time.h" nogil:
+    enum:
+        CLOCK_MONOTONIC
+        TIMER_ABSTIME
+
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+
+    int clock_nanosleep(int clock, int flags, const timespec* when, timespec* left)
+
 cdef extern from "slg_net.h" nogil:
     int slg_epoll_wait_ns(int epfd, epoll_event* events, int most, int64_t timeout_ns)
 
@@ -96,6 +107,13 @@ cdef void errors_drain(Core* core) noexcept nogil:
             feed_error(core, error.data, error.length)
 
 
+cdef void sleep_until(Nanos when) noexcept nogil:
+    cdef timespec at
+    at.tv_sec = when // 1000000000
+    at.tv_nsec = when % 1000000000
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL)
+
+
 cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
     cdef epoll_event events[8]
     cdef Nanos woke, wait, before
@@ -126,12 +144,15 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
         if more or core.udp.full:
             continue
         before = clock_monotonic()
-        wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)
         core.counters[<int>COUNT_BUSY_NS] += before - woke
-        woke = before
-        if wait > 0:
-            slg_epoll_wait_ns(core.epoll, events, 8, wait)
-            woke = clock_monotonic()
-            core.counters[<int>COUNT_WAIT_NS] += woke - before
+        if before < woke + core.coalesce:
+            # Events that come close together are handled together: a wake-up costs more than they do.
+            sleep_until(woke + core.coalesce)
+        else:
+            wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)
+            if wait > 0:
+                slg_epoll_wait_ns(core.epoll, events, 8, wait)
+        woke = clock_monotonic()
+        core.counters[<int>COUNT_WAIT_NS] += woke - before
     before = clock_monotonic()
     core.counters[<int>COUNT_BUSY_NS] += before - woke

@@ -229,9 +229,9 @@ cdef struct Core:
     int64_t* histograms
     int64_t* steps
     int64_t* user_counters
+    Nanos coalesce                  # shortest time from one wake-up to the next
     bint live_clock                 # `now` may be read from the clock (real sockets)
     int epoll
-    int wake                        # eventfd that Python writes to
 
 cdef inline Instance* instance_at(Core* core, uint32_t index) noexcept nogil:
     return <Instance*>slab_at(&core.instances, index)
