@@ -21,7 +21,8 @@ static inline uint64_t slg_hash64(const uint8_t *data, uint32_t length, uint64_t
         length -= 8;
     }
     word = 0;
-    memcpy(&word, data, length);
+    if (length)                     /* nothing may be a null pointer, which memcpy must not see */
+        memcpy(&word, data, length);
     return slg_mix64(h ^ word ^ 0x8EBC6AF09C88C6E3ull, 0x589965CC75374CC3ull);
 }
 
