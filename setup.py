@@ -11,7 +11,8 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 CORE = "siploadgen.core."
-MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libraries that it links with
+# module below siploadgen.core -> libraries that it links with
+MODULES: dict[str, tuple[str, ...]] = {
     "memory": (),
     "slab": (),
     "wheel": (),
@@ -38,9 +39,6 @@ MODULES: dict[str, tuple[str, ...]] = {  # module below siploadgen.core -> libra
     "advance": (),
     "loop": (),
     "engine": (),
-    "sip.digest": ("crypto",),
-    "program": (),
-    "counters": (),
 }
 
 KINDS = {

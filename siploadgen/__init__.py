@@ -1,11 +1,12 @@
-"""siploadgen: a SIP load generator whose numbers can be trusted.
+r"""siploadgen: a SIP load generator whose numbers can be trusted.
 
 What other programs may import stands here and is loaded when it is first used.
 
 >>> from siploadgen import parse
->>> parse(b"OPTIONS sip:a SIP/2.0\\r\\nVia: SIP/2.0/UDP h;branch=z9hG4bKx\\r\\nFrom: <sip:a>;tag=1\\r\\n"
-...       b"To: <sip:b>\\r\\nCall-ID: c\\r\\nCSeq: 1 OPTIONS\\r\\n\\r\\n").cseq.method
-'OPTIONS'
+>>> lines = ["OPTIONS sip:a SIP/2.0", "Via: SIP/2.0/UDP h;branch=z9hG4bKx", "Max-Forwards: 70",
+...          "From: <sip:a>;tag=1", "To: <sip:b>", "Call-ID: c", "CSeq: 7 OPTIONS", "", ""]
+>>> parse("\r\n".join(lines).encode()).cseq.number
+7
 """
 
 from importlib import import_module

@@ -1,5 +1,5 @@
-/* A keyed 64-bit hash of a few dozen octets: 128-bit multiplications folded, 8 octets at a time. Not cryptographic; the
- * seed is drawn for each run so that a peer cannot aim at one bucket. */
+/* A keyed 64-bit hash of a few dozen octets: 128-bit multiplications folded, 8 octets at a time.
+ * Not cryptographic; the seed is drawn for each run so that a peer cannot aim at one bucket. */
 #ifndef SLG_HASH_H
 #define SLG_HASH_H
 #include <stdint.h>

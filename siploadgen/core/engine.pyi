@@ -1,6 +1,7 @@
 """The door of the compiled core: one Engine per thread, sharing nothing.
 
-Times are int64 nanoseconds on CLOCK_MONOTONIC (or any virtual clock when the engine is driven by `feed` and `advance`).
+Times are int64 nanoseconds on CLOCK_MONOTONIC, or on any virtual clock when the engine is driven by
+`feed` and `advance`.
 """
 
 from typing import Any
@@ -8,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-HIST_LATENESS: int  # histogram 0: send time minus due time of calls and of scheduled requests inside calls
+HIST_LATENESS: int  # histogram 0: send minus due time, of calls and requests inside them
 HIST_RECEIVE_DELAY: int  # histogram 1: kernel receive time stamp to processing
-HIST_CLOCKS: int  # 2: clock k has histogram 2 + 2k (from the due time) and 3 + 2k (from the actual send)
+HIST_CLOCKS: int  # 2: clock k has histogram 2 + 2k (from the due time) and 3 + 2k (from the send)
 
 class Engine:
     """One nogil engine: program and due times in, counters, histograms and traces out.
 
-    `program` is a `siploadgen.compile.program.Program`; `rows` a `siploadgen.load.rows.Rows` or None.
+    `program` is a `siploadgen.compile.program.Program`, `rows` a `siploadgen.load.rows.Rows`.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class Engine:
         t1: int = 500_000_000,
         t2: int = 4_000_000_000,
         t4: int = 5_000_000_000,
-        linger: int = -1,  # ns that finished transactions are remembered; -1: as the RFCs say, cut short when memory runs out
+        # ns that finished transactions are remembered; -1: as the RFCs say, less when short of room
+        linger: int = -1,
         gso_group: int = 32,  # most datagrams in one GSO group; 1: none
         drop_share: float = 0.0,  # answering side: requests from outside dialogs thrown away
         rate_limit: float = 0.0,  # answering side: new instances a second, others get 503; 0: none
@@ -52,12 +54,12 @@ class Engine:
     def outbox(self) -> list[tuple[bytes, tuple[str, int]]]:
         """Datagrams written since the last call, oldest first."""
     def transport_error(self, data: bytes, now: int) -> None:
-        """The first octets of a datagram of ours that an ICMP error came back for."""
+        """Hear of an ICMP error: `data` are the first octets of our datagram that it quotes."""
     def next_event(self) -> int:
         """When `advance` has something to do; 2**63 - 1: never."""
     # --- schedule and control (any thread) ---
     def schedule(self, due: NDArray[np.int64], last: bool = True) -> None:
-        """Append sorted due times; `last` says that no more will come. The array is kept, not copied."""
+        """Append sorted due times, kept and not copied; `last` says that no more will come."""
     def stop_starts(self) -> None:
         """Start no more calls; those still due are counted as not started (stopped)."""
     def hang_up(self) -> None:
@@ -68,12 +70,15 @@ class Engine:
         """Hold back starts; the due times that pass meanwhile are late when it is lifted."""
     # --- real sockets ---
     def open_udp(self, fd: int, gso: bool, gro: bool) -> dict[str, Any]:
-        """Take over a bound UDP socket; says what is in use: gso, gro, timestamps, receive_buffer, send_buffer."""
+        """Take over a bound UDP socket, which is closed with the engine.
+
+        Says what is in use: gso, gro, timestamps, gso_group, receive_buffer, send_buffer (octets).
+        """
     def run(self, until_idle: bool = True) -> None:
-        """Loop without the GIL until the schedule is over and no call is open (or until `abort`)."""
+        """Loop without the GIL until the schedule is over and no call open, or until `abort`."""
     def finish(self) -> None:
         """After `run`: due times never reached are counted as not started (stopped)."""
-    # --- results: views of the engine's own arrays, single writer, monotone; copy before subtracting ---
+    # --- results: views of the engine's own arrays; single writer, monotone ---
     counters: NDArray[np.int64]  # [counters.Counter]
     outcomes: NDArray[np.int64]  # [program.Outcome] of calls started by the schedule
     answered_outcomes: NDArray[np.int64]  # [program.Outcome] of instances started by requests
@@ -82,7 +87,7 @@ class Engine:
     received_requests: NDArray[np.int64]  # [Method]
     received_responses: NDArray[np.int64]  # [Method, status - 100]
     retransmitted: NDArray[np.int64]  # [Method], requests and responses together
-    histograms: NDArray[np.int64]  # [histogram, HIST_STRIDE]; microseconds; the last column counts overflow
+    histograms: NDArray[np.int64]  # [histogram, HIST_STRIDE] of microseconds; last: overflow
     steps: NDArray[np.int64]  # [pc, (sent, received, retransmitted, timeout, unexpected)]
     user_counters: NDArray[np.int64]
     @property
@@ -102,10 +107,13 @@ class Engine:
     def udp_stats(self) -> dict[str, int]:
         """Fields of net.udp.UdpStats by name."""
     def failures(self) -> list[dict[str, Any]]:
-        """Failures since the last call: outcome, status, due, ended, call_id, pc, row, ladder, message (bytes)."""
+        """Failures since the last call.
+
+        Each with outcome, status, role, due, ended, call_id, pc, row, ladder and message (bytes).
+        """
     def memory(self) -> dict[str, int]:
         """Bytes in use by kind of record, and peaks."""
     def census(self) -> dict[str, int]:
-        """Live records by kind: instances, legs, transactions, texts, timers. All zero after a drained run."""
+        """Live records by kind; all zero after a drained run."""
     def check(self) -> None:
         """Walk every invariant; AssertionError names the broken one."""

@@ -11,7 +11,6 @@ from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
-
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, due_times
 
 TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"

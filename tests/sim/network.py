@@ -1,7 +1,7 @@
 """A caller and an answerer joined by a seeded, lossy network in virtual time.
 
-The network loses, duplicates, delays and so reorders datagrams. Nothing here waits or opens a socket; the same seed gives
-the same run, datagram by datagram.
+The network loses, duplicates, delays and so reorders datagrams. Nothing here waits or opens a
+socket; the same seed gives the same run, datagram by datagram.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Whole calls through good and bad networks: everything ends, nothing is left over, both ends agree."""
+"""Whole calls through good and bad networks: everything ends, nothing is left over, both ends
+agree.
+"""
 
 from __future__ import annotations
 

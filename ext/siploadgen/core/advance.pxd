@@ -3,9 +3,14 @@ from libc.stdint cimport uint32_t
 from siploadgen.core.records cimport Core
 from siploadgen.core.types cimport Nanos
 
-# Everything that is due at core.now, at most `budget` things. True: there is more to do at this time.
+# Everything that is due at core.now, at most `budget` things. True: there is more to do at this
+# time.
 cdef bint advance(Core* core, uint32_t budget) noexcept nogil
-cdef Nanos advance_next(Core* core) noexcept nogil      # when advance has something to do; INT64_MAX: never
-cdef bint advance_done(Core* core) noexcept nogil       # schedule over or stopped, and no scheduled call open
-cdef void advance_finish(Core* core) noexcept nogil     # due times never reached become not started (stopped)
-cdef void advance_abort(Core* core) noexcept nogil      # ends every instance and transaction, silently
+# when advance has something to do; INT64_MAX: never
+cdef Nanos advance_next(Core* core) noexcept nogil
+# schedule over or stopped, and no scheduled call open
+cdef bint advance_done(Core* core) noexcept nogil
+# due times never reached become not started (stopped)
+cdef void advance_finish(Core* core) noexcept nogil
+# ends every instance and transaction, silently
+cdef void advance_abort(Core* core) noexcept nogil

@@ -1,6 +1,6 @@
 """What time brings (see advance.pxd)."""
 
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from siploadgen.core.counters cimport (
     COUNT_DUE, COUNT_NOT_STARTED_NO_SLOT, COUNT_NOT_STARTED_STOPPED, COUNT_STARTED,
 )
@@ -8,8 +8,8 @@ from siploadgen.core.feed cimport feed_failure
 from siploadgen.core.outgoing cimport send_again, tx_event, tx_free
 from siploadgen.core.program cimport OUTCOME_ABORTED
 from siploadgen.core.records cimport (
-    Chunk, CHUNKS, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
-    COMMAND_STOP_STARTS, Core, core_count, Instance, instance_at, ROLE_CALLER, tx_at, tx_node,
+    Chunk, CHUNKS, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE, COMMAND_STOP_STARTS, Core,
+    core_count, instance_at, ROLE_CALLER, tx_at, tx_node,
 )
 from siploadgen.core.tx cimport (
     Tx, tx_due, tx_next, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_RESEND, TXE_EVENTS,

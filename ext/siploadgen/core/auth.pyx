@@ -6,7 +6,7 @@ from siploadgen.core.program cimport FIELD_CHALLENGE, Segment
 from siploadgen.core.records cimport Core, Instance, instance_variables
 from siploadgen.core.sip.digest cimport (
     digest_algorithm, digest_credentials, digest_nonce, digest_nonce_age, digest_qop, digest_verify,
-    DigestInput, DIGEST_MD5, DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA512_256,
+    DigestInput, DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA512_256,
 )
 from siploadgen.core.sip.parse cimport (
     challenge_parse, credentials_parse, sip_header, sip_header_next, SipChallenge, SipCredentials,
@@ -40,7 +40,8 @@ cdef uint32_t text_stamp(Core* core, Instance* instance, uint16_t number, uint8_
     return stamp_message(core.templates + number, core.segments, core.text, &fields, out, room)
 
 
-cdef bint auth_accept(Core* core, Instance* instance, uint16_t user_text, uint16_t password_text) noexcept nogil:
+cdef bint auth_accept(Core* core, Instance* instance, uint16_t user_text,
+                      uint16_t password_text) noexcept nogil:
     cdef uint8_t id = (HEADER_PROXY_AUTHENTICATE if core.message.status == 407
                        else HEADER_WWW_AUTHENTICATE)
     cdef SipHeader* header = sip_header(core.message, id)
@@ -145,7 +146,8 @@ cdef Span auth_header(Core* core, uint32_t text, Tx* tx, const uint8_t* message,
     values.body = body_of(message, length)
     used = 21 if auth.proxy else 15
     memcpy(out, b"Proxy-Authorization: " if auth.proxy else b"Authorization: ", used)
-    n = digest_credentials(&core.digest, &values, strings[2], strings[3], out + used, room - used - 2)
+    n = digest_credentials(&core.digest, &values, strings[2], strings[3], out + used,
+                           room - used - 2)
     if n == 0:
         return span_make(out, 0)
     out[used + n] = 13
@@ -176,7 +178,8 @@ cdef Span challenge_text(Core* core, uint16_t number, Nanos started, uint8_t* ou
     return span_make(out, <uint32_t>(at - out))
 
 
-cdef bint auth_check(Core* core, Instance* instance, uint16_t password_text, uint16_t realm_text) noexcept nogil:
+cdef bint auth_check(Core* core, Instance* instance, uint16_t password_text,
+                     uint16_t realm_text) noexcept nogil:
     cdef SipHeader* header = sip_header(core.message, HEADER_AUTHORIZATION)
     cdef SipCredentials credentials
     cdef uint8_t password[512]

@@ -18,7 +18,8 @@ cpdef enum Counter:
     COUNT_UNEXPECTED                # well-formed messages that no program wanted
     COUNT_STRAY_RESPONSE            # responses that match no transaction of this run
     COUNT_STRAY_REQUEST             # requests in a dialog that we do not know
-    COUNT_AUTO_ANSWERED             # answered by the engine itself: 481, 405, 501, 503, 200 to OPTIONS
+    # answered by the engine itself: 481, 405, 501, 503, 200 to OPTIONS
+    COUNT_AUTO_ANSWERED
     COUNT_DIALOG_MISMATCH           # our tag, but another Call-ID or remote tag
     COUNT_OVERSIZE                  # stamped message larger than a datagram
     # honesty

@@ -4,7 +4,8 @@ from siploadgen.core.records cimport Core, Leg
 from siploadgen.core.span cimport Span
 from siploadgen.core.types cimport Handle, Peer
 
-# Tag, remote target and route set from a response of the peer (core.message) to our dialog-forming request.
+# Tag, remote target and route set from a response of the peer (core.message) to our dialog-forming
+# request.
 cdef void dialog_from_response(Core* core, uint32_t leg) noexcept nogil
 # The same and the parties, from a request of the peer (core.message) that opens a dialog.
 cdef void dialog_from_request(Core* core, uint32_t leg) noexcept nogil
@@ -12,12 +13,13 @@ cdef void dialog_from_request(Core* core, uint32_t leg) noexcept nogil
 cdef void dialog_refresh(Core* core, uint32_t leg) noexcept nogil
 # Handle in a token of ours (a tag or a Contact user), 0 when it is none of this engine and run.
 cdef Handle token_read(Core* core, Span token) noexcept nogil
-# The leg that core.message, a request in a dialog, belongs to; NONE: unknown, or another Call-ID or remote tag.
+# The leg that core.message, a request in a dialog, belongs to; NONE: unknown, or another Call-ID or
+# remote tag.
 cdef uint32_t dialog_find(Core* core) noexcept nogil
 # core.message, a response, is of the dialog that the leg stands for.
 cdef bint dialog_is_of(Core* core, const Leg* leg) noexcept nogil
-# Where a request in the dialog of core.message, a 2xx of the peer, goes when no leg keeps it: Request-URI, Route lines
-# (both in core.scratch) and next hop.
+# Where a request in the dialog of core.message, a 2xx of the peer, goes when no leg keeps it:
+# Request-URI, Route lines (both in core.scratch) and next hop.
 cdef void dialog_place(Core* core, Span* target, Span* routes, Peer* hop) noexcept nogil
 cdef uint32_t call_id_hash(Core* core, Span call_id) noexcept nogil
 cdef bint host_is_local(Core* core, Span host) noexcept nogil

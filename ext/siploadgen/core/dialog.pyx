@@ -7,7 +7,6 @@ from siploadgen.core.net.addr cimport host_parse, peer_clear, peer_format
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.records cimport (
     Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, ROLE_ANSWERER,
-    ROLE_CALLER,
 )
 from siploadgen.core.sip.parse cimport (
     address_parse, list_next, sip_header, sip_header_next, SipAddress, SipHeader, SipMessage,
@@ -54,7 +53,6 @@ cdef bint host_is_local(Core* core, Span host) noexcept nogil:
 cdef uint32_t dialog_find(Core* core) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Leg* leg = <Leg*>slab_get(&core.legs, token_read(core, message.to_tag))
-    cdef uint8_t token[24]
     cdef Span own
     if leg == NULL:
         return NONE
@@ -105,8 +103,11 @@ cdef bint uri_of_route(Span route, SipUri* uri, Span* text) noexcept nogil:
     return True
 
 
-cdef Peer next_hop(Core* core, Span target, const SipUri* first, bint routed, Peer known) noexcept nogil:
-    """Where requests in the dialog go: the first route or the remote target when numeric, else where we met the peer."""
+cdef Peer next_hop(Core* core, Span target, const SipUri* first, bint routed,
+                   Peer known) noexcept nogil:
+    """Where requests in the dialog go: the first route or the remote target when numeric, else
+    where we met the peer.
+    """
     cdef SipUri uri
     cdef Peer peer
     if core.source.family == PEER_STREAM:
@@ -129,9 +130,11 @@ cdef inline uint8_t* put(uint8_t* at, const void* data, uint32_t length) noexcep
     return at + length
 
 
-cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t count, uint32_t* uri_length,
+cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t count,
+                           uint32_t* uri_length,
                            bint* strict, SipUri* first, bint* routed) noexcept nogil:
-    """Request-URI, then Route lines. A strict router first in the set becomes the Request-URI and the target the last
+    """Request-URI, then Route lines. A strict router first in the set becomes the Request-URI and
+    the target the last
     Route (RFC 3261 12.2.1.1)."""
     cdef Span first_text
     cdef bint loose = False
@@ -199,7 +202,8 @@ cdef void dialog_place(Core* core, Span* target, Span* routes, Peer* hop) noexce
     hop[0] = next_hop(core, contact, &first, routed, core.source)
 
 
-cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* routes, uint32_t count,
+cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* routes,
+                       uint32_t count,
                        Span call_id, Span local, Span remote) noexcept nogil:
     """Lay the strings of a leg down in one text."""
     cdef Leg* leg = leg_at(core, index)
@@ -305,7 +309,6 @@ cdef uint32_t last_route(Span routes) noexcept nogil:
 cdef void dialog_refresh(Core* core, uint32_t index) noexcept nogil:
     cdef Leg* leg = leg_at(core, index)
     cdef Span strings[6]
-    cdef Span route
     cdef const uint16_t* lengths = &leg.tag_length
     cdef const uint8_t* data
     cdef uint8_t kept[8192]

@@ -1,9 +1,9 @@
 """The door of the core: one Engine per thread, sharing nothing (see engine.pyi)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 from siploadgen.core.advance cimport (
     advance, advance_abort, advance_done, advance_finish, advance_next,
 )
@@ -15,14 +15,16 @@ from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport (
     outbox_clear, outbox_close, outbox_open, OutMessage,
 )
-from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open, UdpStats
+from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_INITIAL_URI, FIELD_LITERAL, FIELD_VARIABLE, Insn, Matcher, OP_ADD, OP_AWAIT,
-    OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS,
+    OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT,
+    OP_COUNT_OF_OPS,
     OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET,
-    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, Segment, Template,
+    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, Segment,
+    Template,
     TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE,
     TEMPLATE_TEXT, VAR_RETRIES,
 )
@@ -39,13 +41,13 @@ from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs
 from siploadgen.core.sip.tokens cimport METHOD_COUNT, METHOD_MESSAGE
-from siploadgen.core.slab cimport Slab, slab_check, slab_close, slab_open
+from siploadgen.core.slab cimport slab_check, slab_close, slab_open
 from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open
 from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
 from siploadgen.core.tx cimport Tx, tx_timers_default
-from siploadgen.core.types cimport INDEX_MAX, NONE, Peer, PEER_IPV6
-from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_next, wheel_open
+from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
+from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open
 
 import numpy as np
 
@@ -63,7 +65,8 @@ cdef enum:
     OUTBOX_TURN = 32            # budget of one advance between two emptyings of the outbox
     FAILURE_ROOM = 8192
 
-cdef int64_t AWAIT_MAX = 4_600_000_000_000_000_000      # ns: the sum with any clock stays within 64 bits
+# ns: the sum with any clock stays within 64 bits
+cdef int64_t AWAIT_MAX = 4_600_000_000_000_000_000
 
 _RUNGS = {1: "sent", 2: "received", 3: "timeout", 4: "transport"}
 
@@ -132,7 +135,8 @@ cdef class Engine:
             _set_linger(core, linger, True)
         core.drop_below = 0
         if drop_share > 0:
-            core.drop_below = <uint64_t>min(drop_share * 18446744073709551616.0, 1.8446744073709550e19)
+            core.drop_below = <uint64_t>min(drop_share * 18446744073709551616.0,
+                                            1.8446744073709550e19)
         core.rate_limit = rate_limit
         core.rate_at = now
         core.rate_tokens = max(rate_limit * 0.1, 1.0)
@@ -269,16 +273,18 @@ cdef class Engine:
         self.sent_requests = self._zeroes(METHOD_COUNT, &core.sent_requests)
         self.sent_responses = self._zeroes((METHOD_COUNT, STATUS_SPAN), &core.sent_responses)
         self.received_requests = self._zeroes(METHOD_COUNT, &core.received_requests)
-        self.received_responses = self._zeroes((METHOD_COUNT, STATUS_SPAN), &core.received_responses)
+        self.received_responses = self._zeroes((METHOD_COUNT, STATUS_SPAN),
+                                               &core.received_responses)
         self.retransmitted = self._zeroes(METHOD_COUNT, &core.retransmitted)
         self.histograms = self._zeroes((_CLOCKS + 2 * clocks, HIST_STRIDE), &core.histograms)
         self.steps = self._zeroes((core.insns + 1, STEP_FIELDS), &core.steps)[:core.insns]
-        self.user_counters = self._zeroes(max(user_counters, 1), &core.user_counters)[:user_counters]
+        self.user_counters = self._zeroes(max(user_counters, 1),
+                                          &core.user_counters)[:user_counters]
         return 0
 
-    cdef int _load_identity(self, local, target, uint32_t engine_id, uint32_t run_id, uint64_t seed) except -1:
+    cdef int _load_identity(self, local, target, uint32_t engine_id, uint32_t run_id,
+                            uint64_t seed) except -1:
         cdef Core* core = self.core
-        cdef Peer peer
         host, port = local
         text = f"[{host}]" if ":" in host and not host.startswith("[") else host
         name = f"{text}:{port}".encode("ascii")
@@ -576,7 +582,9 @@ cdef bint _is_text(Core* core, int64_t number, uint32_t templates) noexcept:
 cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint32_t text,
                         uint32_t matchers, uint32_t operands, uint32_t entries, uint32_t columns,
                         uint32_t counters) except -1:
-    """Every number in a program leads somewhere, so that the VM need not look; ValueError says which does not."""
+    """Every number in a program leads somewhere, so that the VM need not look; ValueError says
+    which does not.
+    """
     cdef uint32_t i, k
     cdef const Insn* insn
     cdef const Template* template
@@ -638,7 +646,8 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
     return 0
 
 
-cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templates, uint32_t matchers,
+cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templates,
+                     uint32_t matchers,
                      uint32_t operands, uint32_t counters) except -1:
     cdef uint32_t k
     cdef bint good = True

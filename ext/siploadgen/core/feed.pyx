@@ -1,7 +1,9 @@
-"""What comes in (see feed.pxd). RFC 3261 17.1.3, 17.2.3, 8.1.3, 8.2, 9.2, 12.2.2 in the order of the code."""
+"""What comes in (see feed.pxd). RFC 3261 17.1.3, 17.2.3, 8.1.3, 8.2, 9.2, 12.2.2 in the order of
+the code.
+"""
 
-from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 from siploadgen.core.counters cimport (
     COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_KEEPALIVE, COUNT_LIMITED, COUNT_MALFORMED,
     COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED, COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST,
@@ -14,12 +16,13 @@ from siploadgen.core.dialog cimport (
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
-    send_plain, send_stateless, server_acknowledged, token_write, tx_event, tx_free, tx_open_server, TXF_CANCEL_WANTED,
-    TXF_CANCELLED, TXF_PASSED_2XX,
+    send_plain, send_stateless, server_acknowledged, token_write, tx_event, tx_free, tx_open_server,
+    TXF_CANCEL_WANTED, TXF_PASSED_2XX,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
-    OUTCOME_CANCELLED, OUTCOME_NO_ACK, OUTCOME_NO_RESOURCE, OUTCOME_REJECTED, OUTCOME_TIMEOUT, OUTCOME_TRANSPORT,
+    OUTCOME_CANCELLED, OUTCOME_NO_ACK, OUTCOME_NO_RESOURCE, OUTCOME_REJECTED, OUTCOME_TIMEOUT,
+    OUTCOME_TRANSPORT,
     OUTCOME_UNEXPECTED, Template,
 )
 from siploadgen.core.rand cimport rand_next
@@ -29,8 +32,8 @@ from siploadgen.core.records cimport (
     STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, tx_at, tx_handle,
 )
 from siploadgen.core.sip.parse cimport (
-    PARSE_BAD, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, ParseStatus, sip_parse, SipMessage,
-    SipUri, uri_parse,
+    PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, ParseStatus, sip_parse, SipMessage, SipUri,
+    uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
     METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, METHOD_OPTIONS, METHOD_UNKNOWN,
@@ -40,13 +43,12 @@ from siploadgen.core.span cimport Span, span_equal, span_make
 from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_INVITE_SERVER,
-    TX_PROCEEDING, TX_TERMINATED, TXA_ABSORB, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT,
-    TXA_PASS, TXA_RESEND, TXA_SEND_ACK, TXA_STRAY, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_ACK,
-    TXE_REQUEST, TXE_TRANSPORT,
+    Tx, TX_ACCEPTED, TX_CLIENT, TX_COMPLETED, TX_PROCEEDING, TXA_END, TXA_FAIL_TIMEOUT,
+    TXA_FAIL_TRANSPORT, TXA_PASS, TXA_RESEND, TXA_SEND_ACK, TXA_STRAY, TXE_1XX, TXE_2XX,
+    TXE_3XX_6XX, TXE_ACK, TXE_REQUEST, TXE_TRANSPORT,
 )
-from siploadgen.core.types cimport Handle, handle_index, Nanos, NONE, Peer, SLG_ASSERT, TOKEN_LENGTH
-from siploadgen.core.vm cimport vm_end, vm_event, vm_run, vm_take, vm_waits
+from siploadgen.core.types cimport Handle, handle_index, Nanos, NONE, Peer, TOKEN_LENGTH
+from siploadgen.core.vm cimport vm_end, vm_event, vm_run, vm_take
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
@@ -97,7 +99,8 @@ cdef void ack_orphan(Core* core) noexcept nogil:
     send_ack_orphan(core, target, routes, &hop)
 
 
-cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index, uint16_t status) noexcept nogil:
+cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
+                            uint16_t status) noexcept nogil:
     """No CASE took it: a provisional response passes, a refusal ends the call."""
     cdef Instance* instance = instance_at(core, instance_index)
     cdef Tx* tx = tx_at(core, index)
@@ -137,7 +140,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
             # Each copy of a 2xx is acknowledged again (RFC 3261 13.2.2.4).
             core_count(core, COUNT_RECEIVED_AGAIN)
             if leg.invite != tx_handle(core, index) or not dialog_is_of(core, leg):
-                ack_orphan(core)                # of an earlier INVITE, or of another branch of a fork
+                # of an earlier INVITE, or of another branch of a fork
+                ack_orphan(core)
             elif leg.ack_insn != NONE:
                 send_ack(core, instance, leg_index, core.code[leg.ack_insn].a, leg.ack_insn)
                 core_count(core, COUNT_RETRANSMITTED)
@@ -186,7 +190,9 @@ cdef void feed_response(Core* core) noexcept nogil:
 # --- requests ---
 
 cdef uint64_t request_key(Core* core, uint8_t method) noexcept nogil:
-    """Key of a server transaction (RFC 3261 17.2.3): branch, sent-by and method; without the cookie the RFC 2543 fields."""
+    """Key of a server transaction (RFC 3261 17.2.3): branch, sent-by and method; without the cookie
+    the RFC 2543 fields.
+    """
     cdef SipMessage* message = core.message
     cdef Span branch = message.via.branch
     cdef uint64_t key = core.hash_seed + method
@@ -266,7 +272,8 @@ cdef void request_done(Core* core) noexcept nogil:
 
 
 cdef bint invite_refused(Core* core, uint32_t leg_index) noexcept nogil:
-    """An INVITE in a dialog that comes while another is open (RFC 3261 14.2): 500 after one of the peer's, 491 when it
+    """An INVITE in a dialog that comes while another is open (RFC 3261 14.2): 500 after one of the
+    peer's, 491 when it
     crosses ours."""
     cdef Leg* leg = leg_at(core, leg_index)
     if leg.server_invite != NONE:
@@ -424,7 +431,8 @@ cdef void feed_request(Core* core) noexcept nogil:
     cdef uint64_t key
     cdef uint32_t index, actions
     core.received_requests[method] += 1
-    key = request_key(core, METHOD_INVITE if method == METHOD_ACK or method == METHOD_CANCEL else method)
+    key = request_key(core,
+                      METHOD_INVITE if method == METHOD_ACK or method == METHOD_CANCEL else method)
     index = server_find(core, key)
     if method == METHOD_ACK:
         feed_ack(core, index)
@@ -480,7 +488,8 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
                   method, 0)
     if tx.insn != NONE and not transport:
         core.steps[tx.insn * STEP_FIELDS + STEP_TIMEOUT] += 1
-    if vm_event(core, instance, MATCH_TRANSPORT if transport else MATCH_TIMEOUT, leg.number, method, 0):
+    if vm_event(core, instance, MATCH_TRANSPORT if transport else MATCH_TIMEOUT, leg.number,
+                method, 0):
         return
     vm_end(core, instance, OUTCOME_TRANSPORT if transport
            else (OUTCOME_NO_ACK if server else OUTCOME_TIMEOUT))
@@ -491,7 +500,8 @@ cdef void feed_error(Core* core, const uint8_t* data, uint32_t length) noexcept 
     cdef uint32_t actions, index
     cdef Tx* tx = NULL
     cdef Handle handle = 0
-    # The quoted datagram may be cut anywhere, so it is not parsed: the first branch of ours in it is enough.
+    # The quoted datagram may be cut anywhere, so it is not parsed: the first branch of ours in it
+    # is enough.
     while at + 7 + TOKEN_LENGTH <= length:
         if data[at] == 122 and memcmp(data + at, COOKIE, 7) == 0:
             handle = token_read(core, span_make(data + at + 7, TOKEN_LENGTH))

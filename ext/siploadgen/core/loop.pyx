@@ -1,7 +1,7 @@
 """The loop of one engine on real sockets (see loop.pxd)."""
 
 from libc.errno cimport errno
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 from posix.unistd cimport close
 from siploadgen.core.advance cimport advance, advance_abort, advance_done, advance_next
@@ -84,9 +84,9 @@ cdef void loop_close(Core* core) noexcept nogil:
 
 cdef void socket_drain(Core* core, uint32_t socket) noexcept nogil:
     """Handle what one socket holds, a few batches at most."""
-    cdef uint32_t batch, count, i
+    cdef uint32_t _batch, count, i
     cdef Datagram* datagram
-    for batch in range(<uint32_t>BATCHES):
+    for _batch in range(<uint32_t>BATCHES):
         count = udp_receive(&core.udp, socket)
         for i in range(count):
             if i % <uint32_t>CLOCK_EVERY == 0:
@@ -146,7 +146,8 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
         before = clock_monotonic()
         core.counters[<int>COUNT_BUSY_NS] += before - woke
         if before < woke + core.coalesce:
-            # Events that come close together are handled together: a wake-up costs more than they do.
+            # Events that come close together are handled together: a wake-up costs more than they
+            # do.
             sleep_until(woke + core.coalesce)
         else:
             wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)

@@ -1,5 +1,5 @@
-# Messages on their way out: the fields of a template filled from the records, stamped into the outbox, counted.
-# And the transaction records that go with them.
+# Messages on their way out: the fields of a template filled from the records, stamped into the
+# outbox, counted. And the transaction records that go with them.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from siploadgen.core.records cimport Core, Instance, Leg
 from siploadgen.core.span cimport Span
@@ -13,29 +13,40 @@ cdef enum:                          # Tx.flags
     TXF_LINGERING = 8               # finished, kept for its duplicates only
 
 # False: no record left, or the message was larger than a datagram; counted.
-cdef bint send_request(Core* core, uint32_t instance, uint32_t leg, uint16_t template, uint32_t insn) noexcept nogil
-cdef bint send_ack(Core* core, uint32_t instance, uint32_t leg, uint16_t template, uint32_t insn) noexcept nogil
-cdef bint send_response(Core* core, uint32_t instance, uint32_t leg, uint16_t template, uint32_t insn) noexcept nogil
-# CANCEL of the leg's open INVITE: at once after a provisional response, else when the first one comes (RFC 3261 9.1).
+cdef bint send_request(Core* core, uint32_t instance, uint32_t leg, uint16_t template,
+                       uint32_t insn) noexcept nogil
+cdef bint send_ack(Core* core, uint32_t instance, uint32_t leg, uint16_t template,
+                   uint32_t insn) noexcept nogil
+cdef bint send_response(Core* core, uint32_t instance, uint32_t leg, uint16_t template,
+                        uint32_t insn) noexcept nogil
+# CANCEL of the leg's open INVITE: at once after a provisional response, else when the first one
+# comes (RFC 3261 9.1).
 cdef void send_cancel(Core* core, uint32_t tx) noexcept nogil
 # ACK of a 3xx-6xx (RFC 3261 17.1.1.3); core.message is that response.
 cdef void send_ack_failure(Core* core, uint32_t tx) noexcept nogil
-# ACK of a 2xx that no leg stands for (any more); everything comes from core.message, the place from dialog_place.
+# ACK of a 2xx that no leg stands for (any more); everything comes from core.message, the place from
+# dialog_place.
 cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop) noexcept nogil
-# A final response that no template gives, through the transaction or, without one, statelessly (RFC 3261 8.2.7).
+# A final response that no template gives, through the transaction or, without one, statelessly (RFC
+# 3261 8.2.7).
 cdef void send_plain(Core* core, uint32_t tx, uint16_t status) noexcept nogil
 cdef void send_stateless(Core* core, uint16_t status, Handle leg) noexcept nogil
-# The last message of a transaction once more, octet by octet the same. For a server transaction without kept text the
-# repeated request itself (core.message) gives the echo.
+# The last message of a transaction once more, octet by octet the same. For a server transaction
+# without kept text the repeated request itself (core.message) gives the echo.
 cdef void send_again(Core* core, uint32_t tx) noexcept nogil
 
-# Echo block and REGISTER contacts of core.message into core.echo; tag: text of our To tag, length 0 for none.
+# Echo block and REGISTER contacts of core.message into core.echo; tag: text of our To tag, length 0
+# for none.
 cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil
-cdef void echo_keep(Core* core) noexcept nogil          # of the fresh request, when its transaction still needs it
-cdef void token_write(Core* core, uint8_t* out, Handle handle) noexcept nogil      # TOKEN_LENGTH octets
+# of the fresh request, when its transaction still needs it
+cdef void echo_keep(Core* core) noexcept nogil
+# TOKEN_LENGTH octets
+cdef void token_write(Core* core, uint8_t* out, Handle handle) noexcept nogil
 
-cdef uint32_t tx_event(Core* core, uint32_t tx, uint32_t event) noexcept nogil     # walks the table, arms the timer
+# walks the table, arms the timer
+cdef uint32_t tx_event(Core* core, uint32_t tx, uint32_t event) noexcept nogil
 # An INVITE server transaction whose 2xx needs no more repeats: its ACK came, or its dialog is over.
 cdef void server_acknowledged(Core* core, uint32_t tx) noexcept nogil
 cdef void tx_free(Core* core, uint32_t tx) noexcept nogil
-cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil # for core.message; NONE when full
+# for core.message; NONE when full
+cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil

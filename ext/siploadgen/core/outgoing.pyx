@@ -1,6 +1,6 @@
 """Messages on their way out (see outgoing.pxd)."""
 
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE, COUNT_RETRANSMITTED,
@@ -14,33 +14,33 @@ from siploadgen.core.program cimport (
     FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE, FIELD_CONTACTS, FIELD_CSEQ,
     FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL, FIELD_LOCAL_HOST,
     FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI,
-    FIELD_ROUTES, FIELD_TOKEN, Segment, Template, TEMPLATE_IN_DIALOG,
+    FIELD_ROUTES, FIELD_TOKEN, Template,
 )
 from siploadgen.core.records cimport (
-    Core, CSEQ_BASE, HIST_LATENESS, Instance, instance_at, instance_rung, instance_variables, Leg,
-    leg_at, LEG_CONFIRMED, LEG_EARLY, LEG_NEW, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS,
-    STEP_RETRANSMITTED, STEP_SENT, TEMPLATE_NONE, tx_at, tx_handle, tx_node, core_count,
+    Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
+    LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED, STEP_SENT,
+    TEMPLATE_NONE, tx_at, tx_handle, tx_node, core_count,
 )
 from siploadgen.core.sip.parse cimport (
-    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress,
-    SipHeader, SipMessage, SipUri, uri_parse, via_parse, SipVia, list_next,
+    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress, SipHeader,
+    SipMessage,
 )
 from siploadgen.core.sip.stamp cimport stamp_message, StampFields
 from siploadgen.core.sip.tokens cimport (
     HEADER_CONTACT, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_VIA, METHOD_ACK, METHOD_CANCEL,
-    METHOD_INVITE, method_name, METHOD_OPTIONS, METHOD_REGISTER,
+    METHOD_INVITE, METHOD_OPTIONS, METHOD_REGISTER,
 )
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
 from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
 from siploadgen.core.table cimport table_add, table_remove
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_take
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next,
-    tx_on_event, TX_PROCEEDING, TX_SERVER, TX_TRYING, TXA_END, TXA_SEND, TXE_1XX, TXE_2XX,
-    TXE_3XX_6XX, TXE_LINGER, TXE_START, TxTimers,
+    Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT,
+    TX_INVITE_SERVER, tx_next, tx_on_event, TX_PROCEEDING, TX_SERVER, TX_TRYING, TXA_END, TXE_1XX,
+    TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
 )
 from siploadgen.core.types cimport (
-    Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, SLG_ASSERT, TOKEN_LENGTH,
+    Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
 from siploadgen.core.wheel cimport wheel_add, wheel_del
@@ -57,7 +57,8 @@ cdef enum:                                  # places in Core.scratch
     AT_PARTIES = 4096
     AT_AUTHORIZATION = 8192
     AT_CHALLENGE = 12288
-    ACK_BRANCH_BIT = 63                     # an ACK's branch is its INVITE's with this bit of the handle turned
+    # an ACK's branch is its INVITE's with this bit of the handle turned
+    ACK_BRANCH_BIT = 63
 
 cdef enum:
     ECHO_ROOM = 65536 - 16
@@ -288,7 +289,9 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
 
 
 cdef uint32_t contacts_make(Core* core, uint8_t* out, uint32_t room) noexcept nogil:
-    """Contact lines of the answer to a REGISTER: each binding with its expiry; those removed are left out."""
+    """Contact lines of the answer to a REGISTER: each binding with its expiry; those removed are
+    left out.
+    """
     cdef SipMessage* message = core.message
     cdef SipHeader* header = sip_header(message, HEADER_CONTACT)
     cdef SipAddress address
@@ -363,7 +366,8 @@ cdef inline Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept
     return span_make(data, lengths[which])
 
 
-cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg* leg, Handle leg_name,
+cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg* leg,
+                      Handle leg_name,
                       const Tx* tx, Handle branch, uint32_t cseq) noexcept nogil:
     """Texts of every field in `needs` but FIELD_AUTHORIZATION; leg NULL: gone, tx NULL: an ACK."""
     cdef uint8_t* scratch = core.scratch
@@ -534,7 +538,8 @@ cdef bint send_ack(Core* core, uint32_t instance_index, uint32_t leg_index, uint
     if not template_send(core, instance, number, &fields, request_peer(core, leg), NULL):
         return False
     core.sent_requests[<int>METHOD_ACK] += 1
-    core.steps[insn * STEP_FIELDS + (STEP_SENT if leg.ack_insn == NONE else STEP_RETRANSMITTED)] += 1
+    core.steps[insn * STEP_FIELDS
+               + (STEP_SENT if leg.ack_insn == NONE else STEP_RETRANSMITTED)] += 1
     leg.ack_insn = insn
     instance_rung(core, instance, RUNG_SENT, METHOD_ACK, 0)
     return True
@@ -545,7 +550,8 @@ cdef uint32_t response_event(uint16_t status) noexcept nogil:
 
 
 cdef void response_sent(Core* core, uint32_t index, uint32_t actions) noexcept nogil:
-    """Book-keeping after a response went out: counters, the leg's open requests, the record's end."""
+    """Book-keeping after a response went out: counters, the leg's open requests, the record's end.
+    """
     cdef Tx* tx = tx_at(core, index)
     cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
     core.sent_responses[tx.method * STATUS_SPAN + tx.status - 100] += 1
@@ -584,10 +590,10 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     cdef Instance* instance = instance_at(core, instance_index)
     cdef Leg* leg = leg_at(core, leg_index)
     cdef const Template* template = core.templates + number
-    cdef uint32_t index = leg.server_invite if template.method == METHOD_INVITE else leg.server_other
+    cdef bint invite = template.method == METHOD_INVITE
+    cdef uint32_t index = leg.server_invite if invite else leg.server_other
     cdef StampFields fields
     cdef uint32_t actions
-    cdef uint8_t text[256]
     cdef Tx* tx
     if index == NONE:
         core_count(core, COUNT_UNEXPECTED)      # nothing open to answer: the peer has given up
@@ -734,7 +740,8 @@ cdef const char* ACCEPT = b"Accept: application/sdp\r\n"
 cdef uint32_t ACCEPT_LENGTH = len(b"Accept: application/sdp\r\n")
 
 
-cdef void plain_stamp(Core* core, uint16_t status, Span echo, uint8_t method, const Peer* to) noexcept nogil:
+cdef void plain_stamp(Core* core, uint16_t status, Span echo, uint8_t method,
+                      const Peer* to) noexcept nogil:
     cdef uint8_t* out = outgoing_room(core)
     cdef uint8_t* at = out
     if out == NULL or echo.length == 0 or echo.length > OUTBOX_MESSAGE_MAX - 512:

@@ -1,16 +1,22 @@
-# The instruction format: what the compiler (Python) makes and the VM runs. Every table is a flat array; Python sees the
-# enums as IntEnums and builds the arrays with numpy dtypes of the same layout (siploadgen/compile/program.py).
+# The instruction format: what the compiler (Python) makes and the VM runs. Every table is a flat
+# array; Python sees the enums as IntEnums and builds the arrays with numpy dtypes of the same
+# layout (siploadgen/compile/program.py).
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cpdef enum Op:
     OP_END = 0          # a: outcome. Releases the instance, its legs and its open transactions.
-    OP_SEND             # a: template, b: leg. Stamps and sends; a request opens a client transaction.
-    OP_AWAIT            # a: number of CASEs that follow, b: pc on timeout, c: timeout ns (0: none). Suspends.
-                        #    Entered again without another suspension or SEND of a request between, the deadline stays.
+    # a: template, b: leg. Stamps and sends; a request opens a client transaction.
+    OP_SEND
+    # a: number of CASEs that follow, b: pc on timeout, c: timeout ns (0: none). Suspends. Entered
+    # again without another suspension or SEND of a request between, the deadline stays.
+    OP_AWAIT
     OP_CASE             # a: matcher, b: pc when it fits
-    OP_PAUSE            # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Cut by a hang-up.
+    # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Cut by a
+    # hang-up.
+    OP_PAUSE
     OP_JUMP             # b: pc
-    OP_JUMP_IF          # a: variable (or a VAR_ pseudo variable), flags: Compare, b: pc, c: constant
+    # a: variable (or a VAR_ pseudo variable), flags: Compare, b: pc, c: constant
+    OP_JUMP_IF
     OP_CHANCE           # b: pc, c: probability in 1e-9
     OP_CLOCK_START      # a: clock
     OP_CLOCK_STOP       # a: clock. Records in the clock's two histograms, once for each start.
@@ -18,10 +24,12 @@ cpdef enum Op:
     OP_ADD              # a: variable, c: operand
     OP_MUL              # a: variable, c: operand in 1e-9: variable = variable * operand / 1e9
     OP_EXTRACT          # a: variable, b: Extract, from the message last matched
-    OP_CREDENTIAL       # a: text (user name), c: text (password), b: pc when the challenge cannot be answered. Takes the
-                        #    challenge of the message last matched; FIELD_AUTHORIZATION answers it from then on.
+    # a: text (user name), c: text (password), b: pc when the challenge cannot be answered. Takes
+    # the challenge of the message last matched; FIELD_AUTHORIZATION answers it from then on.
+    OP_CREDENTIAL
     OP_COUNT            # a: user counter, c: amount
-    OP_CHALLENGE_CHECK  # a: text (password), c: realm text, b: pc when the request's credentials are missing or wrong
+    # a: text (password), c: realm text, b: pc when the request's credentials are missing or wrong
+    OP_CHALLENGE_CHECK
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -56,8 +64,10 @@ cpdef enum OperandKind:
 cpdef enum TemplateKind:
     TEMPLATE_REQUEST = 0        # new transaction, CSeq + 1
     TEMPLATE_ACK                # for a 2xx: CSeq of the leg's INVITE, no transaction
-    TEMPLATE_ACK_FAILURE        # for a 3xx-6xx; companion of an INVITE template, sent by the transaction
-    TEMPLATE_CANCEL             # companion of an INVITE template: its own transaction, branch and CSeq number of the INVITE
+    # for a 3xx-6xx; companion of an INVITE template, sent by the transaction
+    TEMPLATE_ACK_FAILURE
+    # companion of an INVITE template: its own transaction, branch and CSeq number of the INVITE
+    TEMPLATE_CANCEL
     TEMPLATE_RESPONSE           # to the leg's open request of .method
     TEMPLATE_TEXT               # not a message: user name, password, realm
 
@@ -67,7 +77,8 @@ cpdef enum TemplateFlag:
 
 cpdef enum Field:
     FIELD_LITERAL = 0           # text[offset : offset + length]
-    FIELD_BRANCH                # the 24 hex digits after "z9hG4bK" of this transaction (CANCEL, ACK_FAILURE: the INVITE's)
+    # the 24 hex digits after "z9hG4bK" of this transaction (CANCEL, ACK_FAILURE: the INVITE's)
+    FIELD_BRANCH
     FIELD_CALL_ID               # the leg's Call-ID
     FIELD_LOCAL_TAG             # 24 hex digits, the leg's token
     FIELD_TOKEN                 # the same digits as Contact user
@@ -75,26 +86,34 @@ cpdef enum Field:
     FIELD_REQUEST_URI           # the leg's remote target (in a dialog)
     FIELD_ROUTES                # "Route: ...\r\n" for the leg's route set, or nothing
     FIELD_REMOTE_TAG            # ";tag=..." once the leg knows it, or nothing
-    FIELD_LOCAL_PARTY           # From value of a request sent in a dialog that the peer opened (tag included)
+    # From value of a request sent in a dialog that the peer opened (tag included)
+    FIELD_LOCAL_PARTY
     FIELD_REMOTE_PARTY          # To value likewise
     FIELD_LOCAL                 # "host:port" of the engine's socket
     FIELD_LOCAL_HOST            # "host"
     FIELD_COLUMN                # arg: column; text of the instance's row
     FIELD_VARIABLE              # arg: variable, in decimal
-    FIELD_AUTHORIZATION         # "Authorization: Digest ...\r\n" or "Proxy-Authorization: ...\r\n", or nothing
-    FIELD_ECHO                  # response: Via ... CSeq and Record-Route of the request, our To tag added; lines with CRLF
+    # "Authorization: Digest ...\r\n" or "Proxy-Authorization: ...\r\n", or nothing
+    FIELD_AUTHORIZATION
+    # response: Via ... CSeq and Record-Route of the request, our To tag added; lines with CRLF
+    FIELD_ECHO
     FIELD_CONTENT_LENGTH        # digits of the body's length, when the body has variable parts
-    FIELD_CHALLENGE             # 'nonce="...", algorithm=..., qop="auth"' of a challenge; arg: DigestAlgorithm
-    FIELD_CONTACTS              # response to REGISTER: "Contact: ...;expires=n\r\n" for each Contact of the request
-    FIELD_ECHO_PARTIES          # ACK_FAILURE: From, To and Call-ID lines of the response being acknowledged
-    FIELD_INITIAL_URI           # Request-URI of the leg's INVITE when that was in a dialog: as FIELD_REQUEST_URI at the time
+    # 'nonce="...", algorithm=..., qop="auth"' of a challenge; arg: DigestAlgorithm
+    FIELD_CHALLENGE
+    # response to REGISTER: "Contact: ...;expires=n\r\n" for each Contact of the request
+    FIELD_CONTACTS
+    # ACK_FAILURE: From, To and Call-ID lines of the response being acknowledged
+    FIELD_ECHO_PARTIES
+    # Request-URI of the leg's INVITE when that was in a dialog: as FIELD_REQUEST_URI at the time
+    FIELD_INITIAL_URI
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method
     MATCH_REQUEST               # method
     MATCH_TIMEOUT               # a transaction of the leg timed out (B, F, or no ACK after 2xx)
     MATCH_TRANSPORT             # ... or its transport failed
-    MATCH_CANCEL                # the peer cancelled the INVITE that this leg has not answered finally
+    # the peer cancelled the INVITE that this leg has not answered finally
+    MATCH_CANCEL
 
 cpdef enum Outcome:             # how an instance ended; classes of `calls.failed` in run.json
     OUTCOME_SUCCEEDED = 0
@@ -156,13 +175,15 @@ cdef packed struct Operand:     # 32 bytes
 
 cdef packed struct Entry:       # 16 bytes: one scenario
     uint32_t pc
-    uint16_t role               # 0 caller (started by the schedule), 1 answerer (started by a request)
+    # 0 caller (started by the schedule), 1 answerer (started by a request)
+    uint16_t role
     uint16_t flags
     uint16_t legs               # legs that it uses, 1 .. 8
     uint16_t spare
     uint32_t weight             # of a mix, in 1e-6; 0: only by name
 
-cdef packed struct Answer:      # 16 bytes: a row of the answer table; the first that fits takes the request
+# 16 bytes: a row of the answer table; the first that fits takes the request
+cdef packed struct Answer:
     uint8_t method
     uint8_t spare
     uint16_t entry

@@ -1,4 +1,5 @@
-# The records of one engine and the engine's whole state, under one pointer. No globals, no thread-locals.
+# The records of one engine and the engine's whole state, under one pointer. No globals, no
+# thread-locals.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from siploadgen.core.counters cimport Counter
 from siploadgen.core.net.outbox cimport Outbox, OutOrder
@@ -66,7 +67,8 @@ cdef enum RungKind:
     RUNG_TIMEOUT = 3
     RUNG_TRANSPORT = 4
 
-# One running program. In the slab it is followed by its legs (uint32), clocks (Clock) and variables (int64).
+# One running program. In the slab it is followed by its legs (uint32), clocks (Clock) and variables
+# (int64).
 cdef struct Instance:
     uint32_t generation
     uint32_t pc
@@ -103,14 +105,16 @@ cdef struct Leg:
     uint32_t client_other       # our open other request, NONE
     uint32_t server_invite      # the peer's INVITE not yet acknowledged, NONE
     uint32_t server_other       # the peer's other request not yet answered, NONE
-    Handle invite               # transaction of our last INVITE: the ACK's branch is derived from it
+    # transaction of our last INVITE: the ACK's branch is derived from it
+    Handle invite
     uint32_t ack_insn           # SEND of the ACK that answered our last INVITE, NONE: not sent yet
     uint32_t text               # the six strings below one after the other, NONE
     uint16_t tag_length         # ";tag=..." of the peer
     uint16_t target_length      # Request-URI of requests in this dialog
     uint16_t routes_length      # "Route: ...\r\n", rendered
     uint16_t call_id_length     # 0: ours, made from the leg's token
-    uint16_t local_length       # From value of our requests when the peer opened the dialog, tag included
+    # From value of our requests when the peer opened the dialog, tag included
+    uint16_t local_length
     uint16_t remote_length      # To value likewise
     uint32_t call_id_hash       # peer's Call-ID; 0: ours
     uint32_t remote_tag_hash
@@ -183,7 +187,8 @@ cdef struct Core:
     Digest digest
     Rand rand
     TxTimers timers
-    TxTimers timers_short           # for finished transactions once the slab is nearly full (linger auto)
+    # for finished transactions once the slab is nearly full (linger auto)
+    TxTimers timers_short
     uint32_t linger_pressure        # live transactions above which they are used
     bint linger_auto
     uint64_t nonce_secret
@@ -195,7 +200,8 @@ cdef struct Core:
     SipMessage* message             # the message at hand, NULL outside feed
     Peer source                     # where it came from
     uint32_t request                # server transaction of the request at hand, NONE
-    uint32_t fresh                  # that transaction while its echo block is still in `echo`, else NONE
+    # that transaction while its echo block is still in `echo`, else NONE
+    uint32_t fresh
     SipMessage parsed
     uint8_t echo[65536]             # echo block of the request at hand
     uint32_t echo_length

@@ -1,4 +1,5 @@
-# Octets that a record has to keep: tags, targets, route sets, echo blocks, challenges. Six slabs by size.
+# Octets that a record has to keep: tags, targets, route sets, echo blocks, challenges. Six slabs by
+# size.
 from libc.stdint cimport uint8_t, uint32_t
 from siploadgen.core.slab cimport Slab, slab_at, slab_give, slab_take
 from siploadgen.core.types cimport NONE, SLG_ASSERT

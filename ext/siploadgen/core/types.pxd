@@ -21,7 +21,8 @@ cdef extern from "slg_bits.h" nogil:
     uint64_t slg_rotr64(uint64_t x, int k)
     void slg_prefetch(const void* p)
 
-# Where a message came from or goes to. 20 bytes, compared and copied as a whole, always zeroed first.
+# Where a message came from or goes to. 20 bytes, compared and copied as a whole, always zeroed
+# first.
 cdef enum PeerFamily:
     PEER_NONE = 0
     PEER_IPV4 = 1           # ip[0..3]

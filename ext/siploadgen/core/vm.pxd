@@ -6,10 +6,12 @@ from siploadgen.core.types cimport Nanos
 # A new instance of entry number `entry` with its first leg taken; NONE when a slab is full.
 cdef uint32_t vm_take(Core* core, uint32_t entry, uint8_t role, Nanos due) noexcept nogil
 cdef void vm_run(Core* core, uint32_t instance) noexcept nogil
-# Something happened to a leg (MatcherKind, method, status). True: a CASE took it and the program went on.
+# Something happened to a leg (MatcherKind, method, status). True: a CASE took it and the program
+# went on.
 cdef bint vm_event(Core* core, uint32_t instance, uint8_t kind, uint8_t leg, uint8_t method,
                    uint16_t status) noexcept nogil
 cdef void vm_timer(Core* core, uint32_t instance) noexcept nogil        # its wheel node fired
-cdef void vm_hang_up(Core* core, uint32_t instance) noexcept nogil      # cut its pause, cancel its ringing INVITE
+# cut its pause, cancel its ringing INVITE
+cdef void vm_hang_up(Core* core, uint32_t instance) noexcept nogil
 cdef void vm_end(Core* core, uint32_t instance, uint16_t outcome) noexcept nogil
 cdef bint vm_waits(Core* core, uint32_t instance) noexcept nogil

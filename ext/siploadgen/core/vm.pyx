@@ -5,45 +5,43 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.string cimport memcpy, memset
 from siploadgen.core.auth cimport auth_accept, auth_check
 from siploadgen.core.counters cimport COUNT_SLAB_FULL
-from siploadgen.core.dialog cimport dialog_from_request
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
-    echo_keep, send_ack, send_cancel, send_plain, send_request, send_response,
-    server_acknowledged, token_write, tx_free, TXF_CANCELLED, TXF_LINGERING,
+    echo_keep, send_ack, send_cancel, send_plain, send_request, send_response, server_acknowledged,
+    token_write, tx_free, TXF_CANCELLED,
 )
 from siploadgen.core.program cimport (
     CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, EXTRACT_CONTENT_LENGTH, EXTRACT_EXPIRES,
-    EXTRACT_MIN_EXPIRES, EXTRACT_RETRY_AFTER, EXTRACT_STATUS, Insn, MATCH_RESPONSE, Matcher,
-    OP_ADD, OP_AWAIT, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP,
-    OP_COUNT, OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND,
-    OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL,
-    OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_NO_RESOURCE,
-    OUTCOME_SUCCEEDED, OUTCOME_TIMEOUT, OUTCOME_USER, Template, TEMPLATE_ACK, TEMPLATE_CANCEL,
-    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
+    EXTRACT_MIN_EXPIRES, EXTRACT_RETRY_AFTER, EXTRACT_STATUS, Insn, MATCH_RESPONSE, Matcher, OP_ADD,
+    OP_AWAIT, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
+    OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET, Operand,
+    OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL,
+    OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED,
+    TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS,
+    VAR_STOPPING,
 )
 from siploadgen.core.rand cimport rand_below, rand_exponential, rand_normal, rand_unit
 from siploadgen.core.records cimport (
     Clock, COMMAND_HANG_UP, Core, Failure, HIST_CLOCKS, Instance, instance_at, instance_clocks,
-    instance_legs, instance_rung, instance_variables, LADDER, Leg, leg_at, leg_handle,
-    ROLE_ANSWERER, ROLE_CALLER, RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at,
-    tx_node, WAIT_AWAIT, WAIT_NOTHING, WAIT_PAUSE, core_count,
+    instance_legs, instance_rung, instance_variables, Leg, leg_at, leg_handle, ROLE_CALLER,
+    RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at, WAIT_AWAIT, WAIT_NOTHING,
+    WAIT_PAUSE, core_count,
 )
 from siploadgen.core.ring cimport ring_push
 from siploadgen.core.sip.parse cimport contact_expires, header_uint
-from siploadgen.core.sip.tokens cimport (
-    HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_INVITE, METHOD_UNKNOWN,
-)
+from siploadgen.core.sip.tokens cimport HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_UNKNOWN
 from siploadgen.core.slab cimport slab_give, slab_take
 from siploadgen.core.span cimport span_make, span_to_uint
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, TX_CALLING, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TX_TRYING,
+    Tx, TX_ACCEPTED, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TX_TRYING,
 )
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT, SLG_UNREACHABLE, TOKEN_LENGTH
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef enum:
-    INSTRUCTION_LIMIT = 100000          # of one wake-up: a program that loops without waiting is ended
+    # of one wake-up: a program that loops without waiting is ended
+    INSTRUCTION_LIMIT = 100000
     TRACE_MESSAGE_MAX = 2048
     TRACE_RECORD_MAX = 2048 + 256
 
@@ -52,7 +50,7 @@ cdef enum:
 
 cdef uint32_t vm_take(Core* core, uint32_t entry, uint8_t role, Nanos due) noexcept nogil:
     cdef uint32_t index = slab_take(&core.instances)
-    cdef uint32_t leg_index, i
+    cdef uint32_t i
     cdef Instance* instance
     cdef uint32_t* legs
     cdef Clock* clocks
@@ -106,7 +104,9 @@ cdef uint32_t leg_take(Core* core, uint32_t instance_index, uint8_t number) noex
 
 
 cdef void client_release(Core* core, uint32_t index) noexcept nogil:
-    """A client transaction whose instance ends: forgotten while it is open, else left to absorb duplicates."""
+    """A client transaction whose instance ends: forgotten while it is open, else left to absorb
+    duplicates.
+    """
     cdef Tx* tx
     if index == NONE:
         return
@@ -130,7 +130,9 @@ cdef void server_release(Core* core, uint32_t index) noexcept nogil:
 
 
 cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexcept nogil:
-    """The first failures of each outcome go to Python with their ladder and the message that decided them."""
+    """The first failures of each outcome go to Python with their ladder and the message that
+    decided them.
+    """
     cdef uint8_t record[TRACE_RECORD_MAX]
     cdef Failure* failure = <Failure*>record
     cdef uint32_t leg = instance_legs(core, instance)[0]

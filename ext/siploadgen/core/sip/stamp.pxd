@@ -1,5 +1,6 @@
-# Template -> octets: a loop of copies. The caller has put the text of every field that the template needs into
-# StampFields; literals come from the program's text, columns and variables from the instance.
+# Template -> octets: a loop of copies. The caller has put the text of every field that the template
+# needs into StampFields; literals come from the program's text, columns and variables from the
+# instance.
 from siploadgen.core.program cimport Segment, Template
 from siploadgen.core.span cimport Span
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
@@ -12,7 +13,8 @@ cdef struct Column:                     # one column of the injected rows
     const uint32_t* offsets             # rows + 1
 
 cdef struct StampFields:
-    Span values[32]                     # by Field; those that the template does not use may hold anything
+    # by Field; those that the template does not use may hold anything
+    Span values[32]
     const Column* columns
     uint32_t row
     const int64_t* variables            # NULL: none, stamped as 0

@@ -18,7 +18,8 @@ cdef inline uint32_t decimal_signed(uint8_t* out, int64_t value) noexcept nogil:
     return 1 + slg_decimal(out + 1, <uint64_t>(-(value + 1)) + 1)
 
 
-cdef inline Span segment_text(const Segment* segment, const uint8_t* text, const StampFields* fields,
+cdef inline Span segment_text(const Segment* segment, const uint8_t* text,
+                              const StampFields* fields,
                               uint8_t* digits) noexcept nogil:
     """What one segment writes, FIELD_CONTENT_LENGTH apart."""
     cdef const uint32_t* offsets
