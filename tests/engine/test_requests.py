@@ -531,3 +531,13 @@ def test_an_extension_method_is_sent_and_answered() -> None:
     bench.feed(reply(request, 200))
     assert bench.outcomes == {"succeeded": 1}
     bench.drain()
+
+
+def test_a_bye_before_the_ack_stops_the_2xx() -> None:
+    """The dialog is over: nobody waits for its ACK any more."""
+    bench = answerer()
+    ok = bench.feed(ask())[-1]
+    assert names(bench.feed(within(ok, "BYE"))) == ["200/BYE"]
+    assert bench.wait(40 * SECOND) == []
+    assert bench.answered == {"succeeded": 1}
+    bench.drain()
