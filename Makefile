@@ -43,7 +43,8 @@ peers: ## SIPp, Kamailio and tshark from the distribution's packages
 	@tools/peers.sh
 
 test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers
-	$(PYTEST) tests
+	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS)
+	$(PYTEST) tests -m 'loopback or interop' --durations=10
 
 unit: build ## the floors only, on both cores: the quick loop while writing
 	$(PYTEST) $(FLOORS) -m 'not loopback' -n $(SLG_JOBS)

@@ -41,9 +41,9 @@ def parse_duration(text: str, what: str = "duration") -> int:
     text = text.strip()
     if text and not text.strip("0"):
         return 0
-    total, end = 0.0, 0
+    total, end = 0, 0
     while end < len(text) and (part := _DURATION_PART.match(text, end)):
-        total += float(part[1]) * _DURATION_NS[part[2]]
+        total += round(float(part[1]) * _DURATION_NS[part[2]])
         end = part.end()
     if not text or end < len(text):
         bare = re.fullmatch(_NUMBER, text)
@@ -51,7 +51,7 @@ def parse_duration(text: str, what: str = "duration") -> int:
         raise UsageError(f'{what} "{text}": {mend}')
     if total > 2**62:
         raise UsageError(f'{what} "{text}": longer than 146 years')
-    return round(total)
+    return total
 
 
 def parse_count(text: str, what: str = "count") -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI") == "true"
@@ -17,7 +17,9 @@ IN_CI = os.environ.get("CI") == "true"
 # A shared machine can pause a test at any point: no deadline, ever. In CI the examples are the same
 # every time; a developer's run explores.
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-settings.register_profile("dev", deadline=None, suppress_health_check=_QUIET)
+# Explaining a failure line by line traces the slow reference code of every example.
+_PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink]
+settings.register_profile("dev", deadline=None, suppress_health_check=_QUIET, phases=_PHASES)
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
 settings.register_profile("fuzz", settings.get_profile("dev"), max_examples=5000, database=None)
 settings.load_profile("ci" if IN_CI else "dev")

@@ -232,7 +232,8 @@ def test_counter_is_hashed_as_it_was_written():
     assert Digester().verify(given, fields["method"], fields["password"])
 
 
-@given(secret=st.integers(0, 2**64 - 1), made=st.integers(0, 2**62), age=st.integers(0, 2**62))
+@given(secret=st.integers(0, 2**64 - 1), made=st.integers(0, 2**62),
+       age=st.integers(0, 2**62 - 1))
 def test_nonce_tells_its_age(secret, made, age):
     digester = Digester()
     nonce = digester.nonce(secret, made)
