@@ -11,10 +11,18 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Protocol
 
-import typer
+# numpy's linear algebra would start a thread for each core, which spins; none of it is used here.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from siploadgen import __version__, units
-from siploadgen.errors import Exit, ScenarioError, SiploadgenError, UsageError
+import typer  # noqa: E402
+
+from siploadgen import __version__, units  # noqa: E402
+from siploadgen.errors import (  # noqa: E402
+    Exit,
+    ScenarioError,
+    SiploadgenError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from siploadgen.load.arrivals import RateShape

@@ -82,8 +82,9 @@ cdef void loop_close(Core* core) noexcept nogil:
         core.epoll = -1
 
 
-cdef void socket_drain(Core* core, uint32_t socket) noexcept nogil:
-    """Handle what one socket holds, a few batches at most."""
+cdef uint32_t socket_drain(Core* core, uint32_t socket) noexcept nogil:
+    """Handle what one socket holds, a few batches at most; how many datagrams that was."""
+    cdef uint32_t total = 0
     cdef uint32_t _batch, count, i
     cdef Datagram* datagram
     for _batch in range(<uint32_t>BATCHES):
@@ -95,8 +96,10 @@ cdef void socket_drain(Core* core, uint32_t socket) noexcept nogil:
             feed_datagram(core, datagram.data, datagram.length, &datagram.peer, datagram.received)
             if core.outbox.count >= FLUSH_AT:
                 udp_flush(&core.udp, &core.outbox)
+        total += count
         if not core.udp.full:
             break
+    return total
 
 
 cdef void errors_drain(Core* core) noexcept nogil:
@@ -118,20 +121,22 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
     cdef epoll_event events[8]
     cdef Nanos woke, wait, before
     cdef Nanos ticked = 0
-    cdef uint32_t socket
+    cdef uint32_t socket, done
     cdef bint more
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
     woke = clock_monotonic()
     while True:
         core_count(core, COUNT_LOOPS)
+        done = 0
         for socket in range(core.udp.sockets):
-            socket_drain(core, socket)
+            done += socket_drain(core, socket)
         core.now = clock_monotonic()
         if core.now - ticked > TICK_NS:
             ticked = core.now
             udp_tick(&core.udp, core.now)
         errors_drain(core)
         more = advance(core, BUDGET)
+        done += core.outbox.count
         if core.outbox.count:
             udp_flush(&core.udp, &core.outbox)
         if slg_load_acquire(&core.command) & COMMAND_ABORT:
@@ -145,10 +150,10 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
             continue
         before = clock_monotonic()
         core.counters[<int>COUNT_BUSY_NS] += before - woke
-        if before < woke + core.coalesce:
-            # Events that come close together are handled together: a wake-up costs more than they
-            # do.
-            sleep_until(woke + core.coalesce)
+        if done and before < woke + core.coalesce:
+            # Messages that come close together are handled together: a wake-up costs more than
+            # they do, and the kernel has stamped them. What has a due time is not put off.
+            sleep_until(min(woke + core.coalesce, advance_next(core)))
         else:
             wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)
             if wait > 0:
