@@ -1,7 +1,7 @@
 """Memory of the calling side for each open call, and its CPU for each call as the open ones grow.
 
-Calls are opened at one rate and held so long that the wanted number is open; peak resident memory
-less that of a run with next to none open, divided by the number open.
+Calls are opened at one rate, as many in every trial, and held so long that the wanted number is
+open; peak resident memory less that of the trial with the fewest, divided by the difference.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20000)
     parser.add_argument("--open", default="1000,100000,500000")
     options = parser.parse_args()
+    targets = [int(word) for word in options.open.split(",")]
+    seconds = max(targets) / options.rate + 2     # the first calls end while the last ones start
     for one in contenders(options.who):
         least = None
-        for target in (int(word) for word in options.open.split(",")):
+        for target in targets:
             hold = target / options.rate
             with scratch() as folder, one.answerer(folder) as port:
-                # As many calls as are to be open, and two more seconds' worth so that the first
-                # ones end while the last ones start.
-                trial = one.call(folder, port, options.rate, hold + 2, hold_s=hold)
+                trial = one.call(folder, port, options.rate, seconds, hold_s=hold)
             note(f"{one.name:20} open {target}: {trial.succeeded}/{trial.calls} ok, failed "
                  f"{trial.failed}, again {trial.retransmitted}, {trial.usage.peak_kb} KB, "
                  f"{trial.usage.cpu_s:.2f} s CPU")
