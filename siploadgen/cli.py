@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Protocol
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Protocol
 # numpy's linear algebra would start a thread for each core, which spins; none of it is used here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import typer  # noqa: E402
+import typer
 
-from siploadgen import __version__, units  # noqa: E402
-from siploadgen.errors import (  # noqa: E402
+from siploadgen import __version__, units
+from siploadgen.errors import (
     Exit,
     ScenarioError,
     SiploadgenError,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from siploadgen.report.collect import Collector
     from siploadgen.report.live import Quiet
     from siploadgen.run.answer import Answerer
-    from siploadgen.run.plan import RunPlan
+    from siploadgen.run.plan import RunPlan, Tuning
 
 app = typer.Typer(
     name="siploadgen", help="A SIP load generator whose numbers can be trusted.",
@@ -41,8 +41,14 @@ DEFAULT_RATE = "10/s"
 DEFAULT_DURATION = "10s"
 MOST_GENERATED_USERS = 100_000
 ANSWER_STOP = "5s"
+# The caller may let messages wait, as the kernel has stamped them; whatever waits at the answering
+# side is time that somebody else measures.
+RUN_COALESCE, ANSWER_COALESCE = "200us", "0s"
+DEFAULT_GSO_GROUP = 32
+DEFAULT_T1, DEFAULT_T2, DEFAULT_T4 = "500ms", "4s", "5s"
 _SCENARIO_FILES = (".yaml", ".yml", ".xml", ".py")
 _LOAD, _TARGET, _OUTPUT, _HOST = "Load", "Target", "Output", "Host"
+_TIMERS = "Timers (RFC 3261)"
 
 
 class SignalError(SiploadgenError):
@@ -97,9 +103,25 @@ LimitOption = Annotated[list[str] | None, typer.Option(
     help="Change a limit of the verdict, such as late_start_p99=5ms. Repeatable.")]
 GsoOption = Annotated[Literal["auto", "on", "off"], typer.Option(
     "--gso", rich_help_panel=_HOST, help="Send batches by UDP segmentation offload.")]
+GsoGroupOption = Annotated[int, typer.Option(
+    "--gso-group", metavar="N", rich_help_panel=_HOST,
+    help="Most datagrams in one GSO group, 1 to 64.")]
 LingerOption = Annotated[str, typer.Option(
     "--linger", metavar="auto|TIME", rich_help_panel=_HOST,
     help="How long finished transactions are remembered; auto: as RFC 3261 says.")]
+CoalesceOption = Annotated[str, typer.Option(
+    "--coalesce", metavar="TIME", rich_help_panel=_HOST,
+    help="Shortest time from one wake-up to the next: received messages wait so long for company, "
+         "due times do not. What comes next in a call waits too; 0s for the sharpest latencies.")]
+T1Option = Annotated[str, typer.Option(
+    "--t1", metavar="TIME", rich_help_panel=_TIMERS,
+    help="First repeat of a request; it fails after 64 times T1.")]
+T2Option = Annotated[str, typer.Option(
+    "--t2", metavar="TIME", rich_help_panel=_TIMERS,
+    help="Longest time between repeats, but for INVITE.")]
+T4Option = Annotated[str, typer.Option(
+    "--t4", metavar="TIME", rich_help_panel=_TIMERS,
+    help="How long a message may stay in the network.")]
 WorkersOption = Annotated[str, typer.Option(
     "--workers", metavar="N|auto", rich_help_panel=_HOST,
     help="Engines, each with a thread and a port of its own; auto: one for each 10,000 calls/s.")]
@@ -235,6 +257,19 @@ def check_gso(gso: str) -> bool:
     return gso != "off"
 
 
+def parse_tuning(
+    *, gso: str, gso_group: int, linger: str, coalesce: str, t1: str, t2: str, t4: str
+) -> "Tuning":
+    """Read the options that steer the engines. Raises UsageError that names the option."""
+    from siploadgen.run.plan import Tuning
+
+    return Tuning(
+        linger_ns=parse_linger(linger), gso=check_gso(gso), gso_group=gso_group,
+        coalesce_ns=units.parse_duration(coalesce, "--coalesce"),
+        t1_ns=units.parse_duration(t1, "--t1"), t2_ns=units.parse_duration(t2, "--t2"),
+        t4_ns=units.parse_duration(t4, "--t4"))
+
+
 @dataclass(slots=True)
 class Prepared:
     """Everything that is ready before the first datagram."""
@@ -289,7 +324,12 @@ def run(
     out: OutOption = None,
     ui: UiOption = "auto",
     gso: GsoOption = "auto",
+    gso_group: GsoGroupOption = DEFAULT_GSO_GROUP,
     linger: LingerOption = "auto",
+    coalesce: CoalesceOption = RUN_COALESCE,
+    t1: T1Option = DEFAULT_T1,
+    t2: T2Option = DEFAULT_T2,
+    t4: T4Option = DEFAULT_T4,
     local: Annotated[str | None, typer.Option(
         "--local", metavar="ADDRESS[:PORT]", rich_help_panel=_HOST,
         help="Where calls come from; worker i takes port + i.")] = None,
@@ -321,8 +361,9 @@ def run(
         ready = _prepare(
             chosen, target=target, rate=rate, duration=duration, calls=calls, max_calls=max_calls,
             arrival=arrival, ramp=ramp, seed=seed, workers=workers,
-            settings=parse_settings(settings), users=users, gso=check_gso(gso),
-            linger_ns=parse_linger(linger), local=local,
+            settings=parse_settings(settings), users=users, local=local,
+            tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
+                                t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
             may_load=may_load)
         collector = make_collector(ready.plan.program, thresholds=thresholds,
@@ -345,8 +386,7 @@ def _prepare(
     workers: str,
     settings: dict[str, str],
     users: str | None,
-    gso: bool,
-    linger_ns: int,
+    tuning: "Tuning",
     local: str | None,
     graceful_stop_ns: int,
     may_load: bool,
@@ -387,7 +427,7 @@ def _prepare(
             name=model.name, program=program, target_uri=uri, target=address, local=here,
             shape=shape, arrival=process, seed=seed, calls=count, max_calls=bound,
             workers=engines, rows=load_rows(users, program.columns, total, settings, seed),
-            settings=settings, graceful_stop_ns=graceful_stop_ns, linger_ns=linger_ns, gso=gso,
+            settings=settings, graceful_stop_ns=graceful_stop_ns, tuning=tuning,
             run_id=run_id)
         answerer = None
         if sock is not None:
@@ -395,8 +435,8 @@ def _prepare(
                 other = build_answerer(settings=settings)
             instances = plan.engine_arguments(0, 0)["max_instances"] * engines
             answerer = Answerer(AnswerPlan(
-                other, seed=seed, linger_ns=linger_ns, gso=gso, run_id=run_id ^ 0xFFFFFFFF,
-                max_instances=min(instances, 1_048_576)), [sock])
+                other, seed=seed, tuning=replace(tuning, coalesce_ns=0),
+                run_id=run_id ^ 0xFFFFFFFF, max_instances=min(instances, 1_048_576)), [sock])
     except BaseException:
         if sock is not None:
             sock.close()
@@ -422,7 +462,7 @@ def _head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
             "calls": plan.calls, "max_calls": plan.max_calls, "workers": plan.workers,
             "users": plan.rows.count if plan.rows else None,
             "graceful_stop_s": plan.graceful_stop_ns / units.NANOS,
-            "linger_s": None if plan.linger_ns < 0 else plan.linger_ns / units.NANOS,
+            **plan.tuning.report(),
             "stages": [{"from_per_s": stage.rate, "to_per_s": stage.target,
                         "duration_s": None if stage.duration_ns is None
                         else stage.duration_ns / units.NANOS} for stage in plan.shape.stages],
@@ -520,7 +560,12 @@ def answer(
     out: OutOption = None,
     ui: UiOption = "none",
     gso: GsoOption = "auto",
+    gso_group: GsoGroupOption = DEFAULT_GSO_GROUP,
     linger: LingerOption = "auto",
+    coalesce: CoalesceOption = ANSWER_COALESCE,
+    t1: T1Option = DEFAULT_T1,
+    t2: T2Option = DEFAULT_T2,
+    t4: T4Option = DEFAULT_T4,
     graceful_stop: Annotated[str, typer.Option(
         "--graceful-stop", metavar="TIME", help="How long open calls may take to end.",
     )] = ANSWER_STOP,
@@ -555,8 +600,10 @@ def answer(
         limit_values = limits.parse_limits(limit or ())
         plan = AnswerPlan(
             _answer_program(build_answerer, chosen, answer_after, reject, challenge or ""),
-            seed=seed, drop_share=share, rate_limit=per_s, linger_ns=parse_linger(linger),
-            gso=check_gso(gso), run_id=int.from_bytes(os.urandom(4), "big") or 1)
+            seed=seed, drop_share=share, rate_limit=per_s,
+            tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
+                                t1=t1, t2=t2, t4=t4),
+            run_id=int.from_bytes(os.urandom(4), "big") or 1)
         sockets = [open_socket((address[0], address[1] + number if address[1] else 0), "--listen")
                    for number in range(count)]
         answerer = Answerer(plan, sockets)
@@ -581,7 +628,7 @@ def answer(
             "target": None,
             "plan": {"role": "answerer", "answer_after": answer_after, "reject": reject,
                      "drop": share, "challenge": challenge or "", "rate_limit_per_s": per_s or None,
-                     "workers": count, "seed": seed},
+                     "workers": count, "seed": seed, **plan.tuning.report()},
             "command": command_line(sys.argv[1:]),
         }
         _finish(collector.result(record, head=head), files, outputs, ui)

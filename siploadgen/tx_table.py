@@ -26,6 +26,9 @@ First = Literal["", "T1", "RUNNING"]
 Then = Literal["", "DOUBLE", "DOUBLE_TO_T2", "T2"]
 Deadline = Literal["", "RUNNING", "B", "D", "F", "H", "I", "J", "K", "L", "M"]
 
+# The timers of RFC 3261 17.1.1.1, as it sets them.
+T1_NS, T2_NS, T4_NS = 500_000_000, 4_000_000_000, 5_000_000_000
+
 KINDS: tuple[Kind, ...] = ("INVITE_CLIENT", "CLIENT", "INVITE_SERVER", "SERVER")
 
 

@@ -35,7 +35,7 @@ class Engine:
         max_transactions: int = 4_194_304,
         first_row: int = 0,  # call k of this engine takes row (first_row + k * row_stride) % rows
         row_stride: int = 1,
-        t1: int = 500_000_000,
+        t1: int = 500_000_000,  # ns; RFC 3261 17.1.1.1
         t2: int = 4_000_000_000,
         t4: int = 5_000_000_000,
         # ns that finished transactions are remembered; -1: as the RFCs say, less when short of room
@@ -44,7 +44,9 @@ class Engine:
         drop_share: float = 0.0,  # answering side: requests from outside dialogs thrown away
         rate_limit: float = 0.0,  # answering side: new instances a second, others get 503; 0: none
         trace_failures: int = 100,  # failures of each outcome kept for `failures()`
-        coalesce: int = 100_000,  # ns from one wake-up of the loop to the next, at least
+        # ns from one wake-up of the loop to the next, at least: received messages wait so long
+        # for company, due times do not
+        coalesce: int = 0,
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---

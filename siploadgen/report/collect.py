@@ -212,6 +212,7 @@ class Collector:
             "late_starts": int(counters[Counter.COUNT_LATE_STARTS]),
             "receive_drops": sample.figures.udp.get("receive_drops", 0),
             "gso": bool(sockets) and all(bool(facts.get("gso")) for facts in sockets),
+            "gso_group": min((int(facts.get("gso_group", 1)) for facts in sockets), default=1),
             "gro": bool(sockets) and all(bool(facts.get("gro")) for facts in sockets),
             "kernel_timestamps": bool(sockets) and all(
                 bool(facts.get("timestamps")) for facts in sockets),

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from siploadgen.units import format_duration, format_rate
+from siploadgen.tx_table import T1_NS, T2_NS, T4_NS
+from siploadgen.units import NANOS, format_duration, format_rate
 
 Result = Mapping[str, Any]
+_TIMERS = {"t1": T1_NS, "t2": T2_NS, "t4": T4_NS}
 _DURATIONS = ("late_start_p99", "receive_delay_p99")
 _SHARES = ("attained", "loop_busy", "retransmitted_own_fault", "late_start_gap")
 _MEANING = {
@@ -29,7 +31,7 @@ _MENDS = {
     "receive_drops": "sysctl -w net.core.rmem_max=8388608, or more --workers",
     "send_errors": "see `doctor`: routes, ports, sysctl -w net.core.wmem_max=8388608",
     "slab_full": "a lower --rate, shorter calls, more --workers, or --linger 0s",
-    "receive_delay_p99": "a quieter host, or more --workers",
+    "receive_delay_p99": "a quieter host, a shorter --coalesce, or more --workers",
     "loop_busy": "more --workers, each on a core of its own",
     "answerer_receive_drops": "sysctl -w net.core.rmem_max=8388608, or an answerer on another host",
 }
@@ -166,8 +168,20 @@ def generator_line(result: Result) -> str:
         parts.append(f"lateness p99 {format_duration(own['send_late_p99_us'] * 1000)}")
     parts.append(f"CPU {own['cpu_user_s'] + own['cpu_system_s']:.2f} s")
     parts.append(f"{own['receive_drops']:,} receive drops")
-    parts.append("GSO" if own["gso"] else "no GSO")
+    parts.append(f"GSO, groups of {own['gso_group']}" if own["gso"] else "no GSO")
     return ", ".join(parts)
+
+
+def timer_lines(result: Result) -> list[tuple[str, str]]:
+    """Return label and text of the timers that are not those of RFC 3261; nothing when all are."""
+    plan = result["plan"]
+    parts = [f"{name.upper()} {format_duration(seconds * NANOS)} (not "
+             f"{format_duration(usual)})" for name, usual in _TIMERS.items()
+             if round((seconds := plan["timers"][f"{name}_s"]) * NANOS) != usual]
+    linger = plan["linger_s"]
+    if linger is not None:
+        parts.append(f"linger {format_duration(linger * NANOS)}" if linger else "no linger")
+    return [("timers", ", ".join(parts))] if parts else []
 
 
 def threshold_lines(result: Result) -> list[str]:
@@ -204,6 +218,7 @@ def plain(result: Result, paths: Sequence[str] = ()) -> str:
         busy = "" if other["loop_busy"] is None else f", busy {other['loop_busy']:.0%}"
         lines.append(f"{'answerer':<10} {other['calls']:,} calls{busy}, "
                      f"{other['udp'].get('receive_drops', 0):,} receive drops")
+    lines += [f"{label:<10} {text}" for label, text in timer_lines(result)]
     if result["thresholds"]:
         lines += ["", *threshold_lines(result)]
     if result["verdict"]["state"] == "valid":
@@ -229,7 +244,8 @@ def markdown(result: Result) -> str:
         lines.append("")
     lines += ["| | |", "|---|---|"]
     lines += [f"| {label} | {_cell(text)} |" for label, text in
-              [*call_lines(result), *message_lines(result), ("generator", generator_line(result))]]
+              [*call_lines(result), *message_lines(result), ("generator", generator_line(result)),
+               *timer_lines(result)]]
     rows = latency_rows(result)
     if rows:
         lines += ["", "| " + " | ".join(LATENCY_HEAD) + " |",

@@ -6,11 +6,12 @@ import resource
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from siploadgen.figures import Figures, RunRecord, Sample, total
 from siploadgen.run.observer import Observer, Silent
+from siploadgen.run.plan import Tuning
 from siploadgen.run.worker import EngineFactory, Worker, compiled_engine
 from siploadgen.units import NANOS
 
@@ -27,8 +28,7 @@ class AnswerPlan:
     seed: int = 1
     drop_share: float = 0.0
     rate_limit: float = 0.0
-    linger_ns: int = -1
-    gso: bool = True
+    tuning: Tuning = field(default_factory=Tuning)
     run_id: int = 1
     max_instances: int = 1_048_576
 
@@ -50,13 +50,13 @@ class Answerer:
                 "run_id": plan.run_id, "seed": plan.seed + 1000 + number,
                 "drop_share": plan.drop_share,
                 "rate_limit": plan.rate_limit / len(sockets) if plan.rate_limit else 0.0,
-                "linger": plan.linger_ns, "gso_group": 32 if plan.gso else 1,
+                **plan.tuning.engine_arguments(),
                 "max_instances": plan.max_instances,
                 "max_transactions": min(4_194_304, 4 * plan.max_instances),
             }
             self.workers.append(Worker(engine_factory or compiled_engine, plan.program, sock,
-                                       arguments, name=f"answer-{number}", gso=plan.gso,
-                                       until_idle=False))
+                                       arguments, name=f"answer-{number}",
+                                       gso=plan.tuning.gso, until_idle=False))
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

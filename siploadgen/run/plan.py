@@ -9,7 +9,8 @@ from typing import Any
 from siploadgen.errors import UsageError
 from siploadgen.load.arrivals import Arrival, RateShape
 from siploadgen.load.rows import Rows
-from siploadgen.units import NANOS
+from siploadgen.tx_table import T1_NS, T2_NS, T4_NS
+from siploadgen.units import NANOS, format_duration
 
 # One engine carries this many call starts a second with a good margin (a call of 7 messages:
 # 70,000 messages a second); more asks for a second worker.
@@ -18,6 +19,10 @@ MAX_WORKERS = 64
 MAX_INSTANCES = 1_048_576
 MAX_TRANSACTIONS = 4_194_304
 GRACEFUL_STOP_NS = 30 * NANOS
+GSO_GROUP = 32
+MAX_GSO_GROUP = 64  # the most that every kernel with GSO takes
+MAX_COALESCE_NS = NANOS // 10
+MIN_TIMER_NS, MAX_TIMER_NS = NANOS // 1000, 3600 * NANOS
 
 
 def choose_workers(asked: str | int, peak_per_s: float, cores: int, embedded: bool) -> int:
@@ -44,6 +49,59 @@ def available_cores() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuning:
+    """What steers an engine and is no part of the load. Times are ns; UsageError names the option.
+
+    >>> Tuning(gso=False).engine_arguments()["gso_group"]
+    1
+    """
+
+    linger_ns: int = -1  # how long finished transactions are remembered; -1: as RFC 3261 says
+    gso: bool = True
+    gso_group: int = GSO_GROUP  # most datagrams in one GSO group
+    # Shortest time from one wake-up to the next. The kernel has stamped what waits, so that the
+    # time of one exchange is not longer; what a call sends next is that much later.
+    coalesce_ns: int = 0
+    t1_ns: int = T1_NS
+    t2_ns: int = T2_NS
+    t4_ns: int = T4_NS
+
+    def __post_init__(self) -> None:
+        """Refuse what an engine cannot do."""
+        if not 1 <= self.gso_group <= MAX_GSO_GROUP:
+            raise UsageError(f"--gso-group {self.gso_group}: from 1 to {MAX_GSO_GROUP}")
+        _check_time("--coalesce", self.coalesce_ns, 0, MAX_COALESCE_NS)
+        _check_time("--t1", self.t1_ns, MIN_TIMER_NS, MAX_TIMER_NS)
+        _check_time("--t2", self.t2_ns, MIN_TIMER_NS, MAX_TIMER_NS)
+        _check_time("--t4", self.t4_ns, 0, MAX_TIMER_NS)
+        if self.t2_ns < self.t1_ns:
+            # Repeats grow from T1 up to T2 (RFC 3261 17.1.2.2).
+            raise UsageError(f"--t2 {format_duration(self.t2_ns)}: shorter than --t1 "
+                             f"({format_duration(self.t1_ns)}), from which repeats grow up to it")
+
+    def engine_arguments(self) -> dict[str, Any]:
+        """Keyword arguments of an Engine."""
+        return {"linger": self.linger_ns, "gso_group": self.gso_group if self.gso else 1,
+                "coalesce": self.coalesce_ns, "t1": self.t1_ns, "t2": self.t2_ns, "t4": self.t4_ns}
+
+    def report(self) -> dict[str, Any]:
+        """Keys of `plan` in run.json; what the kernel made of GSO is in `generator`."""
+        return {
+            "linger_s": None if self.linger_ns < 0 else self.linger_ns / NANOS,
+            "timers": {"t1_s": self.t1_ns / NANOS, "t2_s": self.t2_ns / NANOS,
+                       "t4_s": self.t4_ns / NANOS},
+            "coalesce_s": self.coalesce_ns / NANOS,
+        }
+
+
+def _check_time(option: str, value_ns: int, least_ns: int, most_ns: int) -> None:
+    if not least_ns <= value_ns <= most_ns:
+        least = format_duration(least_ns) if least_ns else "0"
+        raise UsageError(f"{option} {format_duration(value_ns)}: from {least} to "
+                         f"{format_duration(most_ns)}")
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlan:
     """One run of one model. Addresses are numeric; times are ns."""
 
@@ -61,8 +119,7 @@ class RunPlan:
     rows: Rows | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     graceful_stop_ns: int = GRACEFUL_STOP_NS
-    linger_ns: int = -1
-    gso: bool = True
+    tuning: Tuning = field(default_factory=Tuning)
     run_id: int = 1
 
     def __post_init__(self) -> None:
@@ -118,5 +175,5 @@ class RunPlan:
             "max_calls": bound, "max_instances": instances,
             "max_transactions": min(MAX_TRANSACTIONS, 8 * instances),
             "first_row": engine, "row_stride": self.workers,
-            "linger": self.linger_ns, "gso_group": 32 if self.gso else 1,
+            **self.tuning.engine_arguments(),
         }

@@ -143,7 +143,7 @@ class Runner:
         for number, sock in enumerate(sockets):
             arguments = self.plan.engine_arguments(number, sock.getsockname()[1])
             self._workers.append(Worker(self._factory, self.plan.program, sock, arguments,
-                                        name=f"call-{number}", gso=self.plan.gso))
+                                        name=f"call-{number}", gso=self.plan.tuning.gso))
 
     def _load(self) -> int:
         """Feed and sample until every due time has passed; return how long the load was, in ns."""

@@ -30,11 +30,13 @@ class Command:
     capsys: pytest.CaptureFixture
     monkeypatch: pytest.MonkeyPatch
     world: World = field(default_factory=World)
+    answering: World = field(default_factory=World)
 
     def __call__(self, *arguments: str, **world) -> Done:
         self.world = World(**world)
         self.monkeypatch.setattr("siploadgen.run.runner.compiled_engine", self.world.engine)
-        self.monkeypatch.setattr("siploadgen.run.answer.compiled_engine", World().engine)
+        self.answering = World()
+        self.monkeypatch.setattr("siploadgen.run.answer.compiled_engine", self.answering.engine)
         self.monkeypatch.setattr(sys, "argv", ["siploadgen", *arguments])
         self.capsys.readouterr()
         with pytest.raises(SystemExit) as end:

@@ -91,12 +91,26 @@ def test_what_a_silent_target_looked_like(command):
     (("run", "call", *TARGET, "--out", "html=x"), 2, "html is not supported"),
     (("run", "call", *TARGET, "--limit", "x=1"), 2, "--limit"),
     (("run", "call", *TARGET, "--linger", "long"), 2, "--linger"),
+    (("run", "call", *TARGET, "--t1", "500"), 2, '--t1 "500": a unit is missing'),
+    (("run", "call", *TARGET, "--t1", "0"), 2, "--t1 0 ns: from 1 ms"),
+    (("run", "call", *TARGET, "--t1", "-1s"), 2, "--t1"),
+    (("run", "call", *TARGET, "--t1", "10s"), 2, "--t2 4 s: shorter than --t1"),
+    (("run", "call", *TARGET, "--t2", "100ms"), 2, "--t2 100 ms: shorter than --t1 (500 ms)"),
+    (("run", "call", *TARGET, "--t4", "2h"), 2, "--t4 2h00m00s: from 0 to 1h00m00s"),
+    (("run", "call", *TARGET, "--gso-group", "0"), 2, "--gso-group 0: from 1 to 64"),
+    (("run", "call", *TARGET, "--gso-group", "65"), 2, "--gso-group 65: from 1 to 64"),
+    (("run", "call", *TARGET, "--gso-group", "all"), 2, "gso-group"),
+    (("run", "call", *TARGET, "--coalesce", "often"), 2, '--coalesce "often"'),
+    (("run", "call", *TARGET, "--coalesce", "1s"), 2, "--coalesce 1 s: from 0 to 100 ms"),
     (("run", "call", *TARGET, "--local", "203.0.113.1"), 2, "--local 203.0.113.1:0"),
     (("run", "call", *TARGET, "--graceful-stop", "x"), 2, "--graceful-stop"),
     (("run", "call", *TARGET, "--seed", "-1"), 2, "seed"),
     (("run", "call", *TARGET, "--ui", "gui"), 2, "gui"),
     (("answer", "--listen", "tcp:127.0.0.1:0"), 2, "use udp:"),
     (("answer", "--listen", "203.0.113.1:0"), 2, "--listen 203.0.113.1:0"),
+    (("answer", "--t1", "soon"), 2, "--t1"), (("answer", "--t2", "1ms"), 2, "--t2"),
+    (("answer", "--t4", "-5s"), 2, "--t4"), (("answer", "--gso-group", "99"), 2, "--gso-group"),
+    (("answer", "--coalesce", "5"), 2, "--coalesce"), (("answer", "--linger", "x"), 2, "--linger"),
     (("answer", "--drop", "3"), 2, "--drop"), (("answer", "--rate-limit", "0"), 2, "--rate-limit"),
     (("answer", "--reject", "200:3%"), 2, "200:3%"), (("answer", "--challenge", "md4"), 2, "md4"),
     (("answer", "--answer-after", "soon"), 2, "soon"), (("answer", "--ui", "rich"), 2, "--ui"),
@@ -223,6 +237,63 @@ def test_options_reach_the_engines(command):
     assert first["local"][0] == "127.0.0.1"
     assert first["local"][1] != second["local"][1]
     assert first["run_id"] == second["run_id"] != 0
+
+
+TUNING = ("--t1", "50ms", "--t2", "1s", "--t4", "2s", "--gso-group", "8", "--linger", "3s",
+          "--coalesce", "1ms")
+TUNED = {"t1": 50_000_000, "t2": NANOS, "t4": 2 * NANOS, "gso_group": 8, "linger": 3 * NANOS,
+         "coalesce": 1_000_000}
+UNTUNED = {"t1": NANOS // 2, "t2": 4 * NANOS, "t4": 5 * NANOS, "gso_group": 32, "linger": -1}
+
+
+def steering(engine):
+    return {name: engine.arguments[name] for name in TUNED}
+
+
+def test_tuning_reaches_the_engines_and_the_report(command, tmp_path):
+    done = command("run", "call", "--self", *QUICK, *TUNING, "--out", f"json={tmp_path}/run.json")
+    assert done.code == 0, done
+    assert [steering(engine) for engine in command.world.engines] == [TUNED]
+    # What waits at the answering side would be measured.
+    assert [steering(engine) for engine in command.answering.engines] == [{**TUNED, "coalesce": 0}]
+    result = json.loads((tmp_path / "run.json").read_text())
+    jsonschema.validate(result, SCHEMA)
+    plan = result["plan"]
+    assert plan["timers"] == {"t1_s": 0.05, "t2_s": 1.0, "t4_s": 2.0}
+    assert (plan["linger_s"], plan["coalesce_s"]) == (3.0, 0.001)
+    assert (result["generator"]["gso"], result["generator"]["gso_group"]) == (True, 8)
+    assert "GSO, groups of 8" in done.out
+    assert "T1 50 ms (not 500 ms), T2 1 s (not 4 s), T4 2 s (not 5 s), linger 3 s" in done.out
+
+
+def test_without_tuning(command, tmp_path):
+    done = command("run", "call", "--self", *QUICK, "--out", f"json={tmp_path}/run.json")
+    assert steering(command.world.engines[0]) == {**UNTUNED, "coalesce": 200_000}
+    assert steering(command.answering.engines[0]) == {**UNTUNED, "coalesce": 0}
+    assert "timers" not in done.out
+    plan = json.loads((tmp_path / "run.json").read_text())["plan"]
+    assert plan["timers"] == {"t1_s": 0.5, "t2_s": 4.0, "t4_s": 5.0}
+    assert (plan["linger_s"], plan["coalesce_s"]) == (None, 0.0002)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_an_answering_side_is_tuned_too(command, monkeypatch, tmp_path, given):
+    from siploadgen.run.answer import AnswerRunner
+
+    # It is told to stop before it starts.
+    life = AnswerRunner.run
+    monkeypatch.setattr(AnswerRunner, "run", lambda self: (self.stop(), life(self))[1])
+    done = command("answer", "--listen", "udp:127.0.0.1:0", *(TUNING if given else ()),
+                   "--out", f"json={tmp_path}/run.json")
+    assert done.code == 0, done
+    assert [steering(engine) for engine in command.answering.engines] == [
+        TUNED if given else {**UNTUNED, "coalesce": 0}]
+    result = json.loads((tmp_path / "run.json").read_text())
+    jsonschema.validate(result, SCHEMA)
+    assert result["plan"]["timers"]["t1_s"] == (0.05 if given else 0.5)
+    assert result["plan"]["coalesce_s"] == (0.001 if given else 0.0)
+    assert result["generator"]["gso_group"] == (8 if given else 32)
+    assert ("timers     T1 50 ms" in done.out) == given
 
 
 @pytest.mark.parametrize(("options", "wanted"), [

@@ -125,12 +125,14 @@ def test_a_dead_target(tmp_path: Path) -> None:
 
 
 def test_a_silent_target(tmp_path: Path) -> None:
-    """A socket that takes everything and says nothing: timer B, 32 seconds."""
+    """A socket that takes everything and says nothing: timer B, 3.2 seconds with this T1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind((HOST, 0))
         with calling(tmp_path, silent.getsockname()[1], "--rate", "50/s", "--duration", "2s",
-                     "--graceful-stop", "60s") as tool:
-            report = never_answered(tool, 90)
+                     "--t1", "50ms") as tool:
+            report = never_answered(tool, 60)
+    assert "only silence" in tool.said()
+    assert report["plan"]["timers"] == {"t1_s": 0.05, "t2_s": 4.0, "t4_s": 5.0}
     assert report["calls"]["failed"] == {"timeout": 100}
     assert report["messages"]["retransmitted"] == 600  # timer A: six repeats before timer B
     assert report["messages"]["sent"] == {"INVITE": 700}

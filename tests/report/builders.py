@@ -48,6 +48,7 @@ HEAD = {
     "plan": {"role": "caller", "rate_per_s": 100.0, "peak_rate_per_s": 100.0, "duration_s": 3.0,
              "arrival": "uniform", "seed": 1, "calls": None, "max_calls": None, "workers": 1,
              "users": None, "graceful_stop_s": 30.0, "linger_s": None,
+             "timers": {"t1_s": 0.5, "t2_s": 4.0, "t4_s": 5.0}, "coalesce_s": 0.0002,
              "stages": [{"from_per_s": 100.0, "to_per_s": 100.0, "duration_s": 3.0}]},
     "command": ["siploadgen", "run", "call"],
 }
@@ -75,7 +76,7 @@ def simulate(world=None, *, rate=100, seconds=3, writers=(), interrupted=False, 
     the_collector.failures(engine.failures())
     record = RunRecord(
         started_at=1_700_000_000.0, elapsed_ns=seconds * SECOND, load_ns=seconds * SECOND,
-        last=last, sockets=({"gso": True, "gro": True, "timestamps": True,
+        last=last, sockets=({"gso": True, "gso_group": 32, "gro": True, "timestamps": True,
                              "receive_buffer": 4096},),
         cpu_user_s=0.1, cpu_system_s=0.2, interrupted=interrupted,
         local=(("127.0.0.1", 40000),), memory={"instances": 1})

@@ -1,6 +1,7 @@
 """Results and files: the schema, the keys that others read, sums, secrets, every kind of output."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 from xml.etree import ElementTree
 
@@ -40,14 +41,15 @@ def test_the_keys_that_others_read(result):
     assert result["schema"] == "siploadgen/run/1"
     for key, inner in {
         "scenario": {"name", "digest"}, "target": {"uri", "transport"},
-        "plan": {"rate_per_s", "duration_s", "arrival", "seed"}, "verdict": {"state", "rules"},
+        "plan": {"rate_per_s", "duration_s", "arrival", "seed", "timers", "coalesce_s"},
+        "verdict": {"state", "rules"},
         "calls": {"due", "started", "not_started", "succeeded", "failed", "in_progress"},
         "rate": {"due_per_s", "started_per_s", "succeeded_per_s"},
         "messages": {"sent", "received", "retransmitted", "retransmitted_own_fault", "malformed",
                      "unexpected"},
         "rfc6076": {"ser", "seer", "isa"},
         "generator": {"cpu_user_s", "cpu_system_s", "cores", "loop_busy", "send_late_p99_us",
-                      "receive_drops", "gso"},
+                      "receive_drops", "gso", "gso_group"},
         "environment": {"version", "python", "kernel", "cpu"},
     }.items():
         assert inner <= set(result[key]), key
@@ -88,6 +90,35 @@ def test_the_verdict_comes_first_with_its_rule():
     assert text.startswith("INVALID: ")
     assert "late_start_p99 50" in text
     assert "invalid seconds began at 0 s, 1 s, 2 s" in text
+
+
+@pytest.mark.parametrize(("change", "line"), [
+    ({}, None),
+    ({"linger_s": 0.0}, "no linger"), ({"linger_s": 0.25}, "linger 250 ms"),
+    ({"timers": {"t1_s": 0.05, "t2_s": 4.0, "t4_s": 0.0}, "linger_s": 32.0},
+     "T1 50 ms (not 500 ms), T4 0 ns (not 5 s), linger 32 s"),
+])
+def test_timers_that_are_not_those_of_the_rfc_are_named(change, line):
+    collector, record = simulate()
+    result = collector.result(record, head={**HEAD, "plan": {**HEAD["plan"], **change}})
+    text, markdown = summary.plain(result), summary.markdown(result)
+    if line is None:
+        assert "timers" not in text + markdown
+    else:
+        assert f"\ntimers     {line}\n" in text
+        assert f"\n| timers | {line} |\n" in markdown
+
+
+def test_the_size_of_the_groups_is_named():
+    collector, record = simulate()
+    result = collector.result(record, head=HEAD)
+    assert result["generator"]["gso_group"] == 32
+    assert "GSO, groups of 32" in summary.generator_line(result)
+    plain = replace(record, sockets=({"gso": True, "gso_group": 32},
+                                     {"gso": False, "gso_group": 1}))
+    result = collector.result(plain, head=HEAD)
+    assert (result["generator"]["gso"], result["generator"]["gso_group"]) == (False, 1)
+    assert summary.generator_line(result).endswith(", no GSO")
 
 
 def test_junit_has_a_case_for_the_calls_without_thresholds():
@@ -202,7 +233,8 @@ def test_an_answering_side_has_a_result():
     held.outcomes[:] = 0
     head = {**HEAD, "target": None, "plan": {
         "role": "answerer", "answer_after": "", "reject": "", "drop": 0.0, "challenge": "",
-        "rate_limit_per_s": None, "workers": 1, "seed": 1}}
+        "rate_limit_per_s": None, "workers": 1, "seed": 1,
+        **{key: HEAD["plan"][key] for key in ("linger_s", "timers", "coalesce_s")}}}
     result = collector.result(record, head=head)
     jsonschema.validate(json.loads(render("json", result)), SCHEMA)
     assert result["exit_code"] == 0

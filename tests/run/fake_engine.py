@@ -122,8 +122,9 @@ class FakeEngine:
 
     def open_udp(self, fd: int, gso: bool, gro: bool) -> dict[str, Any]:
         self._fd = fd
-        return {"gso": gso, "gro": gro, "timestamps": True, "receive_buffer": 1 << 20,
-                "send_buffer": 1 << 20}
+        group = self.arguments.get("gso_group", 32) if gso else 1
+        return {"gso": group > 1, "gro": gro, "timestamps": True, "gso_group": group,
+                "receive_buffer": 1 << 20, "send_buffer": 1 << 20}
 
     # --- the simulation ---
     def _push(self, when: int, kind: str, call: int, due: int) -> None:

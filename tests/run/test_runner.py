@@ -12,7 +12,7 @@ from siploadgen.load.arrivals import Arrival, RateShape, constant, due_times
 from siploadgen.load.rows import generated_users
 from siploadgen.run.answer import Answerer, AnswerPlan
 from siploadgen.run.observer import Silent
-from siploadgen.run.plan import RunPlan, choose_workers
+from siploadgen.run.plan import RunPlan, Tuning, choose_workers
 from siploadgen.run.runner import Runner, check_record
 from siploadgen.run.worker import local_address, open_socket
 from siploadgen.units import NANOS
@@ -223,6 +223,56 @@ def test_an_answerer_starts_and_stops():
     assert answerer.figures().imbalance() is None
     assert [e.arguments["rate_limit"] for e in world.engines] == [5.0, 5.0]
     assert not any(worker.is_alive() for worker in answerer.workers)
+
+
+TUNED = Tuning(linger_ns=7, gso_group=8, coalesce_ns=5 * MS, t1_ns=50 * MS, t2_ns=NANOS, t4_ns=0)
+TUNED_ARGUMENTS = {"linger": 7, "gso_group": 8, "coalesce": 5_000_000, "t1": 50_000_000,
+                   "t2": 1_000_000_000, "t4": 0}
+
+
+def test_both_sides_are_tuned():
+    world = World()
+    record, _ = run(plan(tuning=TUNED, calls=3, duration_ns=None, workers=2), world)
+    Answerer(AnswerPlan(FakeProgram(), tuning=TUNED), [open_socket(("127.0.0.1", 0))],
+             world.engine)
+    assert len(world.engines) == 3
+    for engine in world.engines:
+        assert {name: engine.arguments[name] for name in TUNED_ARGUMENTS} == TUNED_ARGUMENTS
+    assert [facts["gso_group"] for facts in record.sockets] == [8, 8]
+    untuned, _ = run(plan(tuning=Tuning(gso=False), calls=3, duration_ns=None), World())
+    assert (untuned.sockets[0]["gso"], untuned.sockets[0]["gso_group"]) == (False, 1)
+
+
+def test_the_engine_takes_what_a_tuning_gives():
+    from siploadgen.core.engine import Engine
+    from siploadgen.model.builtin import build_answerer
+
+    # The real door knows every argument by name.
+    Engine(build_answerer(), local=("127.0.0.1", 5060), max_instances=64, max_transactions=64,
+           **TUNED.engine_arguments())
+    assert Tuning().engine_arguments() == {
+        "linger": -1, "gso_group": 32, "coalesce": 0, "t1": 500_000_000, "t2": 4_000_000_000,
+        "t4": 5_000_000_000}
+
+
+def test_what_a_tuning_reports():
+    assert TUNED.report() == {"linger_s": 7e-9, "coalesce_s": 0.005,
+                              "timers": {"t1_s": 0.05, "t2_s": 1.0, "t4_s": 0.0}}
+    assert Tuning().report()["linger_s"] is None
+    assert Tuning(linger_ns=0).report()["linger_s"] == 0
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"gso_group": 0}, "--gso-group 0: from 1 to 64"), ({"gso_group": 65}, "--gso-group 65"),
+    ({"coalesce_ns": 101 * MS}, "--coalesce 101 ms: from 0 to 100 ms"),
+    ({"coalesce_ns": -1}, "--coalesce"), ({"t1_ns": 0}, "--t1 0 ns: from 1 ms to 1h00m00s"),
+    ({"t1_ns": 3601 * NANOS}, "--t1"), ({"t2_ns": 3601 * NANOS}, "--t2"),
+    ({"t4_ns": 3601 * NANOS}, "--t4"), ({"t4_ns": -1}, "--t4"),
+    ({"t1_ns": 5 * NANOS}, r"--t2 4 s: shorter than --t1 \(5 s\)"),
+])
+def test_bad_tunings(change, message):
+    with pytest.raises(UsageError, match=message):
+        Tuning(**change)
 
 
 @pytest.mark.parametrize(("asked", "peak", "cores", "embedded", "count"), [

@@ -88,7 +88,7 @@ def options() -> list[tuple[str, str]]:
     sections = re.findall(r"^## `siploadgen (\w+)`\n(.*?)(?=^## )", usage, re.M | re.S)
     return [(verb, option) for verb, text in sections
             for row in re.findall(r"^\| (`-.*?) \|", text, re.M)
-            for option in re.findall(r"`(--?[a-z][a-z-]*)", row)]
+            for option in re.findall(r"`(--?[a-z][a-z0-9-]*)", row)]
 
 
 @pytest.mark.parametrize("verb", verbs())

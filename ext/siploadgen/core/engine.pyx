@@ -99,7 +99,7 @@ cdef class Engine:
         uint32_t max_transactions=4_194_304, uint32_t first_row=0, uint32_t row_stride=1,
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
-        uint32_t trace_failures=100, int64_t coalesce=100_000,
+        uint32_t trace_failures=100, int64_t coalesce=0,
     ):
         cdef Core* core
         cdef uint32_t i
