@@ -43,7 +43,6 @@ MOST_GENERATED_USERS = 100_000
 ANSWER_STOP = "5s"
 # The caller may let messages wait, as the kernel has stamped them; whatever waits at the answering
 # side is time that somebody else measures.
-RUN_COALESCE, ANSWER_COALESCE = "200us", "0s"
 DEFAULT_GSO_GROUP = 32
 DEFAULT_T1, DEFAULT_T2, DEFAULT_T4 = "500ms", "4s", "5s"
 _SCENARIO_FILES = (".yaml", ".yml", ".xml", ".py")
@@ -326,7 +325,7 @@ def run(
     gso: GsoOption = "auto",
     gso_group: GsoGroupOption = DEFAULT_GSO_GROUP,
     linger: LingerOption = "auto",
-    coalesce: CoalesceOption = RUN_COALESCE,
+    coalesce: CoalesceOption = "0s",
     t1: T1Option = DEFAULT_T1,
     t2: T2Option = DEFAULT_T2,
     t4: T4Option = DEFAULT_T4,
@@ -562,7 +561,7 @@ def answer(
     gso: GsoOption = "auto",
     gso_group: GsoGroupOption = DEFAULT_GSO_GROUP,
     linger: LingerOption = "auto",
-    coalesce: CoalesceOption = ANSWER_COALESCE,
+    coalesce: CoalesceOption = "0s",
     t1: T1Option = DEFAULT_T1,
     t2: T2Option = DEFAULT_T2,
     t4: T4Option = DEFAULT_T4,

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes of the `siploadgen` command; 91, 99, 104 and 105 mean what they mean in k6."""
+    """Exit codes of the `siploadgen` command; 99, 104 and 105 mean what they mean in k6."""
 
     OK = 0
     INTERNAL = 1

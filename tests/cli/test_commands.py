@@ -268,12 +268,12 @@ def test_tuning_reaches_the_engines_and_the_report(command, tmp_path):
 
 def test_without_tuning(command, tmp_path):
     done = command("run", "call", "--self", *QUICK, "--out", f"json={tmp_path}/run.json")
-    assert steering(command.world.engines[0]) == {**UNTUNED, "coalesce": 200_000}
+    assert steering(command.world.engines[0]) == {**UNTUNED, "coalesce": 0}
     assert steering(command.answering.engines[0]) == {**UNTUNED, "coalesce": 0}
     assert "timers" not in done.out
     plan = json.loads((tmp_path / "run.json").read_text())["plan"]
     assert plan["timers"] == {"t1_s": 0.5, "t2_s": 4.0, "t4_s": 5.0}
-    assert (plan["linger_s"], plan["coalesce_s"]) == (None, 0.0002)
+    assert (plan["linger_s"], plan["coalesce_s"]) == (None, 0.0)
 
 
 @pytest.mark.parametrize("given", [False, True])

@@ -102,7 +102,7 @@ cdef uint32_t calls_hang_up(Core* core, uint32_t budget) noexcept nogil:
 
 
 cdef bint advance(Core* core, uint32_t budget) noexcept nogil:
-    cdef uint32_t node, count = 0
+    cdef uint32_t node, started, count = 0
     while count < budget:
         node = wheel_pop(&core.wheel, core.now)
         if node == NONE:
@@ -112,10 +112,9 @@ cdef bint advance(Core* core, uint32_t budget) noexcept nogil:
         else:
             tx_timer(core, node - core.instances.capacity)
         count += 1
-    if count >= budget:
-        return True
     # Starts have a share of their own, so that a flood of timers does not hold them back.
-    return calls_start(core, budget) + calls_hang_up(core, budget) >= budget
+    started = calls_start(core, budget)
+    return calls_hang_up(core, budget) >= budget or started >= budget or count >= budget
 
 
 cdef Nanos advance_next(Core* core) noexcept nogil:

@@ -2,8 +2,9 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
+from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.program cimport FIELD_CHALLENGE, Segment
-from siploadgen.core.records cimport Core, Instance, instance_variables
+from siploadgen.core.records cimport Core, core_count, Instance, instance_variables
 from siploadgen.core.sip.digest cimport (
     digest_algorithm, digest_credentials, digest_nonce, digest_nonce_age, digest_qop, digest_verify,
     DigestInput, DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA512_256,
@@ -80,6 +81,7 @@ cdef bint auth_accept(Core* core, Instance* instance, uint16_t user_text,
         total += strings[i].length
     text = text_take(&core.texts, total)
     if text == NONE:
+        core_count(core, COUNT_SLAB_FULL)
         return False
     at = text_data(&core.texts, text)
     memcpy(at, &auth, sizeof(Auth))

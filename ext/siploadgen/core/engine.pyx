@@ -23,7 +23,7 @@ from siploadgen.core.program cimport (
     OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT,
     OP_COUNT_OF_OPS,
     OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET,
-    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, Segment,
+    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment,
     Template,
     TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE,
     TEMPLATE_TEXT, VAR_RETRIES,
@@ -142,6 +142,9 @@ cdef class Engine:
         core.rate_tokens = max(rate_limit * 0.1, 1.0)
         for i in range(OUTCOME_COUNT):
             core.trace_left[i] = trace_failures
+        for number, outcome in enumerate(program.outcomes):
+            if outcome.succeeded:
+                core.trace_left[<int>OUTCOME_USER + number] = 0
         slab_open(&core.instances, max_instances, _record_size(core))
         slab_open(&core.legs, max_instances, (sizeof(Leg) + 63) // 64 * 64)
         slab_open(&core.txs, max_transactions, (sizeof(Tx) + 63) // 64 * 64)

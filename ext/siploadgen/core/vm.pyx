@@ -137,7 +137,7 @@ cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexce
     cdef Failure* failure = <Failure*>record
     cdef uint32_t leg = instance_legs(core, instance)[0]
     if core.trace_left[outcome] == 0:
-        return
+        return                                  # enough of them, or a good end of the program's own
     core.trace_left[outcome] -= 1
     memset(failure, 0, sizeof(Failure))
     failure.pc = instance.wait_pc if instance.wait_pc != NONE else instance.pc
