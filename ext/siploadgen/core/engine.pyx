@@ -23,7 +23,8 @@ from siploadgen.core.program cimport (
     OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT,
     OP_COUNT_OF_OPS,
     OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET,
-    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment,
+    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER,
+    Segment,
     Template,
     TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE,
     TEMPLATE_TEXT, VAR_RETRIES,
@@ -142,8 +143,8 @@ cdef class Engine:
         core.rate_tokens = max(rate_limit * 0.1, 1.0)
         for i in range(OUTCOME_COUNT):
             core.trace_left[i] = trace_failures
-        for number, outcome in enumerate(program.outcomes):
-            if outcome.succeeded:
+        for number, (_name, succeeded) in enumerate(program.outcomes):
+            if succeeded:
                 core.trace_left[<int>OUTCOME_USER + number] = 0
         slab_open(&core.instances, max_instances, _record_size(core))
         slab_open(&core.legs, max_instances, (sizeof(Leg) + 63) // 64 * 64)
@@ -250,7 +251,7 @@ cdef class Engine:
         core.columns = columns
         for i in range(wanted):
             offsets = np.ascontiguousarray(rows.offsets[i], dtype=np.uint32)
-            if len(offsets) != core.rows + 1 or int(offsets[-1]) > len(rows.blobs[i]) \
+            if len(offsets) != core.rows + 1 or int(offsets[core.rows]) > len(rows.blobs[i]) \
                     or (np.diff(offsets.astype(np.int64)) < 0).any():
                 raise ValueError(f"column {program.columns[i]}: broken offsets")
             columns[i].blob = <const uint8_t*>self._borrow(rows.blobs[i], 1, NULL)
