@@ -94,7 +94,9 @@ def test_a_template_is_the_join_of_its_segments(name: str, number: int) -> None:
         head, blank, body = right.partition(b"\r\n\r\n")
         if program.templates[number]["kind"] != TemplateKind.TEMPLATE_TEXT:
             length = re.search(rb"\r\nContent-Length: (\d+)$", head)
-            assert blank and length is not None and int(length[1]) == len(body)
+            assert blank
+            assert length is not None
+            assert int(length[1]) == len(body)
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)
@@ -201,15 +203,18 @@ def test_what_the_door_refuses() -> None:
                         lambda n: stamper.repeat(n, MADE_UP, 1)):
             with pytest.raises(ValueError, match="the program has"):
                 refused(number)
+    named = next(number for number in range(len(program.templates))
+                 if stamper.needs(number) >> Field.FIELD_COLUMN & 1)
     for row in (-1, 3, 2**32):
         with pytest.raises(ValueError, match="there are 3"):
-            stamper.stamp(0, MADE_UP, row=row)
+            stamper.stamp(named, MADE_UP, row=row)
     with pytest.raises(ValueError, match="there are 0"):
-        Stamper(program).stamp(0, MADE_UP)
+        Stamper(program).stamp(named, MADE_UP)
     with pytest.raises(ValueError, match="at least once"):
         stamper.repeat(0, MADE_UP, 0)
-    with pytest.raises(ValueError, match="Field"):
-        stamper.stamp(0, MADE_UP | {99: b""})
+    for key in (-1, 22, 32, 99, 2**70):
+        with pytest.raises(ValueError, match="no Field"):
+            stamper.stamp(0, MADE_UP | {key: b"x"})
     with pytest.raises(ValueError, match="columns"):
         Stamper(program, rows_from_columns(("other",), [["x"]]))
     assert rows is not None
@@ -228,7 +233,7 @@ def test_a_broken_program_is_refused(table: str, member: str, value: int) -> Non
     program = PROGRAMS["call"]
     broken = getattr(program, table).copy()
     broken[member][0] = value
-    with pytest.raises(ValueError, match="beyond the table|leads nowhere"):
+    with pytest.raises(ValueError, match=r"beyond the table|leads nowhere"):
         Stamper(replace(program, **{table: broken}))
 
 

@@ -178,9 +178,9 @@ cdef class Stamper:
         cdef list held = []
         memset(fields, 0, sizeof(StampFields))
         for key, value in values.items():
-            field = Field(key)
-            if value is None:
-                raise TypeError(f"{Field(key).name}: None")
+            if not 0 <= key <= FIELD_INITIAL_URI or value is None:
+                raise ValueError(f"value of field {key}: no Field, or None")
+            field = key
             fields.values[field] = span_make(value, <uint32_t>len(value))
             given |= <uint32_t>1 << field
             held.append(value)
@@ -199,7 +199,7 @@ cdef class Stamper:
             held.append(numbers)
         if needs & ~given:
             raise ValueError("no value for " + ", ".join(
-                one.name for one in Field if needs & ~given & <uint32_t>1 << <int>one))
+                name for name, one in Field.__members__.items() if needs & ~given & 1 << one))
         return held
 
     def stamp(self, template, dict values not None, *, row=0, variables=None, uint32_t room=ROOM):
