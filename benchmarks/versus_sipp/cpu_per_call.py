@@ -18,15 +18,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5000)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--coalesce", default="200us", help="siploadgen's option of that name")
     options = parser.parse_args()
     answering = SippContender()
     net = {}
     for one in contenders(options.who):
+        extra = () if one.name == "sipp" else ("--coalesce", options.coalesce)
         whole, once = [], []
         for _ in range(options.repeat):
             with scratch() as folder, answering.answerer(folder) as port:
-                once.append(one.call(folder, port, 10, 0.1).usage.cpu_s)
-                trial = one.call(folder, port, options.rate, options.seconds)
+                once.append(one.call(folder, port, 10, 0.1, extra=extra).usage.cpu_s)
+                trial = one.call(folder, port, options.rate, options.seconds, extra=extra)
                 note(f"{one.name:20} {trial.succeeded}/{trial.calls} ok, again "
                      f"{trial.retransmitted}, {trial.usage.cpu_s:.3f} s CPU, idle {once[-1]:.3f} s")
                 whole.append((trial.usage.cpu_s, max(trial.succeeded, 1)))
