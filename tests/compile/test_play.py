@@ -3,6 +3,7 @@
 import pytest
 
 from siploadgen.compile.assemble import compile_scenarios
+from siploadgen.message import parse
 from siploadgen.model.builtin import build_answerer, build_caller
 from siploadgen.model.python import answer, call
 from tests.compile.reference import World, stamp
@@ -337,7 +338,6 @@ def test_options():
 
 
 def test_the_parser_of_the_project_takes_every_message():
-    parse = pytest.importorskip("siploadgen.message").parse
     for model in ("call", "register", "options"):
         for message in play(model, columns=tuple(USER), row=USER, challenge="md5").log:
-            parse(message.data)
+            assert parse(message.data).cseq.method in message.data.decode()
