@@ -164,7 +164,7 @@ def check_thresholds(thresholds: Sequence[Threshold], names: Names) -> None:
             _check_unit(threshold, ("value",))
         else:
             _check_unit(threshold, _COUNTED)
-            if threshold.unit == "%" and threshold.metric == "messages.received":
+            if threshold.unit == "%" and threshold.metric in ("messages.sent", "messages.received"):
                 raise _wrong(text, "has no share; use /s")
 
 

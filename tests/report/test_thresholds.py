@@ -65,6 +65,7 @@ def test_windows_phases_and_tags_parse():
     ("srd: p(99) < 1ms, delay=10s", "delay is not supported"),
     ("srd: p(99) < 1ms severity: warn", "severity is not supported"),
     ("messages.received: rate < 1%", "no share"),
+    ("messages.sent: rate < 5%", "no share"),
 ])
 def test_what_does_not(text, why):
     with pytest.raises(UsageError, match="threshold") as error:

@@ -715,8 +715,6 @@ cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop)
 cdef Span reason_of(uint16_t status) noexcept nogil:
     if status == 200:
         return span_make(<const uint8_t*>b"OK", 2)
-    if status == 400:
-        return span_make(<const uint8_t*>b"Bad Request", 11)
     if status == 405:
         return span_make(<const uint8_t*>b"Method Not Allowed", 18)
     if status == 481:

@@ -14,4 +14,3 @@ cdef void vm_timer(Core* core, uint32_t instance) noexcept nogil        # its wh
 # cut its pause, cancel its ringing INVITE
 cdef void vm_hang_up(Core* core, uint32_t instance) noexcept nogil
 cdef void vm_end(Core* core, uint32_t instance, uint16_t outcome) noexcept nogil
-cdef bint vm_waits(Core* core, uint32_t instance) noexcept nogil

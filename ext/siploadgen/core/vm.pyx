@@ -495,7 +495,3 @@ cdef void vm_hang_up(Core* core, uint32_t index) noexcept nogil:
             leg = leg_at(core, instance_legs(core, instance)[i])
             if leg.client_invite != NONE:
                 send_cancel(core, leg.client_invite)
-
-
-cdef bint vm_waits(Core* core, uint32_t index) noexcept nogil:
-    return instance_at(core, index).wait != WAIT_NOTHING
