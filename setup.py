@@ -34,6 +34,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "auth": (),
     "dialog": (),
     "outgoing": (),
+    "capture": (),
     "vm": ("m",),
     "feed": (),
     "advance": (),

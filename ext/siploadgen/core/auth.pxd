@@ -15,6 +15,9 @@ cdef struct Auth:                   # head of the text; the six strings follow i
     # realm, nonce, opaque, algorithm as offered, user name, password
     uint16_t lengths[6]
 
+# A TEMPLATE_TEXT of an instance: octets written, 0 when `room` does not hold them.
+cdef uint32_t text_stamp(Core* core, Instance* instance, uint16_t number, uint8_t* out,
+                         uint32_t room) noexcept nogil
 # Keep the topmost challenge of core.message that we can answer. False: none, or refused twice
 # without `stale`.
 cdef bint auth_accept(Core* core, Instance* instance, uint16_t user_text,

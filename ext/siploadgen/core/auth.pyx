@@ -4,14 +4,14 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.program cimport FIELD_CHALLENGE, Segment
-from siploadgen.core.records cimport Core, core_count, Instance, instance_variables
+from siploadgen.core.records cimport Core, core_count, Instance, instance_variables, texts_fill
 from siploadgen.core.sip.digest cimport (
-    digest_algorithm, digest_credentials, digest_nonce, digest_nonce_age, digest_qop, digest_verify,
-    DigestInput, DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA512_256,
+    digest_algorithm, digest_credentials, digest_nonce, digest_nonce_age, digest_qop,
+    digest_verify, DigestInput, DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA512_256,
 )
 from siploadgen.core.sip.parse cimport (
-    challenge_parse, credentials_parse, sip_header, sip_header_next, SipChallenge, SipCredentials,
-    SipHeader,
+    challenge_parse, credentials_parse, sip_header, sip_header_next, SipChallenge,
+    SipCredentials, SipHeader,
 )
 from siploadgen.core.sip.stamp cimport stamp_message, StampFields
 from siploadgen.core.sip.tokens cimport (
@@ -33,11 +33,11 @@ cdef enum:
 
 cdef uint32_t text_stamp(Core* core, Instance* instance, uint16_t number, uint8_t* out,
                          uint32_t room) noexcept nogil:
-    """A TEMPLATE_TEXT: user name, password or realm of an instance."""
     cdef StampFields fields
     fields.columns = core.columns
     fields.row = instance.row
     fields.variables = instance_variables(core, instance)
+    texts_fill(core, instance, &fields)
     return stamp_message(core.templates + number, core.segments, core.text, &fields, out, room)
 
 

@@ -298,6 +298,18 @@ cdef void dialog_from_request(Core* core, uint32_t index) noexcept nogil:
                  message.call_id, message.to_value, message.from_value)
 
 
+cdef void dialog_from_notify(Core* core, uint32_t index) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = leg_at(core, index)
+    cdef Span routes[32]
+    cdef uint8_t host[72]
+    cdef uint32_t count = routes_collect(message, routes, False)
+    leg.remote_tag_hash = call_id_hash(core, message.from_tag)
+    dialog_write(core, index, message.from_tag, target_of(core, host), routes, count,
+                 span_make(NULL, 0), span_make(NULL, 0), span_make(NULL, 0))
+    leg.state = LEG_CONFIRMED
+
+
 cdef uint32_t last_route(Span routes) noexcept nogil:
     """Octets before the last Route line."""
     cdef uint32_t i = routes.length - 2 if routes.length > 2 else 0

@@ -12,20 +12,18 @@ from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.hist cimport HIST_STRIDE
 from siploadgen.core.loop cimport loop_close, loop_open, loop_run
 from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
-from siploadgen.core.net.outbox cimport (
-    outbox_clear, outbox_close, outbox_open, OutMessage,
-)
+from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
-    FIELD_ECHO, FIELD_INITIAL_URI, FIELD_LITERAL, FIELD_VARIABLE, Insn, Matcher, OP_ADD, OP_AWAIT,
-    OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT,
-    OP_COUNT_OF_OPS,
-    OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET,
-    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER,
-    Segment,
-    Template,
+    FIELD_ECHO, FIELD_LITERAL, FIELD_RACK, FIELD_RSEQ, FIELD_TEXT, FIELD_VARIABLE, Insn,
+    Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
+    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_END, OP_EXTRACT,
+    OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
+    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
+    CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
+    OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
     TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE,
     TEMPLATE_TEXT, VAR_RETRIES,
 )
@@ -40,8 +38,8 @@ from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
 from siploadgen.core.records cimport HIST_RECEIVE_DELAY as _RECEIVE_DELAY
 from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
 from siploadgen.core.sip.digest cimport digest_close, digest_open
-from siploadgen.core.sip.stamp cimport Column, stamp_needs
-from siploadgen.core.sip.tokens cimport METHOD_COUNT, METHOD_MESSAGE
+from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
+from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSAGE
 from siploadgen.core.slab cimport slab_check, slab_close, slab_open
 from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open
@@ -204,6 +202,9 @@ cdef class Engine:
             program.answers, sizeof(Answer), &core.answer_count)
         core.clock_count = len(program.clocks)
         core.variable_count = len(program.variables)
+        if len(program.texts) > TEXTS_MAX:
+            raise ValueError(f"{len(program.texts)} text variables: {TEXTS_MAX} are possible")
+        core.text_count = len(program.texts)
         core.leg_max = 1
         core.entry = 0
         for i in range(entries):
@@ -213,6 +214,7 @@ cdef class Engine:
         core.legs_at = sizeof(Instance)
         core.clocks_at = (core.legs_at + 4 * core.leg_max + 7) // 8 * 8
         core.variables_at = core.clocks_at + core.clock_count * sizeof(Clock)
+        core.texts_at = core.variables_at + 8 * core.variable_count
         core.needs = <uint32_t*>calloc(templates + 1, sizeof(uint32_t))
         if core.needs == NULL:
             raise MemoryError("template masks")
@@ -558,7 +560,7 @@ cdef class Engine:
 
 
 cdef uint32_t _record_size(Core* core) noexcept:
-    return <uint32_t>((core.variables_at + 8 * core.variable_count + 63) // 64 * 64)
+    return (core.texts_at + 4 * core.text_count + 63) // 64 * 64
 
 
 cdef void _set_linger(Core* core, int64_t linger, bint both) noexcept:
@@ -615,14 +617,16 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 good = segment.arg < columns
             elif segment.field == FIELD_VARIABLE:
                 good = segment.arg < core.variable_count
+            elif segment.field == FIELD_TEXT:
+                good = segment.arg < core.text_count
             elif template.kind == TEMPLATE_TEXT:
                 good = False                    # no message, so nothing of one
-            elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE):
+            elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE, FIELD_RSEQ):
                 good = template.kind == TEMPLATE_RESPONSE
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_INITIAL_URI
+                good = segment.field <= FIELD_RACK
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
@@ -681,7 +685,30 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
     elif insn.op in (OP_SET, OP_ADD, OP_MUL):
         good = insn.a < core.variable_count and 0 <= insn.c < operands
     elif insn.op == OP_EXTRACT:
-        good = insn.a < core.variable_count and insn.b <= 4
+        good = insn.a < core.variable_count and insn.b <= EXTRACT_SIPFRAG
+        if insn.b == EXTRACT_NUMBER:
+            good = good and 0 <= insn.c < HEADER_COUNT
+        elif insn.b == EXTRACT_PARAMETER:
+            good = good and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
+                and _is_text(core, insn.c >> 8, templates)
+    elif insn.op == OP_CAPTURE:
+        good = insn.a < core.text_count and insn.flags <= CAPTURE_TEXT and insn.c >= 0
+        if insn.flags == CAPTURE_TEXT:
+            good = good and _is_text(core, insn.c, templates)
+        elif insn.flags == CAPTURE_DIALOG:
+            good = good and insn.c < core.leg_max
+        elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI):
+            good = good and insn.c & 0xFF < HEADER_COUNT
+            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI):
+                good = good and _is_text(core, insn.c >> 8, templates)
+    elif insn.op == OP_HAS:
+        good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
+            and 0 <= insn.c < HEADER_COUNT
+    elif insn.op == OP_SAME:
+        good = insn.a < core.text_count and _lands(core, insn.b) \
+            and _is_text(core, insn.c, templates)
+    elif insn.op == OP_ROUTE:
+        good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
     elif insn.op in (OP_CREDENTIAL, OP_CHALLENGE_CHECK):
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \
             and _lands(core, insn.b)

@@ -39,6 +39,10 @@ cdef void send_again(Core* core, uint32_t tx) noexcept nogil
 cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil
 # of the fresh request, when its transaction still needs it
 cdef void echo_keep(Core* core) noexcept nogil
+# One of the strings that a leg keeps, in the order of their lengths in the record.
+cdef Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept nogil
+# Its Call-ID; in core.scratch when it is ours.
+cdef Span leg_call_id(Core* core, uint32_t leg) noexcept nogil
 # TOKEN_LENGTH octets
 cdef void token_write(Core* core, uint8_t* out, Handle handle) noexcept nogil
 
@@ -46,6 +50,8 @@ cdef void token_write(Core* core, uint8_t* out, Handle handle) noexcept nogil
 cdef uint32_t tx_event(Core* core, uint32_t tx, uint32_t event) noexcept nogil
 # An INVITE server transaction whose 2xx needs no more repeats: its ACK came, or its dialog is over.
 cdef void server_acknowledged(Core* core, uint32_t tx) noexcept nogil
+# An INVITE server transaction whose reliable provisional response was acknowledged.
+cdef void server_pracked(Core* core, uint32_t tx) noexcept nogil
 cdef void tx_free(Core* core, uint32_t tx) noexcept nogil
 # for core.message; NONE when full
 cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil

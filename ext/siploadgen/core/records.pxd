@@ -9,10 +9,10 @@ from siploadgen.core.rand cimport Rand
 from siploadgen.core.ring cimport Ring
 from siploadgen.core.sip.digest cimport Digest
 from siploadgen.core.sip.parse cimport SipMessage
-from siploadgen.core.sip.stamp cimport Column
+from siploadgen.core.sip.stamp cimport Column, StampFields
 from siploadgen.core.slab cimport Slab, slab_at
 from siploadgen.core.table cimport Table
-from siploadgen.core.texts cimport Texts
+from siploadgen.core.texts cimport text_span, Texts
 from siploadgen.core.tx cimport Tx, TxTimers
 from siploadgen.core.types cimport Handle, handle_make, Nanos, NONE, Peer
 from siploadgen.core.wheel cimport Wheel
@@ -67,8 +67,8 @@ cdef enum RungKind:
     RUNG_TIMEOUT = 3
     RUNG_TRANSPORT = 4
 
-# One running program. In the slab it is followed by its legs (uint32), clocks (Clock) and variables
-# (int64).
+# One running program. In the slab it is followed by its legs (uint32), clocks (Clock), variables
+# (int64) and text variables (uint32).
 cdef struct Instance:
     uint32_t generation
     uint32_t pc
@@ -101,6 +101,8 @@ cdef struct Leg:
     uint32_t local_cseq         # last used
     uint32_t remote_cseq        # last seen
     uint32_t invite_cseq        # of our last INVITE, for its ACK
+    uint32_t local_rseq         # of our last reliable provisional response, 0: none yet
+    uint32_t remote_rseq        # of the peer's
     uint32_t client_invite      # our open INVITE, NONE
     uint32_t client_other       # our open other request, NONE
     uint32_t server_invite      # the peer's INVITE not yet acknowledged, NONE
@@ -156,9 +158,11 @@ cdef struct Core:
     uint32_t legs_at                # offsets inside an instance record
     uint32_t clocks_at
     uint32_t variables_at
+    uint32_t texts_at
     uint32_t leg_max
     uint32_t clock_count
     uint32_t variable_count
+    uint32_t text_count
     uint32_t entry                  # the scenario that the schedule starts
     const Column* columns
     uint32_t rows
@@ -256,6 +260,20 @@ cdef inline Clock* instance_clocks(Core* core, Instance* instance) noexcept nogi
 
 cdef inline int64_t* instance_variables(Core* core, Instance* instance) noexcept nogil:
     return <int64_t*>(<uint8_t*>instance + core.variables_at)
+
+cdef inline uint32_t* instance_texts(Core* core, Instance* instance) noexcept nogil:
+    return <uint32_t*>(<uint8_t*>instance + core.texts_at)
+
+cdef inline void texts_fill(Core* core, Instance* instance, StampFields* fields) noexcept nogil:
+    """The texts that FIELD_TEXT writes."""
+    cdef uint32_t* texts
+    cdef uint32_t i
+    fields.texts_known = instance != NULL
+    if instance == NULL:
+        return
+    texts = instance_texts(core, instance)
+    for i in range(core.text_count):
+        fields.texts[i] = text_span(&core.texts, texts[i])
 
 cdef inline Handle leg_handle(Core* core, uint32_t index) noexcept nogil:
     return handle_make(leg_at(core, index).generation, core.engine_id, index)

@@ -86,6 +86,8 @@ cdef struct Tx:                 # 128 bytes
     uint32_t nc                 # digest nonce count used
     Peer peer
     uint32_t insn               # program counter of the SEND
+    # the message as it went out, when stamping it again could give another; NONE
+    uint32_t whole
 
 cdef void tx_timers_default(TxTimers* timers, Nanos t1, Nanos t2, Nanos t4) noexcept nogil
 # Before TXE_START the caller sets kind, method, reliable and state = TX_IDLE; TXE_START sets the
@@ -102,6 +104,11 @@ cdef uint32_t tx_acked(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
 # INVITE client in Proceeding: a CANCEL was sent; without a final response the transaction times
 # out after B (RFC 3261 9.1).
 cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
+# INVITE server in Proceeding: a provisional response went out that is repeated until its PRACK, at
+# T1, doubling, for 64*T1 (RFC 3262 3); TXE_TIMEOUT then, and the record stays in Proceeding.
+cdef void tx_reliable(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
+# Its PRACK came: nothing is repeated.
+cdef void tx_pracked(Tx* tx) noexcept nogil
 # The event that is due at `now` (TXE_RETRANSMIT, TXE_TIMEOUT, TXE_LINGER); TXE_EVENTS: none.
 cdef uint32_t tx_due(const Tx* tx, Nanos now) noexcept nogil
 

@@ -234,6 +234,19 @@ cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
         tx.deadline = after(now, timers.timer_b)
 
 
+cdef void tx_reliable(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil:
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING:
+        tx.interval = timers.t1
+        tx.next_retransmit = after(now, timers.t1) if timers.t1 > 0 else INT64_MAX
+        tx.deadline = after(now, timers.timer_h)
+
+
+cdef void tx_pracked(Tx* tx) noexcept nogil:
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING:
+        repeat_never(tx)
+        tx.deadline = INT64_MAX
+
+
 cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* timers) noexcept nogil:
     SLG_ASSERT(tx.kind < TX_KINDS and tx.state < TX_STATES and event < TXE_EVENTS)
     cdef const Rule* rule = &rules[tx.kind][tx.state][event]
@@ -251,6 +264,8 @@ cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* tim
         actions |= enter(tx, rule.then, now, timers)
     elif event == TXE_RETRANSMIT:
         repeat_again(tx, now, timers)
+    elif event == TXE_TIMEOUT:
+        tx_pracked(tx)                  # a state that outlives its deadline: it has no more of it
     elif event == TXE_ACK:
         actions |= tx_acked(tx, now, timers)
     if actions & TXA_RESEND:
