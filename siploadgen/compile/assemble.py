@@ -162,6 +162,34 @@ class _Rows:
         return self._numbers[row]
 
 
+class _Slots:
+    """Places of variables in an instance: scenarios of one program use the same ones anew."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self._users: list[dict[str, None]] = []  # the names that each place goes by
+        self._what = what
+        self._limit = limit
+
+    def place(self, own: dict[str, int], name: str) -> int:
+        """Give the place of a name; `own` are those of its scenario so far."""
+        if name not in own:
+            if not _NAME.fullmatch(name):
+                raise ModelError(f"{name!r} cannot be a name",
+                                 mend="use letters, digits, and . _ - after the first letter")
+            if len(own) >= self._limit:
+                raise ModelError(f"more than {self._limit} {self._what}",
+                                 mend="split the scenario")
+            own[name] = len(own)
+        if own[name] == len(self._users):
+            self._users.append({})
+        self._users[own[name]][name] = None
+        return own[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Names by place; those of several scenarios beside each other."""
+        return tuple("|".join(users) for users in self._users)
+
+
 class _Assembler:
     """Tables that all entries of a program share, and the code so far."""
 
@@ -174,8 +202,8 @@ class _Assembler:
         self.matchers = _Rows("different things to wait for", 0xFFFF)
         self.operands = _Rows("different values", 0xFFFF)
         self.clocks = _Rows("clocks", CLOCKS_MAX)
-        self.variables = _Rows("variables", VARIABLES_MAX)
-        self.texts = _Rows("text variables", TEXTS_MAX)
+        self.variables = _Slots("variables", VARIABLES_MAX)
+        self.texts = _Slots("text variables", TEXTS_MAX)
         self.counters = _Rows("counters", 0xFFFF)
         self.columns = _Rows("columns", 0xFFFF)
         self.outcomes: dict[str, bool] = {}
@@ -293,8 +321,8 @@ class _Assembler:
             answers=np.array(answers, ANSWER),
             text=bytes(self.text),
             clocks=tuple(row[0] for row in self.clocks.rows),
-            variables=tuple(row[0] for row in self.variables.rows),
-            texts=tuple(row[0] for row in self.texts.rows),
+            variables=self.variables.names(),
+            texts=self.texts.names(),
             counters=tuple(row[0] for row in self.counters.rows),
             outcomes=tuple(self.outcomes.items()),
             columns=tuple(row[0] for row in self.columns.rows),
@@ -317,6 +345,8 @@ class _Entry:
         self._ends: dict[int, tuple[_Label, tree.Place]] = {}
         self._deferred: list[Callable[[], None]] = []
         self._invites: dict[int, int] = {}  # leg -> template of its INVITE last sent
+        self._variables: dict[str, int] = {}
+        self._texts: dict[str, int] = {}
         self._written = set(_written_variables(scenario.steps))
         self._captured = set(_captured_texts(scenario.steps))
         self._scope = Scope(
@@ -353,13 +383,13 @@ class _Entry:
         if name not in self._written:
             raise ModelError(f"the variable {name} is never set",
                              mend=nearest(name, self._written))
-        return self._out.variables.named(name)
+        return self._out.variables.place(self._variables, name)
 
     def _text(self, name: str) -> int:
         if name not in self._captured:
             raise ModelError(f"the text {name} is never captured",
                              mend=nearest(name, self._captured))
-        return self._out.texts.named(name)
+        return self._out.texts.place(self._texts, name)
 
     def _subject(self, subject: str | tree.Pseudo) -> int:
         return self._variable(subject) if isinstance(subject, str) else int(PSEUDO[subject])
