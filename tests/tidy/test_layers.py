@@ -42,7 +42,8 @@ FLOORS["siploadgen"] = 9  # the package itself: what users import
 # Arrows that point down and are forbidden all the same.
 NEVER = {("siploadgen.report", "siploadgen.run")}
 # Rooms that are folders: their files may use each other.
-FOLDERS = {"siploadgen.core.sip", "siploadgen.core.net", "siploadgen.model", "siploadgen.compile",
+FOLDERS = {"siploadgen.core.sip", "siploadgen.core.net", "siploadgen.model",
+           "siploadgen.model.builtin", "siploadgen.compile",
            "siploadgen.load", "siploadgen.run", "siploadgen.report", "siploadgen.cluster",
            "siploadgen.cli"}
 
