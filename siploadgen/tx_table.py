@@ -144,6 +144,8 @@ _INVITE_SERVER_ROWS = (
     _invite_server("PROCEEDING", "1XX", "PROCEEDING", ("SEND",), "17.2.1"),
     _invite_server("PROCEEDING", "2XX", "ACCEPTED", ("SEND",), "6026 7.1"),
     _invite_server("PROCEEDING", "3XX_6XX", "COMPLETED", ("SEND",), "17.2.1"),
+    # Silent for 200 ms: a 100, by whom the machine belongs to (`tx_trying` arms it).
+    _invite_server("PROCEEDING", "RETRANSMIT", "PROCEEDING", ("SEND",), "17.2.1"),
     # RESEND turns into ABSORB while no response was sent: there is nothing to repeat.
     _invite_server("PROCEEDING", "REQUEST", "PROCEEDING", ("RESEND",), "17.2.1"),
     _invite_server("PROCEEDING", "TRANSPORT", "PROCEEDING", ("FAIL_TRANSPORT",), "6026 7.1"),

@@ -8,6 +8,9 @@ from siploadgen.core.types cimport NONE, Nanos, SLG_ASSERT, SLG_UNREACHABLE
 
 from siploadgen import tx_table
 
+cdef enum:
+    TRYING_AFTER = 200_000_000  # ns, RFC 3261 17.2.1
+
 cdef enum First:                # when a state's retransmission timer fires for the first time
     FIRST_NEVER = 0
     FIRST_T1
@@ -183,6 +186,9 @@ cdef uint32_t enter(Tx* tx, uint8_t state, Nanos now, const TxTimers* timers) no
 cdef void repeat_again(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil:
     """The retransmission timer fired: set its next instant."""
     cdef uint8_t then = clocks[tx.kind][tx.state].then
+    if then == THEN_NEVER:
+        repeat_never(tx)
+        return
     if then == THEN_T2:
         tx.interval = timers.t2
     elif tx.interval > INT64_MAX // 2:
@@ -234,6 +240,11 @@ cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
         tx.deadline = after(now, timers.timer_b)
 
 
+cdef void tx_trying(Tx* tx, Nanos now) noexcept nogil:
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING and tx.status == 0:
+        tx.next_retransmit = after(now, TRYING_AFTER)
+
+
 cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* timers) noexcept nogil:
     SLG_ASSERT(tx.kind < TX_KINDS and tx.state < TX_STATES and event < TXE_EVENTS)
     cdef const Rule* rule = &rules[tx.kind][tx.state][event]
@@ -253,6 +264,8 @@ cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* tim
         repeat_again(tx, now, timers)
     elif event == TXE_ACK:
         actions |= tx_acked(tx, now, timers)
+    elif event == TXE_1XX and tx.kind == TX_INVITE_SERVER:
+        repeat_never(tx)                # no 100 of the machine's own any more
     if actions & TXA_RESEND:
         if tx.status == 0 and tx.kind >= TX_INVITE_SERVER:
             return actions ^ (TXA_RESEND | TXA_ABSORB)  # RFC 3261 17.2.1: nothing to repeat yet
@@ -353,6 +366,10 @@ cdef class Transaction:
     def on_cancelled(self, Nanos now):
         """A CANCEL was sent for this INVITE."""
         tx_cancelled(&self.tx, now, &self.timers)
+
+    def on_silence(self, Nanos now):
+        """The program has not answered this INVITE yet."""
+        tx_trying(&self.tx, now)
 
     def due(self, Nanos now):
         """The timer event that is due at `now`, or None."""
