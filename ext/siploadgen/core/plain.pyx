@@ -8,7 +8,6 @@ from siploadgen.core.sip.parse cimport (
     FAULT_CONTENT_LENGTH, FAULT_CSEQ, FAULT_CSEQ_METHOD, FAULT_DATE, FAULT_DUPLICATE, FAULT_FROM,
     FAULT_HEADER_NAME, FAULT_LINE_END, FAULT_NO_END, FAULT_NUMBER, FAULT_START_LINE, FAULT_TO,
     FAULT_TOKEN, FAULT_URI, FAULT_VIA, list_next, sip_header, sip_header_next, SipHeader,
-    SipMessage,
 )
 from siploadgen.core.sip.tokens cimport HEADER_REQUIRE, METHOD_INVITE, METHOD_OPTIONS
 from siploadgen.core.span cimport Span, span_iequal, span_make
