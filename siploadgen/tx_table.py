@@ -144,10 +144,11 @@ _INVITE_SERVER_ROWS = (
     _invite_server("PROCEEDING", "1XX", "PROCEEDING", ("SEND",), "17.2.1"),
     _invite_server("PROCEEDING", "2XX", "ACCEPTED", ("SEND",), "6026 7.1"),
     _invite_server("PROCEEDING", "3XX_6XX", "COMPLETED", ("SEND",), "17.2.1"),
-    # RESEND turns into ABSORB while no response was sent: there is nothing to repeat.
+    # RESEND turns into ABSORB while no response was sent: there is nothing to repeat. When the
+    # timer asks for it, it turns into SEND: silent for 200 ms, a 100 is due (`tx_trying` arms it).
     _invite_server("PROCEEDING", "REQUEST", "PROCEEDING", ("RESEND",), "17.2.1"),
-    # Only while a reliable provisional response waits for its PRACK.
-    _invite_server("PROCEEDING", "RETRANSMIT", "PROCEEDING", ("RESEND",), "3262 3"),
+    # Else only while a reliable provisional response waits for its PRACK.
+    _invite_server("PROCEEDING", "RETRANSMIT", "PROCEEDING", ("RESEND",), "17.2.1, 3262 3"),
     _invite_server("PROCEEDING", "TIMEOUT", "PROCEEDING", ("FAIL_TIMEOUT",), "3262 3"),
     _invite_server("PROCEEDING", "TRANSPORT", "PROCEEDING", ("FAIL_TRANSPORT",), "6026 7.1"),
     _invite_server("COMPLETED", "REQUEST", "COMPLETED", ("RESEND",), "17.2.1"),

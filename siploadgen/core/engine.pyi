@@ -47,6 +47,11 @@ class Engine:
         # ns from one wake-up of the loop to the next, at least: received messages wait so long
         # for company, due times do not
         coalesce: int = 0,
+        merge: bool = True,  # a request that came by two paths gets 482 (RFC 3261 8.2.2.2)
+        strict: bool = False,  # messages are held to the whole grammar, not to what matters here
+        # option tags that may stand in Require, comma separated, at most 256 octets; "*": any
+        supported: str = "",
+        packages: str = "",  # event packages for Event likewise; "": any
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---

@@ -86,7 +86,7 @@ def test_a_text_is_compared() -> None:
 
     def answer(tag: str) -> int:
         return only(answering("PUBLISH", play).feed(
-            ask("PUBLISH", headers=[f"SIP-If-Match: {tag}"]))).status
+            ask("PUBLISH", headers=["Event: x", f"SIP-If-Match: {tag}"]))).status
 
     assert [answer("a1"), answer("a0"), answer("A1")] == [200, 412, 412]
 

@@ -21,6 +21,8 @@ cdef Handle token_read(Core* core, Span token) noexcept nogil
 cdef uint32_t dialog_find(Core* core) noexcept nogil
 # core.message, a response, is of the dialog that the leg stands for.
 cdef bint dialog_is_of(Core* core, const Leg* leg) noexcept nogil
+# What Leg.remote_tag_hash holds of a tag; 0: there is none.
+cdef uint32_t dialog_tag_hash(Core* core, Span tag) noexcept nogil
 # Where a request in the dialog of core.message, a 2xx of the peer, goes when no leg keeps it:
 # Request-URI, Route lines (both in core.scratch) and next hop.
 cdef void dialog_place(Core* core, Span* target, Span* routes, Peer* hop) noexcept nogil

@@ -45,6 +45,10 @@ cdef uint32_t call_id_hash(Core* core, Span call_id) noexcept nogil:
     return <uint32_t>slg_hash64(call_id.data, call_id.length, core.hash_seed) | 1
 
 
+cdef uint32_t dialog_tag_hash(Core* core, Span tag) noexcept nogil:
+    return call_id_hash(core, tag) if tag.length else 0
+
+
 cdef bint host_is_local(Core* core, Span host) noexcept nogil:
     return host.length == core.local_host_length \
         and memcmp(host.data, core.local, host.length) == 0
@@ -179,8 +183,7 @@ cdef uint32_t place_length(Span target, const Span* routes, uint32_t count) noex
 
 
 cdef bint dialog_is_of(Core* core, const Leg* leg) noexcept nogil:
-    cdef Span tag = core.message.to_tag
-    return leg.remote_tag_hash == (call_id_hash(core, tag) if tag.length else 0)
+    return leg.remote_tag_hash == dialog_tag_hash(core, core.message.to_tag)
 
 
 cdef void dialog_place(Core* core, Span* target, Span* routes, Peer* hop) noexcept nogil:

@@ -24,8 +24,8 @@ from siploadgen.core.program cimport (
     CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
     CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
     OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
-    TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE,
-    TEMPLATE_TEXT, VAR_RETRIES,
+    FIELD_INITIAL_URI, MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
+    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -98,7 +98,8 @@ cdef class Engine:
         uint32_t max_transactions=4_194_304, uint32_t first_row=0, uint32_t row_stride=1,
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
-        uint32_t trace_failures=100, int64_t coalesce=0,
+        uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
+        str supported="", str packages="",
     ):
         cdef Core* core
         cdef uint32_t i
@@ -121,6 +122,10 @@ cdef class Engine:
         self._load_rows(program, rows, first_row, row_stride)
         self._load_results(len(program.clocks), len(program.counters))
         self._load_identity(local, target, engine_id, run_id, seed)
+        core.merge = merge
+        core.strict = strict
+        core.supported_length = _copy_list(core.supported, supported)
+        core.packages_length = _copy_list(core.packages, packages)
         core.now = now
         core.max_calls = max_calls if max_calls else max_instances
         tx_timers_default(&core.timers, t1, t2, t4)
@@ -218,20 +223,26 @@ cdef class Engine:
         core.needs = <uint32_t*>calloc(templates + 1, sizeof(uint32_t))
         if core.needs == NULL:
             raise MemoryError("template masks")
-        self._load_allow()
+        self._load_allow(matchers)
         for i in range(templates):
             core.needs[i] = stamp_needs(core.templates + i, core.segments)
         return 0
 
-    cdef int _load_allow(self) except -1:
+    cdef int _load_allow(self, uint32_t matchers) except -1:
         """The methods that mean something here, for Allow (RFC 3261 20.5)."""
         cdef Core* core = self.core
         cdef uint32_t i
-        names = ["ACK", "BYE", "CANCEL", "OPTIONS"]
-        for i in range(core.answer_count):
-            name = Method(core.answers[i].method).name.removeprefix("METHOD_")
-            if core.answers[i].method and name not in names:
-                names.append(name)
+        methods = [Method.METHOD_ACK, Method.METHOD_BYE, Method.METHOD_CANCEL,
+                   Method.METHOD_OPTIONS]
+        methods += [core.answers[i].method for i in range(core.answer_count)]
+        # What no row takes but a CASE waits for is served in dialogs.
+        methods += [core.matchers[i].method for i in range(matchers)
+                    if core.matchers[i].kind == MATCH_REQUEST]
+        names = []
+        for method in dict.fromkeys(methods):
+            if method:
+                core.allowed |= <uint32_t>1 << <int>method
+                names.append(Method(method).name.removeprefix("METHOD_"))
         line = f"Allow: {', '.join(names)}\r\n".encode("ascii")
         core.allow_length = len(line)
         memcpy(core.allow, PyBytes_AS_STRING(line), core.allow_length)
@@ -557,6 +568,15 @@ cdef class Engine:
             raise AssertionError("started is not ended + in_progress")
         if core.open_calls + core.open_answers != core.instances.used:
             raise AssertionError("open calls and live instances differ")
+
+
+cdef uint32_t _copy_list(uint8_t* place, str names) except? 0xFFFFFFFF:
+    """A comma separated list into its 256 octets; ValueError when it is longer, or no ASCII."""
+    text = ", ".join(filter(None, (one.strip() for one in names.split(",")))).encode("ascii")
+    if len(text) > 256:
+        raise ValueError(f"a list of {len(text)} octets: at most 256")
+    memcpy(place, PyBytes_AS_STRING(text), len(text))
+    return <uint32_t>len(text)
 
 
 cdef uint32_t _record_size(Core* core) noexcept:

@@ -5,19 +5,20 @@ the code.
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from siploadgen.core.counters cimport (
-    COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_KEEPALIVE, COUNT_LIMITED, COUNT_MALFORMED,
-    COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED, COUNT_RETRANSMITTED_OWN_FAULT,
-    COUNT_STRAY_REQUEST, COUNT_STRAY_RESPONSE, COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
+    COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_FORKED_2XX, COUNT_KEEPALIVE, COUNT_LIMITED,
+    COUNT_MALFORMED, COUNT_MERGED, COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED,
+    COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST, COUNT_STRAY_RESPONSE,
+    COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
 )
 from siploadgen.core.dialog cimport (
     dialog_find, dialog_from_notify, dialog_from_request, dialog_from_response, dialog_is_of,
-    dialog_place, dialog_refresh, host_is_local, token_read,
+    dialog_place, dialog_refresh, dialog_tag_hash, host_is_local, token_read,
 )
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
-    send_plain, send_stateless, server_acknowledged, server_pracked, token_write, tx_event,
-    tx_free, tx_open_server, TXF_CANCEL_WANTED, TXF_PASSED_2XX,
+    send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
+    tx_event, tx_free, tx_open_server, TXF_CANCEL_WANTED, TXF_PASSED_2XX,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -28,16 +29,21 @@ from siploadgen.core.rand cimport rand_next
 from siploadgen.core.records cimport (
     Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs, instance_rung,
     Leg, leg_at, LEG_CONFIRMED, leg_handle, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT,
-    RUNG_TRANSPORT, STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, tx_at, tx_handle,
+    RUNG_TRANSPORT, STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, TEMPLATE_NONE,
+    tx_at, tx_handle,
+)
+from siploadgen.core.refuse cimport (
+    refuse_acknowledged, refuse_find, refuse_malformed, refuse_merged, refuse_merged_note,
+    refuse_unwanted, send_refusal, send_stateless,
 )
 from siploadgen.core.sip.parse cimport (
     header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, ParseStatus, sip_header,
-    sip_parse, SipHeader, SipMessage, SipUri, uri_parse,
+    sip_parse, sip_validate, SipHeader, SipMessage, SipUri, uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
     HEADER_RACK, HEADER_REQUIRE, HEADER_RSEQ, HEADER_SIP_IF_MATCH, METHOD_ACK, METHOD_BYE,
     METHOD_CANCEL, METHOD_INVITE, METHOD_NOTIFY, method_opens_dialog, METHOD_OPTIONS,
-    METHOD_PRACK, METHOD_PUBLISH, method_refreshes_target, METHOD_UNKNOWN,
+    METHOD_PRACK, METHOD_PUBLISH, method_refreshes_target, METHOD_UNKNOWN, METHOD_UPDATE,
 )
 from siploadgen.core.slab cimport slab_get
 from siploadgen.core.span cimport Span, span_equal, span_make, span_to_uint, word_next
@@ -103,6 +109,63 @@ cdef void ack_orphan(Core* core) noexcept nogil:
     send_ack_orphan(core, target, routes, &hop)
 
 
+cdef bint hang_up_orphan(Core* core, uint32_t cseq) noexcept nogil:
+    """ACK, then BYE in the dialog of a 2xx that nobody wants (RFC 3261 13.2.2.4). False: the BYE
+    has gone out already, for an earlier copy.
+    """
+    cdef SipMessage* message = core.message
+    cdef uint64_t key = slg_hash64(message.call_id.data, message.call_id.length,
+                                   core.hash_seed + METHOD_BYE)
+    cdef Span target, routes
+    cdef Peer hop
+    key = slg_hash64(message.to_tag.data, message.to_tag.length, key)
+    dialog_place(core, &target, &routes, &hop)
+    send_ack_orphan(core, target, routes, &hop)
+    if server_find(core, key) != NONE:
+        return False
+    send_hang_up(core, key, cseq + 1, target, routes, &hop)
+    return True
+
+
+cdef void answered_again(Core* core, uint32_t index, Leg* leg) noexcept nogil:
+    """A further 2xx to an INVITE: each copy is acknowledged again, and that of another branch of a
+    fork ends by BYE (RFC 3261 13.2.2.4).
+    """
+    cdef Tx* tx = tx_at(core, index)
+    if tx.key != dialog_tag_hash(core, core.message.to_tag):
+        if hang_up_orphan(core, leg.local_cseq if leg != NULL else tx.cseq):
+            core_count(core, COUNT_FORKED_2XX)
+        else:
+            core_count(core, COUNT_RECEIVED_AGAIN)
+        return
+    core_count(core, COUNT_RECEIVED_AGAIN)
+    if leg == NULL or leg.invite != tx_handle(core, index):
+        ack_orphan(core)                        # of an earlier INVITE, or of a call that is over
+    elif leg.ack_insn != NONE:
+        ack_again(core, handle_index(tx.leg))
+
+
+cdef void ack_again(Core* core, uint32_t leg_index) noexcept nogil:
+    cdef Leg* leg = leg_at(core, leg_index)
+    send_ack(core, leg.instance, leg_index, core.code[leg.ack_insn].a, leg.ack_insn)
+    core_count(core, COUNT_RETRANSMITTED)
+    core.retransmitted[<int>METHOD_ACK] += 1
+
+
+cdef bint answered_late(Core* core) noexcept nogil:
+    """A copy of the 2xx to the last INVITE of a live dialog, after the end of its transaction."""
+    cdef SipMessage* message = core.message
+    cdef Handle handle = token_read(core, message.from_tag)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, handle)
+    if leg == NULL or message.via_count != 1 or not host_is_local(core, message.via.host) \
+            or leg.ack_insn == NONE or leg.invite_cseq != message.cseq \
+            or not dialog_is_of(core, leg):
+        return False
+    core_count(core, COUNT_RECEIVED_AGAIN)
+    ack_again(core, handle_index(handle))
+    return True
+
+
 cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
                             uint16_t status) noexcept nogil:
     """No CASE took it: a provisional response passes, a refusal ends the call."""
@@ -118,7 +181,7 @@ cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
         return
     core_count(core, COUNT_UNEXPECTED)
     if tx.method == METHOD_INVITE:
-        ack_orphan(core)
+        hang_up_orphan(core, leg_at(core, handle_index(tx.leg)).local_cseq)
         vm_end(core, instance_index, OUTCOME_UNEXPECTED)
 
 
@@ -156,30 +219,20 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         if leg != NULL:                         # what matters is the INVITE's own final response
             vm_event(core, leg.instance, MATCH_RESPONSE, leg.number, METHOD_CANCEL, status)
         return
-    if leg == NULL:
+    if leg == NULL or tx.flags & TXF_PASSED_2XX:
         if tx.method == METHOD_INVITE and 200 <= status < 300:
-            ack_orphan(core)
+            answered_again(core, index, leg)
         return
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, tx.method, status)
     if tx.method == METHOD_INVITE and status < 300:
-        if status >= 200 and tx.flags & TXF_PASSED_2XX:
-            # Each copy of a 2xx is acknowledged again (RFC 3261 13.2.2.4).
-            core_count(core, COUNT_RECEIVED_AGAIN)
-            if leg.invite != tx_handle(core, index) or not dialog_is_of(core, leg):
-                # of an earlier INVITE, or of another branch of a fork
-                ack_orphan(core)
-            elif leg.ack_insn != NONE:
-                send_ack(core, instance, leg_index, core.code[leg.ack_insn].a, leg.ack_insn)
-                core_count(core, COUNT_RETRANSMITTED)
-                core.retransmitted[<int>METHOD_ACK] += 1
-            return
         if status < 200 and not in_order(core, leg):
             core_count(core, COUNT_RECEIVED_AGAIN)
             return
         dialog_answered(core, leg_index)
         if status >= 200:
             tx.flags |= TXF_PASSED_2XX
+            tx.key = leg.remote_tag_hash        # tells its copies from answers of other branches
         elif tx.flags & TXF_CANCEL_WANTED:
             tx.flags &= <uint16_t>~TXF_CANCEL_WANTED
             send_cancel(core, index)
@@ -196,11 +249,14 @@ cdef void feed_response(Core* core) noexcept nogil:
     cdef Tx* tx
     core.received_responses[message.cseq_method * STATUS_SPAN + message.status - 100] += 1
     if index == NONE:
-        core_count(core, COUNT_STRAY_RESPONSE)
+        if message.cseq_method != METHOD_INVITE or not 200 <= message.status < 300 \
+                or not answered_late(core):
+            core_count(core, COUNT_STRAY_RESPONSE)
         return
     tx = tx_at(core, index)
     # Sent again although this answer was already here: our own slowness, not the peer's.
-    if tx.retransmits and tx.method != METHOD_CANCEL and core.received < <Nanos>tx.key:
+    if tx.retransmits and tx.method != METHOD_CANCEL and tx.template != TEMPLATE_NONE \
+            and not tx.flags & TXF_PASSED_2XX and core.received < <Nanos>tx.key:
         core_count(core, COUNT_RETRANSMITTED_OWN_FAULT)
         tx.key = 0
     tx.status = message.status
@@ -263,6 +319,8 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
         if actions & TXA_END:
             tx_free(core, index)
         return
+    if refuse_acknowledged(core):
+        return
     leg_index = dialog_find(core)
     if leg_index == NONE:
         core_count(core, COUNT_STRAY_REQUEST)
@@ -293,29 +351,51 @@ cdef void feed_cancel(Core* core, uint32_t index) noexcept nogil:
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_CANCEL, 0)
     if not vm_event(core, leg.instance, MATCH_CANCEL, leg.number, METHOD_CANCEL, 0):
         send_plain(core, index, 487)
-        vm_end(core, leg.instance, OUTCOME_CANCELLED)
+        if leg.state != LEG_CONFIRMED:          # a re-INVITE alone ends, its call goes on
+            vm_end(core, leg.instance, OUTCOME_CANCELLED)
 
 
 cdef void request_done(Core* core) noexcept nogil:
     if core.fresh != NONE:
+        tx_await_answer(core, core.fresh)
         echo_keep(core)
     core.request = NONE
     core.fresh = NONE
 
 
-cdef bint invite_refused(Core* core, uint32_t leg_index) noexcept nogil:
-    """An INVITE in a dialog that comes while another is open (RFC 3261 14.2): 500 after one of the
-    peer's, 491 when it
-    crosses ours."""
-    cdef Leg* leg = leg_at(core, leg_index)
-    if leg.server_invite != NONE:
-        send_stateless(core, 500, leg_handle(core, leg_index))
-    elif leg.client_invite != NONE and tx_at(core, leg.client_invite).state < TX_COMPLETED:
-        send_stateless(core, 491, leg_handle(core, leg_index))
-    else:
+cdef inline bint is_open(Core* core, uint32_t index) noexcept nogil:
+    return index != NONE and tx_at(core, index).state < TX_COMPLETED
+
+
+cdef inline bint has_offer(Core* core, uint32_t index) noexcept nogil:
+    """A request of ours is an UPDATE with a body, and not answered yet."""
+    cdef const Template* template
+    if not is_open(core, index) or tx_at(core, index).method != METHOD_UPDATE:
         return False
-    core_count(core, COUNT_UNEXPECTED)
-    return True
+    template = core.templates + tx_at(core, index).template
+    return template.body < template.count
+
+
+cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
+    """An INVITE or an UPDATE with an offer that comes while another offer or INVITE is open: 500
+    after one of the peer's, 491 when it crosses ours (RFC 3261 14.2, 3311 5.2); 0: none is.
+    """
+    cdef bint invite = core.message.method == METHOD_INVITE
+    if not invite and core.message.body.length == 0:
+        # Without an offer an UPDATE has to wait for an earlier one only.
+        return 500 if is_open(core, leg.server_other) \
+            and tx_at(core, leg.server_other).method == METHOD_UPDATE else 0
+    if leg.server_invite != NONE and (invite or is_open(core, leg.server_invite)):
+        return 500
+    if not invite and is_open(core, leg.server_other) \
+            and tx_at(core, leg.server_other).method == METHOD_UPDATE:
+        return 500
+    if has_offer(core, leg.client_other):
+        return 491
+    # In an early dialog our INVITE's offer may have had its answer in a provisional response.
+    if is_open(core, leg.client_invite) and (invite or leg.state == LEG_CONFIRMED):
+        return 491
+    return 0
 
 
 cdef bint pracked(Core* core, Leg* leg) noexcept nogil:
@@ -345,6 +425,8 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = dialog_find(core)
     cdef uint32_t index, instance
+    cdef uint16_t status
+    cdef Span reason
     cdef Leg* leg
     if leg_index == NONE:
         core_count(core, COUNT_STRAY_REQUEST)
@@ -358,7 +440,12 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     if leg.remote_cseq and message.cseq < leg.remote_cseq:
         send_stateless(core, 500, leg_handle(core, leg_index))      # RFC 3261 12.2.2
         return
-    if message.method == METHOD_INVITE and invite_refused(core, leg_index):
+    status = refuse_find(core, &reason)
+    if status == 0 and (message.method == METHOD_INVITE or message.method == METHOD_UPDATE):
+        status = crossing_refusal(core, leg)
+    if status:
+        core_count(core, COUNT_UNEXPECTED)
+        send_refusal(core, status, reason, leg_handle(core, leg_index))
         return
     index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:
@@ -432,17 +519,6 @@ cdef bint rate_admits(Core* core) noexcept nogil:
     return True
 
 
-cdef uint16_t refusal(uint8_t method) noexcept nogil:
-    """What a request outside dialogs gets that no program wants."""
-    if method == METHOD_OPTIONS:
-        return 200                              # we are alive (RFC 3261 11)
-    elif method == METHOD_UNKNOWN:
-        return 501
-    elif method == METHOD_BYE:
-        return 481                              # RFC 3261 15.1.2
-    return 405
-
-
 cdef uint32_t leg_of_token(Core* core, const uint8_t* token) noexcept nogil:
     cdef Handle handle = token_read(core, span_make(token, TOKEN_LENGTH))
     return handle_index(handle) if slab_get(&core.legs, handle) != NULL else NONE
@@ -505,13 +581,22 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = addressed_leg(core)
     cdef uint32_t entry, instance, index
+    cdef Span reason = span_make(NULL, 0)
+    cdef uint16_t status
     if leg_index != NONE:
         feed_addressed(core, leg_index, key)
         return
     entry = answer_entry(core)
-    if entry == NONE:
+    status = refuse_unwanted(core) if entry == NONE else 0
+    if status == 0 or status == 200:
+        status = max(refuse_find(core, &reason), status)
+    if status:
         core_count(core, COUNT_UNEXPECTED)
-        send_stateless(core, refusal(message.method), 0)
+        send_refusal(core, status, reason, 0)
+        return
+    if refuse_merged(core):
+        core_count(core, COUNT_MERGED)
+        send_stateless(core, 482, 0)
         return
     if core.drop_below and rand_next(&core.rand) < core.drop_below:
         core_count(core, COUNT_DROPPED_BY_REQUEST)
@@ -531,6 +616,7 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
         send_stateless(core, 503, 0)
         vm_end(core, instance, OUTCOME_NO_RESOURCE)
         return
+    refuse_merged_note(core, index)
     request_open(core, leg_index, index)
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
     vm_run(core, instance)
@@ -574,13 +660,16 @@ cdef void feed_datagram(Core* core, const uint8_t* data, uint32_t length, const 
     if received <= 0 or received > core.now:
         received = core.now
     hist_record(core.histograms + HIST_RECEIVE_DELAY * HIST_STRIDE, (core.now - received) // 1000)
-    if status != PARSE_OK:
-        core_count(core, COUNT_KEEPALIVE if status == PARSE_KEEPALIVE else COUNT_MALFORMED)
+    if status == PARSE_KEEPALIVE:
+        core_count(core, COUNT_KEEPALIVE)
         return
     core.message = &core.parsed
     core.source = source[0]
     core.received = received
-    if core.parsed.is_request:
+    if status != PARSE_OK or (core.strict and sip_validate(&core.parsed)):
+        core_count(core, COUNT_MALFORMED)
+        refuse_malformed(core, core.parsed.error)
+    elif core.parsed.is_request:
         feed_request(core)
     else:
         feed_response(core)

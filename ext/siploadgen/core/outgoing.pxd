@@ -26,10 +26,14 @@ cdef void send_ack_failure(Core* core, uint32_t tx) noexcept nogil
 # ACK of a 2xx that no leg stands for (any more); everything comes from core.message, the place from
 # dialog_place.
 cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop) noexcept nogil
-# A final response that no template gives, through the transaction or, without one, statelessly (RFC
-# 3261 8.2.7).
+# BYE in the same dialog, with a transaction that is found by `key` and belongs to nobody.
+cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Span routes,
+                       const Peer* hop) noexcept nogil
+# A response that no template gives, through the transaction.
 cdef void send_plain(Core* core, uint32_t tx, uint16_t status) noexcept nogil
-cdef void send_stateless(Core* core, uint16_t status, Handle leg) noexcept nogil
+# Its text (see plain.pxd) into the outbox; False: there is no echo block, or no room for it.
+cdef bint plain_stamp(Core* core, uint16_t status, Span reason, Span echo, uint8_t method,
+                      const Peer* to) noexcept nogil
 # The last message of a transaction once more, octet by octet the same. For a server transaction
 # without kept text the repeated request itself (core.message) gives the echo.
 cdef void send_again(Core* core, uint32_t tx) noexcept nogil
@@ -46,6 +50,8 @@ cdef Span leg_call_id(Core* core, uint32_t leg) noexcept nogil
 # TOKEN_LENGTH octets
 cdef void token_write(Core* core, uint8_t* out, Handle handle) noexcept nogil
 
+# The INVITE at hand gets a 100 if the program is silent for 200 ms more.
+cdef void tx_await_answer(Core* core, uint32_t tx) noexcept nogil
 # walks the table, arms the timer
 cdef uint32_t tx_event(Core* core, uint32_t tx, uint32_t event) noexcept nogil
 # An INVITE server transaction whose 2xx needs no more repeats: its ACK came, or its dialog is over.

@@ -10,6 +10,7 @@ from siploadgen.core.auth cimport auth_header, challenge_text
 from siploadgen.core.hist cimport hist_record
 from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
 from siploadgen.core.net.udp cimport udp_flush
+from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE, FIELD_CONTACTS,
     FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
@@ -28,8 +29,9 @@ from siploadgen.core.sip.parse cimport (
 )
 from siploadgen.core.sip.stamp cimport stamp_message, StampFields
 from siploadgen.core.sip.tokens cimport (
-    HEADER_CONTACT, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_VIA, METHOD_ACK, METHOD_CANCEL,
-    METHOD_INVITE, method_opens_dialog, METHOD_OPTIONS, METHOD_REGISTER,
+    HEADER_CONTACT, HEADER_CSEQ, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_TIMESTAMP,
+    HEADER_VIA, METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, method_opens_dialog,
+    METHOD_REGISTER,
 )
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
 from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
@@ -39,7 +41,7 @@ from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, t
 from siploadgen.core.tx cimport (
     Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT,
     TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING, tx_reliable, TX_SERVER,
-    TX_TRYING, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
+    TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
 )
 from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
@@ -72,6 +74,11 @@ cdef enum:
 
 # --- transaction records ---
 
+cdef inline bint is_hang_up(const Tx* tx) noexcept nogil:
+    """The engine's own BYE (send_hang_up), kept whole because no template gives it."""
+    return tx.kind == TX_CLIENT and tx.template == TEMPLATE_NONE
+
+
 cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
     cdef Tx* invite
@@ -85,10 +92,11 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
             leg.server_invite = NONE
         if leg.server_other == index:
             leg.server_other = NONE
-    if tx.kind >= TX_INVITE_SERVER:
+    if is_hang_up(tx):
+        table_remove(&core.requests, tx.key, index)
+    elif tx.kind >= TX_INVITE_SERVER:
         table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
-        tx.text = NONE
     elif tx.method == METHOD_CANCEL:
         # The INVITE outlives its CANCEL and must not point at whoever gets this record next.
         invite = <Tx*>slab_get(&core.txs, tx.key)
@@ -128,6 +136,13 @@ cdef uint32_t tx_event(Core* core, uint32_t index, uint32_t event) noexcept nogi
     if not actions & TXA_END:
         tx_arm(core, index)
     return actions
+
+
+cdef void tx_await_answer(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING and tx.status == 0:
+        tx_trying(tx, core.now)
+        tx_arm(core, index)
 
 
 cdef void server_acknowledged(Core* core, uint32_t index) noexcept nogil:
@@ -293,10 +308,18 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
     at = put(at, b"\r\nCall-ID: ", 11)
     at = put_span(at, message.call_id)
     at = put(at, b"\r\nCSeq: ", 8)
-    at += slg_decimal(at, message.cseq)
-    at = put(at, b" ", 1)
-    at = put_span(at, message.cseq_method_text)
+    if message.cseq_method_text.length:
+        at += slg_decimal(at, message.cseq)
+        at = put(at, b" ", 1)
+        at = put_span(at, message.cseq_method_text)
+    else:
+        at = put_span(at, sip_header(message, HEADER_CSEQ).value)   # a 400 names it as it came
     at = put(at, b"\r\n", 2)
+    header = sip_header(message, HEADER_TIMESTAMP)
+    if header != NULL:                          # of a 100 it is wanted (RFC 3261 8.2.6.1)
+        at = put(at, b"Timestamp: ", 11)
+        at = put_span(at, header.value)
+        at = put(at, b"\r\n", 2)
     core.echo_length = <uint32_t>(at - core.echo)
     if message.method == METHOD_REGISTER:
         core.contacts_length = contacts_make(core, at, <uint32_t>(core.echo + ECHO_ROOM - at))
@@ -636,10 +659,13 @@ cdef void response_sent(Core* core, uint32_t index, uint32_t actions) noexcept n
 
 
 cdef Span echo_untagged(Core* core, Handle leg, Span echo) noexcept nogil:
-    """An echo block without our To tag, which a 100 does not carry (RFC 3261 8.2.6.2)."""
+    """An echo block without our To tag, which a 100 carries in a dialog only (RFC 3261 8.2.6.2)."""
+    cdef const Leg* of = <const Leg*>slab_get(&core.legs, leg)
     cdef uint8_t tag[24]
     cdef uint8_t* out = core.scratch + AT_PARTIES
     cdef uint32_t i
+    if of == NULL or of.state == LEG_CONFIRMED:
+        return echo
     token_write(core, tag, leg)
     for i in range(5, echo.length - TOKEN_LENGTH if echo.length > TOKEN_LENGTH else 0):
         if echo.data[i] == tag[0] and memcmp(echo.data + i, tag, TOKEN_LENGTH) == 0:
@@ -767,84 +793,109 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
         core.sent_requests[<int>METHOD_ACK] += 1
 
 
-cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop) noexcept nogil:
-    cdef SipMessage* message = core.message
-    cdef uint8_t* out = outgoing_room(core)
-    cdef uint8_t* at = out
-    if out == NULL or target.length == 0 or message.length > 32768:
-        return
-    at = put(at, b"ACK ", 4)
+cdef uint8_t* orphan_write(Core* core, uint8_t* at, const char* method, uint32_t length,
+                           Span target, Span routes, Span branch, uint64_t suffix,
+                           uint32_t cseq) noexcept nogil:
+    """A request in the dialog of core.message, a response to an INVITE of ours."""
+    at = put(at, method, length)
+    at = put(at, b" ", 1)
     at = put_span(at, target)
     at = put(at, b" SIP/2.0\r\nVia: SIP/2.0/UDP ", 27)
     at = put(at, core.local, core.local_length)
     at = put(at, b";rport;branch=", 14)
-    at = put_span(at, message.via.branch)
-    at = put(at, b"a\r\n", 3)
+    at = put_span(at, branch)
+    if suffix:
+        slg_hex16(at, suffix)
+        at += 16
+    at = put(at, b"\r\n", 2)
     at = put_span(at, routes)
     at = put(at, b"Max-Forwards: 70\r\n", 18)
     at = parties_write(core, at)
     at = put(at, b"CSeq: ", 6)
-    at += slg_decimal(at, message.cseq)
-    at = put(at, b" ACK\r\nContent-Length: 0\r\n\r\n", 27)
-    outbox_commit(&core.outbox, <uint32_t>(at - out), hop, NULL)
+    at += slg_decimal(at, cseq)
+    at = put(at, b" ", 1)
+    at = put(at, method, length)
+    return put(at, b"\r\nContent-Length: 0\r\n\r\n", 23)
+
+
+cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* end
+    if out == NULL or target.length == 0 or message.length > 32768:
+        return
+    # Its own branch for each dialog, and the same one for each copy of the 2xx (RFC 3261 13.2.2.4).
+    end = orphan_write(core, out, b"ACK", 3, target, routes, message.via.branch,
+                       slg_hash64(message.to_tag.data, message.to_tag.length, core.hash_seed) | 1,
+                       message.cseq)
+    outbox_commit(&core.outbox, <uint32_t>(end - out), hop, NULL)
     core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Span routes,
+                       const Peer* hop) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t branch[31]
+    cdef uint32_t index, length, text
+    cdef Tx* tx
+    if out == NULL or target.length == 0 or message.length > 32768:
+        return False
+    index = slab_take(&core.txs)
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return False
+    memcpy(branch, b"z9hG4bK", 7)
+    token_write(core, branch + 7, tx_handle(core, index))
+    length = <uint32_t>(orphan_write(core, out, b"BYE", 3, target, routes, span_make(branch, 31),
+                                     0, cseq) - out)
+    text = text_take(&core.texts, length)
+    if text == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        slab_give(&core.txs, index)
+        return False
+    memcpy(text_data(&core.texts, text), out, length)
+    tx = tx_at(core, index)
+    tx.kind = TX_CLIENT
+    tx.method = METHOD_BYE
+    tx.template = TEMPLATE_NONE
+    tx.owner = NONE
+    tx.leg = 0
+    tx.key = key
+    tx.cseq = cseq
+    tx.text = NONE
+    tx.whole = text
+    tx.insn = NONE
+    tx.peer = hop[0]
+    tx.reliable = hop.family == PEER_STREAM
+    table_add(&core.requests, key, index)
+    tx_event(core, index, TXE_START)
+    outbox_commit(&core.outbox, length, hop, NULL)
+    core.sent_requests[<int>METHOD_BYE] += 1
+    return True
 
 
 # --- responses of the engine itself ---
 
-cdef Span reason_of(uint16_t status) noexcept nogil:
-    if status == 200:
-        return span_make(<const uint8_t*>b"OK", 2)
-    if status == 405:
-        return span_make(<const uint8_t*>b"Method Not Allowed", 18)
-    if status == 481:
-        return span_make(<const uint8_t*>b"Call/Transaction Does Not Exist", 31)
-    if status == 487:
-        return span_make(<const uint8_t*>b"Request Terminated", 18)
-    if status == 488:
-        return span_make(<const uint8_t*>b"Not Acceptable Here", 19)
-    if status == 491:
-        return span_make(<const uint8_t*>b"Request Pending", 15)
-    if status == 500:
-        return span_make(<const uint8_t*>b"Server Internal Error", 21)
-    if status == 501:
-        return span_make(<const uint8_t*>b"Not Implemented", 15)
-    if status == 503:
-        return span_make(<const uint8_t*>b"Service Unavailable", 19)
-    return span_make(<const uint8_t*>b"Refused", 7)
-
-
-cdef const char* ACCEPT = b"Accept: application/sdp\r\n"
-cdef uint32_t ACCEPT_LENGTH = len(b"Accept: application/sdp\r\n")
-
-
-cdef void plain_stamp(Core* core, uint16_t status, Span echo, uint8_t method,
+cdef bint plain_stamp(Core* core, uint16_t status, Span reason, Span echo, uint8_t method,
                       const Peer* to) noexcept nogil:
     cdef uint8_t* out = outgoing_room(core)
-    cdef uint8_t* at = out
-    if out == NULL or echo.length == 0 or echo.length > OUTBOX_MESSAGE_MAX - 512:
-        return
-    at = put(at, b"SIP/2.0 ", 8)
-    at += slg_decimal(at, status)
-    at = put(at, b" ", 1)
-    at = put_span(at, reason_of(status))
-    at = put(at, b"\r\n", 2)
-    at = put_span(at, echo)
-    if status == 405 or status == 501 or method == METHOD_OPTIONS:
-        at = put(at, core.allow, core.allow_length)
-        at = put(at, ACCEPT, ACCEPT_LENGTH)
-    if status == 503 or (status == 500 and method == METHOD_INVITE):   # RFC 3261 14.2
-        at = put(at, b"Retry-After: 1\r\n", 16)
-    at = put(at, b"Server: siploadgen\r\nContent-Length: 0\r\n\r\n", 41)
-    outbox_commit(&core.outbox, <uint32_t>(at - out), to, NULL)
+    if out == NULL or echo.length == 0 or echo.length > OUTBOX_MESSAGE_MAX - PLAIN_ROOM:
+        return False
+    outbox_commit(&core.outbox, <uint32_t>(plain_write(core, out, status, reason, echo, method)
+                                           - out), to, NULL)
+    return True
 
 
 cdef Span echo_of(Core* core, const Tx* tx) noexcept nogil:
     cdef uint32_t length
+    cdef Span echo
     if tx.text == NONE:
-        return span_make(core.echo, core.echo_length)
-    memcpy(&length, text_data(&core.texts, tx.text), 4)
-    return span_make(text_data(&core.texts, tx.text) + 4, length)
+        echo = span_make(core.echo, core.echo_length)
+    else:
+        memcpy(&length, text_data(&core.texts, tx.text), 4)
+        echo = span_make(text_data(&core.texts, tx.text) + 4, length)
+    return echo_untagged(core, tx.leg, echo) if tx.status == 100 else echo
 
 
 cdef void send_plain(Core* core, uint32_t index, uint16_t status) noexcept nogil:
@@ -859,27 +910,9 @@ cdef void send_plain(Core* core, uint32_t index, uint16_t status) noexcept nogil
     tx.template = TEMPLATE_NONE
     tx.status = status
     actions = tx_event(core, index, response_event(status))
-    plain_stamp(core, status, echo_of(core, tx), tx.method, &tx.peer)
+    plain_stamp(core, status, span_make(NULL, 0), echo_of(core, tx), tx.method, &tx.peer)
     core_count(core, COUNT_AUTO_ANSWERED)
     response_sent(core, index, actions)
-
-
-cdef void send_stateless(Core* core, uint16_t status, Handle leg) noexcept nogil:
-    cdef SipMessage* message = core.message
-    cdef uint8_t tag[24]
-    cdef Peer to = core.source
-    if leg:
-        token_write(core, tag, leg)
-    else:
-        # The same request must get the same tag each time (RFC 3261 8.2.7).
-        memcpy(tag, core.run_hex, 8)
-        slg_hex16(tag + 8, slg_hash64(message.call_id.data, message.call_id.length, core.hash_seed))
-    echo_make(core, tag, TOKEN_LENGTH)
-    if not message.via.has_rport and to.family != PEER_STREAM:
-        to.port = message.via.port if message.via.port else 5060
-    plain_stamp(core, status, span_make(core.echo, core.echo_length), message.method, &to)
-    core.sent_responses[message.method * STATUS_SPAN + status - 100] += 1
-    core_count(core, COUNT_AUTO_ANSWERED)
 
 
 cdef void stamp_again(Core* core, Tx* tx, const Leg* leg, Instance* instance,
@@ -908,7 +941,8 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
             echo_make(core, tag, TOKEN_LENGTH)
         if tx.template == TEMPLATE_NONE:
             if tx.status:
-                plain_stamp(core, tx.status, echo_of(core, tx), tx.method, &tx.peer)
+                plain_stamp(core, tx.status, span_make(NULL, 0), echo_of(core, tx), tx.method,
+                            &tx.peer)
                 core_count(core, COUNT_RETRANSMITTED)
                 core.retransmitted[tx.method] += 1
             return
@@ -916,7 +950,7 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
     else:
         if tx.method == METHOD_CANCEL:
             branch = tx.key
-        else:
+        elif not is_hang_up(tx):
             tx.key = <uint64_t>core.now         # when it was last sent again
         core.sent_requests[tx.method] += 1
     if tx.whole != NONE:

@@ -29,6 +29,7 @@ cdef enum:
     STATUS_SPAN = 600           # statuses 100 .. 699
     CSEQ_BASE = 1000            # a leg's first CSeq: four digits wide for its first 9,000 requests
     TEMPLATE_NONE = 0xFFFF
+    MERGED_SLOTS = 16384        # latest requests that copies on another path are compared with
 
     ROLE_CALLER = 0
     ROLE_ANSWERER = 1
@@ -123,6 +124,10 @@ cdef struct Leg:
     uint64_t dialog_hash        # of all that `text` was made from
     Peer next_hop
 
+cdef struct Merged:              # of a request from outside dialogs (RFC 3261 8.2.2.2)
+    uint64_t print              # hash of From tag, Call-ID and CSeq
+    Handle tx
+
 cdef struct Chunk:
     const int64_t* due
     uint64_t count
@@ -178,6 +183,13 @@ cdef struct Core:
     uint16_t local_port
     uint8_t allow[128]              # "Allow: ...\r\n" of the engine's own answers
     uint32_t allow_length
+    uint32_t allowed                # bit m: Method m is in Allow
+    uint8_t supported[256]          # option tags, comma separated; "*": any
+    uint32_t supported_length
+    uint8_t packages[256]           # event packages likewise; length 0: any
+    uint32_t packages_length
+    bint strict                     # messages are judged by the whole grammar
+    bint merge                      # a merged request is refused
     Peer target
     # --- memory ---
     Slab instances
@@ -207,6 +219,8 @@ cdef struct Core:
     # that transaction while its echo block is still in `echo`, else NONE
     uint32_t fresh
     SipMessage parsed
+    uint64_t merged_print           # of the request at hand
+    Merged merged[16384]
     uint8_t echo[65536]             # echo block of the request at hand
     uint32_t echo_length
     uint32_t contacts_length        # FIELD_CONTACTS lines that follow it

@@ -29,7 +29,7 @@ cpdef enum TxEvent:
     TXE_3XX_6XX
     TXE_REQUEST                 # server: the request again
     TXE_ACK                     # INVITE server: the ACK with the INVITE's branch
-    TXE_RETRANSMIT              # timer A, E or G; or the core's 2xx repeat
+    TXE_RETRANSMIT              # timer A, E or G; the core's 2xx repeat; a 100 is due
     TXE_TIMEOUT                 # timer B, F or H
     TXE_LINGER                  # timer D, I, J, K, L or M
     TXE_TRANSPORT               # the transport refused it (ICMP, connection lost)
@@ -109,6 +109,9 @@ cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
 cdef void tx_reliable(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
 # Its PRACK came: nothing is repeated.
 cdef void tx_pracked(Tx* tx) noexcept nogil
+# INVITE server that has sent nothing yet: 200 ms from now TXE_RETRANSMIT asks for a 100 (RFC 3261
+# 17.2.1). The first response of any kind takes that back.
+cdef void tx_trying(Tx* tx, Nanos now) noexcept nogil
 # The event that is due at `now` (TXE_RETRANSMIT, TXE_TIMEOUT, TXE_LINGER); TXE_EVENTS: none.
 cdef uint32_t tx_due(const Tx* tx, Nanos now) noexcept nogil
 
