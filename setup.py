@@ -31,6 +31,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "net.outbox": (),
     "net.udp": (),
     "tx": (),
+    "user": (),
     "auth": (),
     "dialog": (),
     "outgoing": (),

@@ -35,6 +35,7 @@ from siploadgen.compile.template import (
 )
 from siploadgen.core.program import (
     Compare,
+    EntryFlag,
     Extract,
     Field,
     MatcherKind,
@@ -259,9 +260,10 @@ class _Assembler:
                 raise ModelError(f"{one.name} uses {one.legs} legs", place=str(one.place),
                                  mend=f"{LEGS_MAX} are possible")
             pc = len(self.code)
-            _Entry(self, one).assemble()
+            flags = _Entry(self, one).assemble()
             caller = one.role is tree.Role.CALLER
-            entries.append((pc, 0 if caller else 1, 0, one.legs, 0, weights[number]))
+            entries.append((pc, 0 if caller else 1, flags if caller else 0, one.legs, 0,
+                            weights[number]))
             if not caller:
                 method = method_number(one.method)
                 if not method:
@@ -304,6 +306,7 @@ class _Entry:
         self._ends: dict[int, tuple[_Label, tree.Place]] = {}
         self._deferred: list[Callable[[], None]] = []
         self._invites: dict[int, int] = {}  # leg -> template of its INVITE last sent
+        self._flags = 0
         self._written = set(_written_variables(scenario.steps))
         self._scope = Scope(
             constants=dict(scenario.constants),
@@ -311,7 +314,8 @@ class _Entry:
             column=lambda name: self._column(name) if self._is_column(name) else None,
             known=lambda: [*sorted(self._written), *scenario.columns])
 
-    def assemble(self) -> None:
+    def assemble(self) -> int:
+        """Emit the code; the flags of the entry."""
         if not self._steps(self._scenario.steps):
             self._end(tree.End(place=self._scenario.place))
         while self._deferred:
@@ -325,6 +329,7 @@ class _Entry:
                 raise ModelError(f"there is no label {name}", place=str(place),
                                  mend=nearest(name, (n for n, at in self._labels.items()
                                                      if at.pc >= 0)))
+        return self._flags
 
     # --- names ---
 
@@ -557,6 +562,9 @@ class _Entry:
             return int(out.templates[self._invites[step.leg]][8])
         flags = int(TemplateFlag.TEMPLATE_IN_DIALOG) if step.in_dialog else 0
         parts = compile_message(step.text, self._scope)
+        if step.kind is tree.SendKind.REQUEST and step.method == "REGISTER" and any(
+                part.field is Field.FIELD_COLUMN for part in parts.parts):
+            self._flags |= EntryFlag.ENTRY_OWNS_USER  # the address of record is a row's
         ack = cancel = NO_TEMPLATE
         if step.kind is tree.SendKind.REQUEST and step.method == "INVITE":
             ack = out.template(TemplateKind.TEMPLATE_ACK_FAILURE,

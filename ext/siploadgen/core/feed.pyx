@@ -17,7 +17,7 @@ from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
     send_plain, send_stateless, server_acknowledged, token_write, tx_event, tx_free, tx_open_server,
-    TXF_CANCEL_WANTED, TXF_PASSED_2XX,
+    TXF_CANCEL_WANTED, TXF_PASSED_2XX, TXF_REGISTRATION,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -32,6 +32,7 @@ from siploadgen.core.records cimport (
     STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, tx_at, tx_handle,
 )
 from siploadgen.core.sip.parse cimport (
+    contact_expires,
     PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, ParseStatus, sip_parse, SipMessage, SipUri,
     uri_parse,
 )
@@ -48,6 +49,7 @@ from siploadgen.core.tx cimport (
     TXE_3XX_6XX, TXE_ACK, TXE_REQUEST, TXE_TRANSPORT,
 )
 from siploadgen.core.types cimport Handle, handle_index, Nanos, NONE, Peer, TOKEN_LENGTH
+from siploadgen.core.user cimport user_handle, user_registered, user_row
 from siploadgen.core.vm cimport vm_end, vm_event, vm_run, vm_take
 
 cdef extern from "slg_hash.h" nogil:
@@ -118,6 +120,13 @@ cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
         vm_end(core, instance_index, OUTCOME_UNEXPECTED)
 
 
+cdef void registration_granted(Core* core, const Tx* tx) noexcept nogil:
+    """A 2xx to a user's REGISTER says how long it is registered (RFC 3261 10.2.4)."""
+    cdef uint8_t token[24]
+    token_write(core, token, user_handle(core, tx.row))
+    user_registered(core, tx.row, contact_expires(core.message, span_make(token, TOKEN_LENGTH)))
+
+
 cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Tx* tx = tx_at(core, index)
@@ -156,6 +165,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         elif tx.flags & TXF_CANCEL_WANTED:
             tx.flags &= <uint16_t>~TXF_CANCEL_WANTED
             send_cancel(core, index)
+    if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
+        registration_granted(core, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
         response_unwanted(core, index, instance, status)
 
@@ -268,6 +279,7 @@ cdef void request_done(Core* core) noexcept nogil:
     if core.fresh != NONE:
         echo_keep(core)
     core.request = NONE
+    core.request_user = NONE
     core.fresh = NONE
 
 
@@ -381,6 +393,14 @@ cdef uint16_t refusal(uint8_t method) noexcept nogil:
     return 405
 
 
+cdef uint32_t request_user(Core* core) noexcept nogil:
+    """Row of the user whose registered Contact core.message was sent to, NONE."""
+    cdef SipUri uri
+    if core.users.count == 0 or not uri_parse(&uri, core.message.uri):
+        return NONE
+    return user_row(core, token_read(core, uri.user))
+
+
 cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t entry = answer_entry(core)
@@ -402,6 +422,9 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
         send_stateless(core, 503, 0)
         return
     core_count(core, COUNT_ANSWERED)
+    core.request_user = request_user(core)
+    if core.request_user != NONE:
+        instance_at(core, instance).row = core.request_user
     leg_index = instance_legs(core, instance_at(core, instance))[0]
     index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:

@@ -11,6 +11,7 @@ from siploadgen.core.hist cimport hist_record
 from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
 from siploadgen.core.net.udp cimport udp_flush
 from siploadgen.core.program cimport (
+    ENTRY_OWNS_USER,
     FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE, FIELD_CONTACTS, FIELD_CSEQ,
     FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL, FIELD_LOCAL_HOST,
     FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI,
@@ -19,7 +20,7 @@ from siploadgen.core.program cimport (
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
     LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED, STEP_SENT,
-    TEMPLATE_NONE, tx_at, tx_handle, tx_node, core_count,
+    TEMPLATE_NONE, tx_at, tx_handle, tx_node, core_count, User,
 )
 from siploadgen.core.sip.parse cimport (
     address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress, SipHeader,
@@ -43,6 +44,7 @@ from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.user cimport user_at, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef extern from "slg_hash.h" nogil:
@@ -54,6 +56,7 @@ cdef enum:                                  # places in Core.scratch
     AT_BRANCH = 0
     AT_TOKEN = 32                           # then "@host": the Call-ID
     AT_CSEQ = 128
+    AT_USER = 192                           # as AT_TOKEN, of a registration
     AT_PARTIES = 4096
     AT_AUTHORIZATION = 8192
     AT_CHALLENGE = 12288
@@ -379,14 +382,18 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN):
         token_write(core, scratch + AT_TOKEN, leg_name)
         fields.values[<int>FIELD_LOCAL_TAG] = span_make(scratch + AT_TOKEN, TOKEN_LENGTH)
-        fields.values[<int>FIELD_TOKEN] = fields.values[<int>FIELD_LOCAL_TAG]
+        data = scratch + AT_TOKEN
+        if tx != NULL and tx.flags & TXF_REGISTRATION:
+            data = scratch + AT_USER
+            token_write(core, data, user_handle(core, tx.row))
+        fields.values[<int>FIELD_TOKEN] = span_make(data, TOKEN_LENGTH)
         if leg != NULL and leg.call_id_length:
             fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3)
         else:
-            scratch[AT_TOKEN + TOKEN_LENGTH] = 64
-            memcpy(scratch + AT_TOKEN + TOKEN_LENGTH + 1, core.local, core.local_host_length)
+            data[TOKEN_LENGTH] = 64
+            memcpy(data + TOKEN_LENGTH + 1, core.local, core.local_host_length)
             fields.values[<int>FIELD_CALL_ID] = span_make(
-                scratch + AT_TOKEN, TOKEN_LENGTH + 1 + core.local_host_length)
+                data, TOKEN_LENGTH + 1 + core.local_host_length)
     if needs & (1 << FIELD_CSEQ):
         fields.values[<int>FIELD_CSEQ] = span_make(
             scratch + AT_CSEQ, slg_decimal(scratch + AT_CSEQ, cseq))
@@ -486,6 +493,7 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     cdef const Template* template = core.templates + number
     cdef uint32_t index = slab_take(&core.txs)
     cdef StampFields fields
+    cdef User* user
     cdef Tx* tx
     if index == NONE:
         core_count(core, COUNT_SLAB_FULL)
@@ -504,6 +512,12 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.started = core.now
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
+    if template.method == METHOD_REGISTER \
+            and core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+        user = user_at(core, instance.row)
+        user.cseq = user.cseq + 1 if user.cseq else CSEQ_BASE
+        tx.cseq = user.cseq
+        tx.flags |= TXF_REGISTRATION
     tx_event(core, index, TXE_START)
     if instance.scheduled:
         record_lateness(core, instance)
