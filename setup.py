@@ -28,6 +28,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "sip.validate": (),
     "sip.stamp": (),
     "sip.digest": ("crypto",),
+    "sip.aka": ("crypto",),
     "net.outbox": (),
     "net.udp": (),
     "tx": (),
