@@ -36,6 +36,7 @@ from siploadgen.compile.template import (
 from siploadgen.core.program import (
     Capture,
     Compare,
+    EntryFlag,
     Extract,
     Field,
     MatcherKind,
@@ -299,9 +300,10 @@ class _Assembler:
                 raise ModelError(f"{one.name} uses {one.legs} legs", place=str(one.place),
                                  mend=f"{LEGS_MAX} are possible")
             pc = len(self.code)
-            _Entry(self, one).assemble()
+            flags = _Entry(self, one).assemble()
             caller = one.role is tree.Role.CALLER
-            entries.append((pc, 0 if caller else 1, 0, one.legs, 0, weights[number]))
+            entries.append((pc, 0 if caller else 1, flags if caller else 0, one.legs, 0,
+                            weights[number]))
             if not caller:
                 method = method_number(one.method)
                 if not method:
@@ -347,6 +349,7 @@ class _Entry:
         self._invites: dict[int, int] = {}  # leg -> template of its INVITE last sent
         self._variables: dict[str, int] = {}
         self._texts: dict[str, int] = {}
+        self._flags = 0
         self._written = set(_written_variables(scenario.steps))
         self._captured = set(_captured_texts(scenario.steps))
         self._scope = Scope(
@@ -356,7 +359,8 @@ class _Entry:
             column=lambda name: self._column(name) if self._is_column(name) else None,
             known=lambda: [*sorted(self._written | self._captured), *scenario.columns])
 
-    def assemble(self) -> None:
+    def assemble(self) -> int:
+        """Emit the code; the flags of the entry."""
         if not self._steps(self._scenario.steps):
             self._end(tree.End(place=self._scenario.place))
         while self._deferred:
@@ -370,6 +374,7 @@ class _Entry:
                 raise ModelError(f"there is no label {name}", place=str(place),
                                  mend=nearest(name, (n for n, at in self._labels.items()
                                                      if at.pc >= 0)))
+        return self._flags
 
     # --- names ---
 
@@ -642,6 +647,9 @@ class _Entry:
         if step.reliable:
             flags |= int(TemplateFlag.TEMPLATE_RELIABLE)
         parts = compile_message(step.text, self._scope)
+        if step.kind is tree.SendKind.REQUEST and step.method == "REGISTER" and any(
+                part.field is Field.FIELD_COLUMN for part in parts.parts):
+            self._flags |= EntryFlag.ENTRY_OWNS_USER  # the address of record is a row's
         ack = cancel = NO_TEMPLATE
         if step.kind is tree.SendKind.REQUEST and step.method == "INVITE":
             ack = out.template(TemplateKind.TEMPLATE_ACK_FAILURE,

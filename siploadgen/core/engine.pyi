@@ -33,7 +33,8 @@ class Engine:
         max_calls: int = 0,  # bound on open calls started by the schedule; 0: max_instances
         max_instances: int = 1_048_576,
         max_transactions: int = 4_194_304,
-        first_row: int = 0,  # call k of this engine takes row (first_row + k * row_stride) % rows
+        # call k of this engine takes row first_row + k * row_stride, after the last the first
+        first_row: int = 0,
         row_stride: int = 1,
         t1: int = 500_000_000,  # ns; RFC 3261 17.1.1.1
         t2: int = 4_000_000_000,
@@ -117,6 +118,11 @@ class Engine:
         """Failures since the last call.
 
         Each with outcome, status, role, due, ended, call_id, pc, row, ladder and message (bytes).
+        """
+    def user(self, row: int) -> dict[str, Any]:
+        """Record of a row's user: busy, cseq of its last REGISTER, expires (ns; 0: not registered).
+
+        IndexError: this engine has no such user.
         """
     def memory(self) -> dict[str, int]:
         """Bytes in use by kind of record, and peaks."""

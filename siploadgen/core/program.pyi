@@ -130,5 +130,9 @@ class Outcome(IntEnum):
     OUTCOME_USER = 16
     OUTCOME_COUNT = 48
 
+class EntryFlag(IntEnum):
+    ENTRY_OWNS_USER = 1
+    ENTRY_KEEPS_NONCES = 2
+
 def layouts() -> dict[str, dict[str, tuple[int, int]]]:
     """Size of every record (under "") and offset and size of each of its members, in octets."""

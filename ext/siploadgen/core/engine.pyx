@@ -25,13 +25,14 @@ from siploadgen.core.program cimport (
     CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
     OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
     FIELD_INITIAL_URI, MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
-    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES,
+    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES,
+    ENTRY_OWNS_USER,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
-    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, STATUS_SPAN, STEP_FIELDS,
-    TEMPLATE_NONE,
+    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, ROLE_ANSWERER, STATUS_SPAN,
+    STEP_FIELDS, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
@@ -46,6 +47,7 @@ from siploadgen.core.table cimport table_close, table_open
 from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
+from siploadgen.core.user cimport user_at, users_check, users_close, users_open
 from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open
 
 import numpy as np
@@ -112,6 +114,7 @@ cdef class Engine:
             raise MemoryError("engine state")
         core.epoll = -1
         core.request = NONE
+        core.request_user = NONE
         core.fresh = NONE
         self.keep = []
         self.lent = []
@@ -153,6 +156,7 @@ cdef class Engine:
         slab_open(&core.legs, max_instances, (sizeof(Leg) + 63) // 64 * 64)
         slab_open(&core.txs, max_transactions, (sizeof(Tx) + 63) // 64 * 64)
         texts_open(&core.texts, max_instances)
+        users_open(core, _users_needed(core, first_row))
         table_open(&core.requests, max_transactions)
         wheel_open(&core.wheel, max_instances + max_transactions, now)
         outbox_open(&core.outbox, gso_group)
@@ -172,6 +176,7 @@ cdef class Engine:
         wheel_close(&core.wheel)
         table_close(&core.requests)
         texts_close(&core.texts)
+        users_close(core)
         slab_close(&core.txs)
         slab_close(&core.legs)
         slab_close(&core.instances)
@@ -210,6 +215,7 @@ cdef class Engine:
         if len(program.texts) > TEXTS_MAX:
             raise ValueError(f"{len(program.texts)} text variables: {TEXTS_MAX} are possible")
         core.text_count = len(program.texts)
+        core.entry_count = entries
         core.leg_max = 1
         core.entry = 0
         for i in range(entries):
@@ -253,6 +259,7 @@ cdef class Engine:
         cdef uint32_t wanted = len(program.columns)
         cdef uint32_t i
         cdef Column* columns
+        core.users.row_stride = row_stride if row_stride else 1
         if not wanted:
             return 0
         if rows is None or list(rows.names)[:wanted] != list(program.columns) or rows.count < 1:
@@ -269,8 +276,8 @@ cdef class Engine:
                 raise ValueError(f"column {program.columns[i]}: broken offsets")
             columns[i].blob = <const uint8_t*>self._borrow(rows.blobs[i], 1, NULL)
             columns[i].offsets = <const uint32_t*>self._borrow(offsets, 4, NULL)
-        core.next_row = first_row % core.rows
-        core.row_stride = row_stride
+        core.users.first_row = first_row % core.rows
+        core.next_row = core.users.first_row
         return 0
 
     cdef object _zeroes(self, shape, int64_t** place):
@@ -526,6 +533,15 @@ cdef class Engine:
             "ladder": ladder, "message": PyBytes_FromStringAndSize(message, failure.length),
         }
 
+    def user(self, uint32_t row):
+        cdef Core* core = self.core
+        cdef User* user
+        if row < core.users.first_row or (row - core.users.first_row) % core.users.row_stride \
+                or (row - core.users.first_row) // core.users.row_stride >= core.users.count:
+            raise IndexError(f"row {row} is no user of this engine")
+        user = user_at(core, row)
+        return {"busy": bool(user.busy), "cseq": user.cseq, "expires": user.expires}
+
     def memory(self):
         cdef Core* core = self.core
         cdef int i
@@ -548,6 +564,7 @@ cdef class Engine:
         texts = 0
         for i in range(TEXT_CLASSES):
             texts += core.texts.slabs[i].used
+        texts -= core.users.texts       # what users know stays with them
         return {"instances": core.instances.used, "legs": core.legs.used,
                 "transactions": core.txs.used, "texts": texts, "timers": core.wheel.armed,
                 "requests": core.requests.used}
@@ -561,6 +578,7 @@ cdef class Engine:
         for i in range(TEXT_CLASSES):
             slab_check(&core.texts.slabs[i])
         wheel_check(&core.wheel)
+        users_check(core)
         c = self.counters
         if c[0] != c[1] + c[2] + c[3] + c[4]:
             raise AssertionError("due is not started + not_started")
@@ -581,6 +599,21 @@ cdef uint32_t _copy_list(uint8_t* place, str names) except? 0xFFFFFFFF:
 
 cdef uint32_t _record_size(Core* core) noexcept:
     return (core.texts_at + 4 * core.text_count + 63) // 64 * 64
+
+
+cdef uint32_t _users_needed(Core* core, uint32_t first_row) noexcept:
+    """Users of this engine: none when the program needs none; without rows there is one."""
+    cdef uint32_t flags = 0
+    cdef uint32_t i
+    cdef Users* users = &core.users
+    for i in range(core.entry_count):
+        flags |= core.entries[i].flags
+    if flags & ENTRY_OWNS_USER and core.rows and first_row >= core.rows:
+        return 0                        # the other engines have them all
+    if flags == 0:
+        return 0
+    return (core.rows - users.first_row + users.row_stride - 1) // users.row_stride \
+        if core.rows else 1
 
 
 cdef void _set_linger(Core* core, int64_t linger, bint both) noexcept:
@@ -658,13 +691,18 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 0 <= core.operands[i].value < core.variable_count
                 or 0xFFFD <= core.operands[i].value <= 0xFFFF):
             raise ValueError(f"operand {i}: no such variable")
+    for i in range(matchers):
+        if core.matchers[i].method > METHOD_MESSAGE:
+            raise ValueError(f"matcher {i}: method {core.matchers[i].method}")
     for i in range(core.insns):
         insn = core.code + i
         _check_insn(core, insn, i, templates, matchers, operands, counters)
     if not entries:
         raise ValueError("a program without an entry")
     for i in range(entries):
-        if not _lands(core, core.entries[i].pc) or not 1 <= core.entries[i].legs <= 8:
+        if not _lands(core, core.entries[i].pc) or not 1 <= core.entries[i].legs <= 8 \
+                or core.entries[i].flags > (0 if core.entries[i].role == ROLE_ANSWERER
+                                            else ENTRY_OWNS_USER | ENTRY_KEEPS_NONCES):
             raise ValueError(f"entry {i}: broken")
     for i in range(core.answer_count):
         if core.answers[i].entry >= entries \

@@ -18,7 +18,7 @@ from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
     send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
-    tx_event, tx_free, tx_open_server, TXF_CANCEL_WANTED, TXF_PASSED_2XX,
+    tx_event, tx_free, tx_open_server, TXF_CANCEL_WANTED, TXF_PASSED_2XX, TXF_REGISTRATION,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -37,8 +37,8 @@ from siploadgen.core.refuse cimport (
     refuse_unwanted, send_refusal, send_stateless,
 )
 from siploadgen.core.sip.parse cimport (
-    header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, ParseStatus, sip_header,
-    sip_parse, sip_validate, SipHeader, SipMessage, SipUri, uri_parse,
+    contact_expires, header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK,
+    ParseStatus, sip_header, sip_parse, sip_validate, SipHeader, SipMessage, SipUri, uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
     HEADER_RACK, HEADER_REQUIRE, HEADER_RSEQ, HEADER_SIP_IF_MATCH, METHOD_ACK, METHOD_BYE,
@@ -55,6 +55,7 @@ from siploadgen.core.tx cimport (
     TXE_3XX_6XX, TXE_ACK, TXE_REQUEST, TXE_TRANSPORT,
 )
 from siploadgen.core.types cimport Handle, handle_index, Nanos, NONE, Peer, TOKEN_LENGTH
+from siploadgen.core.user cimport user_handle, user_registered, user_row
 from siploadgen.core.vm cimport vm_end, vm_event, vm_invites, vm_run, vm_take
 
 cdef extern from "slg_hash.h" nogil:
@@ -208,6 +209,13 @@ cdef inline void dialog_answered(Core* core, uint32_t index) noexcept nogil:
         dialog_from_response(core, index)
 
 
+cdef void registration_granted(Core* core, const Tx* tx) noexcept nogil:
+    """A 2xx to a user's REGISTER says how long it is registered (RFC 3261 10.2.4)."""
+    cdef uint8_t token[24]
+    token_write(core, token, user_handle(core, tx.row))
+    user_registered(core, tx.row, contact_expires(core.message, span_make(token, TOKEN_LENGTH)))
+
+
 cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Tx* tx = tx_at(core, index)
@@ -238,6 +246,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
             send_cancel(core, index)
     elif 200 <= status < 300 and method_refreshes_target(tx.method):
         dialog_answered(core, leg_index)
+    if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
+        registration_granted(core, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
         response_unwanted(core, index, instance, status)
 
@@ -360,6 +370,7 @@ cdef void request_done(Core* core) noexcept nogil:
         tx_await_answer(core, core.fresh)
         echo_keep(core)
     core.request = NONE
+    core.request_user = NONE
     core.fresh = NONE
 
 
@@ -577,6 +588,14 @@ cdef void request_open(Core* core, uint32_t leg_index, uint32_t index) noexcept 
         leg_at(core, leg_index).server_other = index
 
 
+cdef uint32_t request_user(Core* core) noexcept nogil:
+    """Row of the user whose registered Contact core.message was sent to, NONE."""
+    cdef SipUri uri
+    if core.users.count == 0 or not uri_parse(&uri, core.message.uri):
+        return NONE
+    return user_row(core, token_read(core, uri.user))
+
+
 cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = addressed_leg(core)
@@ -610,6 +629,9 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
         send_stateless(core, 503, 0)
         return
     core_count(core, COUNT_ANSWERED)
+    core.request_user = request_user(core)
+    if core.request_user != NONE:
+        instance_at(core, instance).row = core.request_user
     leg_index = instance_legs(core, instance_at(core, instance))[0]
     index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:

@@ -10,6 +10,7 @@ cdef enum:                          # Tx.flags
     TXF_PASSED_2XX = 1              # INVITE client: the first 2xx went up
     TXF_CANCEL_WANTED = 2           # INVITE client: CANCEL as soon as a provisional response comes
     TXF_CANCELLED = 4               # INVITE client: CANCEL sent
+    TXF_REGISTRATION = 8            # client: a REGISTER of the user whose row is in the record
 
 # False: no record left, or the message was larger than a datagram; counted.
 cdef bint send_request(Core* core, uint32_t instance, uint32_t leg, uint16_t template,

@@ -12,8 +12,8 @@ from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_ME
 from siploadgen.core.net.udp cimport udp_flush
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
-    FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE, FIELD_CONTACTS,
-    FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
+    ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
+    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
     FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
     FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_TEXT, FIELD_TOKEN,
     FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
@@ -21,7 +21,7 @@ from siploadgen.core.program cimport (
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
     LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
-    STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count,
+    STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
 from siploadgen.core.sip.parse cimport (
     address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress,
@@ -47,6 +47,7 @@ from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.user cimport user_at, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef extern from "slg_hash.h" nogil:
@@ -59,7 +60,8 @@ cdef enum:                                  # places in Core.scratch
     AT_TOKEN = 32                           # then "@host": the Call-ID
     AT_CSEQ = 128
     AT_RSEQ = 160
-    AT_RACK = 192
+    AT_USER = 192                           # as AT_TOKEN, of a registration
+    AT_RACK = 320
     AT_PARTIES = 4096
     AT_AUTHORIZATION = 8192
     AT_CHALLENGE = 12288
@@ -402,9 +404,8 @@ cdef Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept nogil:
     return span_make(data, lengths[which])
 
 
-cdef inline Span own_call_id(Core* core) noexcept nogil:
-    """The Call-ID of a dialog that we open: the token at AT_TOKEN, and our host."""
-    cdef uint8_t* token = core.scratch + AT_TOKEN
+cdef inline Span own_call_id(Core* core, uint8_t* token) noexcept nogil:
+    """The Call-ID of a dialog that we open: a token, and behind it our host."""
     token[TOKEN_LENGTH] = 64
     memcpy(token + TOKEN_LENGTH + 1, core.local, core.local_host_length)
     return span_make(token, TOKEN_LENGTH + 1 + core.local_host_length)
@@ -414,7 +415,7 @@ cdef Span leg_call_id(Core* core, uint32_t leg) noexcept nogil:
     if leg_at(core, leg).call_id_length:
         return leg_string(core, leg_at(core, leg), 3)
     token_write(core, core.scratch + AT_TOKEN, leg_handle(core, leg))
-    return own_call_id(core)
+    return own_call_id(core, core.scratch + AT_TOKEN)
 
 
 cdef uint32_t rack_write(const Leg* leg, uint8_t* out) noexcept nogil:
@@ -440,9 +441,13 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN):
         token_write(core, scratch + AT_TOKEN, leg_name)
         fields.values[<int>FIELD_LOCAL_TAG] = span_make(scratch + AT_TOKEN, TOKEN_LENGTH)
-        fields.values[<int>FIELD_TOKEN] = fields.values[<int>FIELD_LOCAL_TAG]
+        data = scratch + AT_TOKEN
+        if tx != NULL and tx.flags & TXF_REGISTRATION:
+            data = scratch + AT_USER
+            token_write(core, data, user_handle(core, tx.row))
+        fields.values[<int>FIELD_TOKEN] = span_make(data, TOKEN_LENGTH)
         fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3) \
-            if leg != NULL and leg.call_id_length else own_call_id(core)
+            if leg != NULL and leg.call_id_length else own_call_id(core, data)
     if needs & (1 << FIELD_CSEQ):
         fields.values[<int>FIELD_CSEQ] = span_make(
             scratch + AT_CSEQ, slg_decimal(scratch + AT_CSEQ, cseq))
@@ -579,6 +584,7 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     cdef const Template* template = core.templates + number
     cdef uint32_t index = slab_take(&core.txs)
     cdef StampFields fields
+    cdef User* user
     cdef Tx* tx
     if index == NONE:
         core_count(core, COUNT_SLAB_FULL)
@@ -598,6 +604,12 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.started = core.now
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
+    if template.method == METHOD_REGISTER \
+            and core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+        user = user_at(core, instance.row)
+        user.cseq = user.cseq + 1 if user.cseq else CSEQ_BASE
+        tx.cseq = user.cseq
+        tx.flags |= TXF_REGISTRATION
     tx_event(core, index, TXE_START)
     if instance.scheduled:
         record_lateness(core, instance)

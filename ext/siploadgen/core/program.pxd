@@ -161,6 +161,13 @@ cpdef enum Outcome:             # how an instance ended; classes of `calls.faile
     OUTCOME_USER = 16           # first of the program's own (Program.outcomes)
     OUTCOME_COUNT = 48
 
+cpdef enum EntryFlag:
+    # Its REGISTERs are its user's: an instance has the user to itself, and all registrations of
+    # one user, in this instance and in later ones, go on with one Call-ID, CSeq and Contact.
+    ENTRY_OWNS_USER = 1
+    # what its user's challenges are answered with is kept for the user's later requests
+    ENTRY_KEEPS_NONCES = 2
+
 cdef packed struct Insn:        # 16 bytes
     uint8_t op
     uint8_t flags
@@ -208,7 +215,7 @@ cdef packed struct Entry:       # 16 bytes: one scenario
     uint32_t pc
     # 0 caller (started by the schedule), 1 answerer (started by a request)
     uint16_t role
-    uint16_t flags
+    uint16_t flags              # EntryFlag
     uint16_t legs               # legs that it uses, 1 .. 8
     uint16_t spare
     uint32_t weight             # of a mix, in 1e-6; 0: only by name

@@ -128,6 +128,25 @@ cdef struct Merged:              # of a request from outside dialogs (RFC 3261 8
     uint64_t print              # hash of From tag, Call-ID and CSeq
     Handle tx
 
+# An address of record: a row of the data, in an engine that registers or keeps nonces (user.pxd).
+cdef struct User:               # 24 bytes
+    Nanos expires               # when its registration ends; 0: not registered
+    uint32_t cseq               # of its last REGISTER; 0: none yet (RFC 3261 10.2)
+    uint32_t auth               # text with the challenges that it can answer, plus 1; 0: none
+    uint32_t next_free          # in the queue of those that are nobody's
+    uint8_t busy                # an instance has it to itself
+    uint8_t socket              # that its registration names
+
+cdef struct Users:
+    User* base
+    uint32_t count              # 0: the program needs none
+    uint32_t first_row          # row of user 0
+    uint32_t row_stride         # rows from one user to the next
+    uint32_t fresh              # users from here on have never been taken
+    uint32_t free_head          # given back longest ago, NONE: none
+    uint32_t free_tail
+    uint32_t texts              # kept by users
+
 cdef struct Chunk:
     const int64_t* due
     uint64_t count
@@ -160,6 +179,7 @@ cdef struct Core:
     uint32_t* needs                 # by template: bit f set when it has Field f
     uint32_t insns
     uint32_t answer_count
+    uint32_t entry_count
     uint32_t legs_at                # offsets inside an instance record
     uint32_t clocks_at
     uint32_t variables_at
@@ -172,7 +192,7 @@ cdef struct Core:
     const Column* columns
     uint32_t rows
     uint32_t next_row
-    uint32_t row_stride
+    Users users
     # --- identity ---
     uint32_t engine_id
     uint64_t hash_seed
@@ -216,6 +236,7 @@ cdef struct Core:
     SipMessage* message             # the message at hand, NULL outside feed
     Peer source                     # where it came from
     uint32_t request                # server transaction of the request at hand, NONE
+    uint32_t request_user           # row of the user whose Contact it was sent to, NONE
     # that transaction while its echo block is still in `echo`, else NONE
     uint32_t fresh
     SipMessage parsed

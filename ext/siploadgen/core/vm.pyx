@@ -12,15 +12,15 @@ from siploadgen.core.outgoing cimport (
     server_acknowledged, token_write, tx_free, TXF_CANCELLED,
 )
 from siploadgen.core.program cimport (
-    CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, EXTRACT_CONTENT_LENGTH, EXTRACT_EXPIRES,
-    EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS, Insn,
-    MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CHALLENGE_CHECK,
-    OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL, OP_END, OP_EXTRACT,
-    OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET, Operand,
-    OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL,
-    OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED,
-    TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS,
-    VAR_STOPPING,
+    CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, ENTRY_OWNS_USER, EXTRACT_CONTENT_LENGTH,
+    EXTRACT_EXPIRES, EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS,
+    Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE,
+    OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
+    OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
+    OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL,
+    OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT,
+    OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
+    TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
 )
 from siploadgen.core.rand cimport rand_below, rand_exponential, rand_normal, rand_unit
 from siploadgen.core.records cimport (
@@ -39,6 +39,7 @@ from siploadgen.core.tx cimport (
     Tx, TX_ACCEPTED, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TX_TRYING,
 )
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT, SLG_UNREACHABLE, TOKEN_LENGTH
+from siploadgen.core.user cimport user_give, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef enum:
@@ -152,7 +153,10 @@ cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexce
     failure.status = instance.failed_status
     failure.role = instance.role
     failure.rungs = instance.rungs
-    failure.leg = leg_handle(core, leg) if leg != NONE else 0
+    if core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+        failure.leg = user_handle(core, instance.row)   # its registrations have this Call-ID
+    else:
+        failure.leg = leg_handle(core, leg) if leg != NONE else 0
     failure.due = instance.due
     failure.ended = core.now
     memcpy(failure.ladder, instance.ladder, sizeof(instance.ladder))
@@ -187,6 +191,8 @@ cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
     if instance.role == ROLE_CALLER:
         core.outcomes[outcome] += 1
         core.open_calls -= 1
+        if core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+            user_give(core, instance.row)
     else:
         core.answered_outcomes[outcome] += 1
         core.open_answers -= 1
@@ -272,7 +278,9 @@ cdef int64_t extract_value(Core* core, Instance* instance, const Insn* insn) noe
     if what == EXTRACT_STATUS:
         return core.message.status
     elif what == EXTRACT_EXPIRES:
-        token_write(core, token, leg_handle(core, instance_legs(core, instance)[0]))
+        token_write(core, token, user_handle(core, instance.row)
+                    if core.entries[instance.entry].flags & ENTRY_OWNS_USER
+                    else leg_handle(core, instance_legs(core, instance)[0]))
         return contact_expires(core.message, span_make(token, TOKEN_LENGTH))
     elif what == EXTRACT_MIN_EXPIRES:
         return <int64_t>value if header_uint(core.message, HEADER_MIN_EXPIRES, &value) else -1
