@@ -11,13 +11,14 @@ from typing import Any
 
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.program import Program
+from siploadgen.model import challenges
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.python import CallModel, answer, call
 from siploadgen.model.recorder import Recorder, Wait
 from siploadgen.model.settings import Setting, Share, literal, read_settings
 from siploadgen.model.values import Distribution, parse_share, scaled
 
-ALGORITHMS = ("md5", "sha-256")
+ALGORITHMS = tuple(name + form for name in challenges.ALGORITHMS for form in ("", "-sess"))
 NO_ANSWER = "no_answer"  # in a mix of refusals: let it ring
 TX_TIMEOUT = "32s"  # 64 * T1, RFC 3261 9.1 and 13.3.1.4
 
@@ -25,22 +26,43 @@ _IDENTITY: dict[str, Any] = {
     "user": Setting("", "user name in From and for challenges; with users their column `user`"),
     "password": Setting("secret", "password for challenges; with users their column `password`"),
     "domain": Setting("", "domain of the users; the target's host when empty"),
+    "ha1": Setting("", "HA1 (hex) in place of the password; with users their column `ha1`"),
+    "aka_k": Setting("", "SIM card: K (hex), for AKAv1-MD5; or column"),
+    "aka_opc": Setting("", "SIM card: OPc (hex); or column"),
+    "aka_op": Setting("", "SIM card: OP (hex) in place of OPc; or column"),
+    "aka_amf": Setting("", "SIM card: AMF (hex) that challenges must have, empty: any; or column"),
+    "cache_nonce": Setting("no", "keep challenges for the user's later calls", "flag"),
 }
+_SECRETS = ("ha1", "aka_k", "aka_opc", "aka_op", "aka_amf", "cache_nonce", "domain")
+
+
+def _of_user(c: Recorder, name: str) -> str:
+    """Text of a column, else of the setting of that name."""
+    return f"{{{name}}}" if name in c.columns else literal(getattr(c.v, name))
+
+
+def _secret(c: Recorder) -> str:
+    """Text that a caller proves itself with: a SIM card's secret, HA1 or the password."""
+    if _of_user(c, "aka_k"):
+        parts = [f"{part}={_of_user(c, f'aka_{part}')}" for part in ("k", "opc", "op", "amf")]
+        return "aka:" + ",".join(part for part in parts if not part.endswith("="))
+    if _of_user(c, "ha1"):
+        return f"ha1:{_of_user(c, 'ha1')}"
+    return _of_user(c, "password")
 
 
 def _identity(c: Recorder) -> tuple[str, str, str]:
-    """User name, password and From URI of a caller; empty texts when it has no name."""
-    user = "{user}" if "user" in c.columns else literal(c.v.user)
-    password = "{password}" if "password" in c.columns else literal(c.v.password)
+    """User name, secret and From URI of a caller; empty texts when it has no name."""
+    user = _of_user(c, "user")
     if not user:
         return "", "", ""
-    return user, password, f"sip:{user}@{c.v.domain or '{target.host}'}"
+    return user, _secret(c), f"sip:{user}@{c.v.domain or '{target.host}'}"
 
 
-def _challenged(wait: Wait, user: str, password: str) -> None:
+def _challenged(c: Recorder, wait: Wait, user: str, secret: str) -> None:
     """Answer challenges as this user; nobody in particular cannot answer any."""
     if user:
-        wait.auth(401, 407, user=user, password=password)
+        wait.auth(401, 407, user=user, password=secret, cache=c.v.cache_nonce)
     else:
         wait.ends(401, 407, end="auth_failed")
 
@@ -60,7 +82,7 @@ def call_model(c: Recorder) -> None:
     c.invite(c.v.to, sdp=c.v.sdp, from_=from_uri, start="srd setup")
     answered = c.expect(optional=100).optional("101-199", stop="srd")
     c.expect("2xx", stop="srd setup", within=c.v.ring_limit)
-    _challenged(answered, user, password)
+    _challenged(c, answered, user, password)
     with answered.on(487):  # ringing that was cancelled because the run ends is no refusal
         with c.if_(c.stopping == 1):
             c.end("cancelled")
@@ -80,7 +102,7 @@ def call_model(c: Recorder) -> None:
     c.bye(start="sdd")
     done = c.expect("2xx", stop="sdd").optional(100)
     if user:
-        _challenged(done, user, password)
+        _challenged(c, done, user, password)
     _crossing(c, done)
 
 
@@ -114,7 +136,7 @@ def _give_up(c: Recorder) -> None:
     refresh_at=Setting("uniform(50%,90%)", "when to refresh: share of the granted time, or a time",
                        "shares"),
     remove=Setting("yes", "take the registration back at the end", "flag"),
-    domain=_IDENTITY["domain"],
+    **{name: _IDENTITY[name] for name in _SECRETS},
 )
 def register_model(c: Recorder) -> None:
     """Keep a registration: REGISTER with digest, refreshes, and its removal."""
@@ -134,13 +156,14 @@ def register_model(c: Recorder) -> None:
         c.label("leave")
     if c.v.remove:
         c.register(expires=0, domain=c.v.domain)
-        c.expect("2xx").optional(100).auth(401, 407)
+        _challenged(c, c.expect("2xx").optional(100), "{user}", _secret(c))
 
 
 def _registration(c: Recorder, clock: str) -> None:
     """One REGISTER until its 200; at a 423 once more with the registrar's minimum."""
     c.register(expires=c.v.lifetime, domain=c.v.domain, start=clock)
-    wait = c.expect("2xx", stop=clock).optional(100).auth(401, 407)
+    wait = c.expect("2xx", stop=clock).optional(100)
+    _challenged(c, wait, "{user}", _secret(c))
     with wait.on(423):  # RFC 3261 10.2.8
         with c.if_(c.v.lengthened == 1):
             c.end("rejected")
@@ -160,7 +183,7 @@ def options_model(c: Recorder) -> None:
     """Ask for capabilities: OPTIONS and its answer."""
     user, password, from_uri = _identity(c)
     c.options(c.v.to, from_=from_uri, start="options")
-    _challenged(c.expect("2xx", stop="options").optional(100), user, password)
+    _challenged(c, c.expect("2xx", stop="options").optional(100), user, password)
 
 
 # --- the answering side ---
@@ -176,6 +199,10 @@ ANSWER_SETTINGS: Mapping[str, Setting] = {
                      "duration"),
     "realm": Setting("siploadgen", "answering side: realm of challenges"),
     "challenge_methods": Setting("INVITE,REGISTER", "answering side: requests that are challenged"),
+    "challenge_qop": Setting("auth", "answering side: auth, auth-int, `auth,auth-int` or none"),
+    "challenge_status": Setting("401", "answering side: 401, or 407 as a proxy", "count"),
+    "nonce_life": Setting("5m", "answering side: how long a nonce is good", "duration"),
+    "next_nonce": Setting("no", "answering side: a new nonce with each 2xx", "flag"),
     "min_expires": Setting("0", "answering side: shortest registration in seconds, else 423",
                            "count"),
     "hold": call_model.settings["hold"],
@@ -189,10 +216,22 @@ def _check_credentials(c: Recorder) -> None:
     """Challenge a request that has no valid credentials (RFC 3261 22.2)."""
     if not c.v.challenge:
         return
-    with c.challenge(literal(c.v.password), realm=literal(c.v.realm)):
-        c.respond(401, headers={"WWW-Authenticate": f'Digest realm="{literal(c.v.realm)}", '
-                                                    f"{{challenge.{c.v.challenge}}}"})
+    kind = c.v.challenge if c.v.challenge_qop == "auth" else \
+        f"{c.v.challenge}.{c.v.challenge_qop}"
+    proxy = c.v.challenge_status == 407
+    with c.challenge(literal(c.v.password), realm=literal(c.v.realm), kind=kind, proxy=proxy,
+                     life=c.v.nonce_life):
+        c.respond(c.v.challenge_status, headers={
+            "Proxy-Authenticate" if proxy else "WWW-Authenticate":
+                f'Digest realm="{literal(c.v.realm)}", {{challenge.{kind}}}'})
         c.end("challenged", ok=True)
+
+
+def _accepted(c: Recorder) -> dict[str, str]:
+    """Headers of a 2xx to a request whose credentials were right (RFC 3261 20.6)."""
+    if c.v.challenge and c.v.next_nonce:
+        return {"Authentication-Info": "{challenge.next}"}
+    return {}
 
 
 @answer("INVITE", name="answer-call")
@@ -216,7 +255,7 @@ def answer_call(c: Recorder) -> None:
         c.respond(200)
         c.respond(487, method="INVITE")
         c.end("cancelled")
-    c.respond(200, sdp=c.v.sdp, method="INVITE")
+    c.respond(200, sdp=c.v.sdp, method="INVITE", headers=_accepted(c))
     if c.v.callee_hangs_up:
         _hang_up_after_hold(c)
         return
@@ -278,14 +317,14 @@ def answer_register(c: Recorder) -> None:
         with c.if_(c.v.asked > 0), c.if_(c.v.asked < c.v.min_expires):
             c.respond(423, headers={"Min-Expires": str(c.v.min_expires)})
             c.end("refused", ok=True)
-    c.respond(200)
+    c.respond(200, headers=_accepted(c))
 
 
 @answer("OPTIONS", name="answer-options")
 def answer_options(c: Recorder) -> None:
     """Answer OPTIONS: 200 with Allow and Accept."""
     _check_credentials(c)
-    c.respond(200)
+    c.respond(200, headers=_accepted(c))
 
 
 # --- the doors ---
@@ -324,12 +363,13 @@ def _both(caller: CallModel, answerer: CallModel, *names: str) -> Model:
     return Model(caller.name, caller.summary, settings, caller, answerer)
 
 
+_CHALLENGES = ("realm", "challenge_methods", "challenge_qop", "challenge_status", "nonce_life",
+               "next_nonce")
 MODELS: dict[str, Model] = {
     "call": _both(call_model, answer_call, "ring", "provisional", "early_media", "no_answer",
-                  "ring_time", "limit", "realm", "challenge_methods"),
-    "register": _both(register_model, answer_register, "min_expires", "password", "realm",
-                      "challenge_methods"),
-    "options": _both(options_model, answer_options, "realm", "challenge_methods"),
+                  "ring_time", "limit", *_CHALLENGES),
+    "register": _both(register_model, answer_register, "min_expires", "password", *_CHALLENGES),
+    "options": _both(options_model, answer_options, *_CHALLENGES),
 }
 
 
@@ -390,6 +430,12 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     values: dict[str, Any] = read_settings({**known, **ANSWER_SETTINGS}, given)
     if challenge and challenge not in ALGORITHMS:
         raise ModelError(f"there is no challenge {challenge}", mend=nearest(challenge, ALGORITHMS))
+    if values["challenge_qop"] not in challenges.QOPS:
+        raise ModelError(f"setting challenge_qop: there is no {values['challenge_qop']}",
+                         mend=nearest(values["challenge_qop"], challenges.QOPS))
+    if values["challenge_status"] not in (401, 407):
+        raise ModelError(f"setting challenge_status: {values['challenge_status']} is no challenge",
+                         mend="write 401 or 407")
     after: Distribution = values["ring"]
     if answer_after and answer_after not in ("0", "0s"):
         after = ANSWER_SETTINGS["ring"].read(answer_after, "answer_after")

@@ -33,4 +33,5 @@ cpdef enum Counter:
     COUNT_DROPPED_BY_REQUEST        # answering side: --drop
     COUNT_LIMITED                   # answering side: refused by --rate-limit
     COUNT_TRACE_DROPPED
+    COUNT_RSPAUTH_MISMATCH          # the server's proof that it knows the password was wrong
     COUNT_COUNT

@@ -19,7 +19,7 @@ from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, ENTRY_KEEPS_NONCES, ENTRY_OWNS_USER,
-    FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
+    FIELD_AUTHORIZATION, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_INITIAL_URI, FIELD_LITERAL, FIELD_VARIABLE, Insn, Matcher, OP_ADD, OP_AWAIT,
     OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT,
     OP_COUNT_OF_OPS,
@@ -41,6 +41,7 @@ from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
 from siploadgen.core.records cimport HIST_RECEIVE_DELAY as _RECEIVE_DELAY
 from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
+from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs
 from siploadgen.core.sip.tokens cimport METHOD_COUNT, METHOD_MESSAGE
@@ -160,6 +161,7 @@ cdef class Engine:
         outbox_open(&core.outbox, gso_group)
         ring_open(&core.trace, 1 << 20)
         digest_open(&core.digest)
+        aka_open(&core.aka)
         udp_open(&core.udp, gso_group > 1, True)
 
     def __dealloc__(self):
@@ -169,6 +171,7 @@ cdef class Engine:
         loop_close(core)
         udp_close(&core.udp)
         digest_close(&core.digest)
+        aka_close(&core.aka)
         ring_close(&core.trace)
         outbox_close(&core.outbox)
         wheel_close(&core.wheel)
@@ -653,6 +656,8 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 good = False                    # no message, so nothing of one
             elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE):
                 good = template.kind == TEMPLATE_RESPONSE
+            elif segment.field == FIELD_AUTHORIZATION:
+                good = template.kind in (TEMPLATE_REQUEST, TEMPLATE_ACK)
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
@@ -718,8 +723,12 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
         good = insn.a < core.variable_count and 0 <= insn.c < operands
     elif insn.op == OP_EXTRACT:
         good = insn.a < core.variable_count and insn.b <= 4
-    elif insn.op in (OP_CREDENTIAL, OP_CHALLENGE_CHECK):
+    elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \
+            and _lands(core, insn.b) and 1 <= insn.flags <= 3
+    elif insn.op == OP_CHALLENGE_CHECK:
+        good = _is_text(core, insn.a, templates) \
+            and _is_text(core, insn.c & <int64_t>NONE, templates) and insn.c >= 0 \
             and _lands(core, insn.b)
     elif insn.op == OP_COUNT:
         good = insn.a < counters
