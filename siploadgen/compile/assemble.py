@@ -35,6 +35,7 @@ from siploadgen.compile.template import (
 )
 from siploadgen.core.program import (
     Capture,
+    ChallengeFlag,
     Compare,
     EntryFlag,
     Extract,
@@ -49,6 +50,7 @@ from siploadgen.core.program import (
 )
 from siploadgen.core.sip.tokens import HeaderId
 from siploadgen.model import scenario as tree
+from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.methods import method_number
 from siploadgen.model.values import (
@@ -65,6 +67,8 @@ from siploadgen.model.values import (
 VARIABLES_MAX = 16  # of one instance
 TEXTS_MAX = 8  # text variables of one instance
 CLOCKS_MAX = 8  # of one instance
+ATTEMPTS_MAX = 3  # answers to one realm in a row
+NONCE_LIFE_MAX_MS = 2**31 - 1
 USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
 WEIGHT_UNIT = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -349,7 +353,7 @@ class _Entry:
         self._invites: dict[int, int] = {}  # leg -> template of its INVITE last sent
         self._variables: dict[str, int] = {}
         self._texts: dict[str, int] = {}
-        self._flags = 0
+        self._flags = int(EntryFlag.ENTRY_KEEPS_NONCES) if scenario.keeps_nonces else 0
         self._written = set(_written_variables(scenario.steps))
         self._captured = set(_captured_texts(scenario.steps))
         self._scope = Scope(
@@ -479,9 +483,8 @@ class _Entry:
                 self._jump_if(condition, label, step.place)
             case tree.Authenticate():
                 self._authenticate(step)
-            case tree.ChallengeCheck(password, realm, failed):
-                self._emit(Op.OP_CHALLENGE_CHECK, step.place, a=self._text_template(password),
-                           c=self._text_template(realm), b=self._aside(failed, step.place))
+            case tree.ChallengeCheck():
+                self._challenge_check(step)
             case tree.Count(counter, amount):
                 self._emit(Op.OP_COUNT, step.place, a=out.counters.named(counter), c=amount)
             case tree.End():
@@ -621,11 +624,21 @@ class _Entry:
         self._place(beyond)
 
     def _authenticate(self, step: tree.Authenticate) -> None:
-        failed = self._end_label("auth_failed", step.place)
-        retries = tree.Condition(tree.Pseudo.RETRIES, tree.Compare.GE, step.attempts)
-        self._jump_if(retries, failed, step.place)
-        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user), b=failed,
+        if not 1 <= step.attempts <= ATTEMPTS_MAX:
+            raise ModelError(f"{step.attempts} attempts to answer a challenge",
+                             mend=f"from 1 to {ATTEMPTS_MAX} are possible")
+        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user),
+                   b=self._end_label("auth_failed", step.place), flags=step.attempts,
                    c=self._text_template(step.password))
+
+    def _challenge_check(self, step: tree.ChallengeCheck) -> None:
+        flags = challenge_kinds()[step.kind] if step.kind else 0
+        if step.proxy:
+            flags |= ChallengeFlag.CHALLENGE_PROXY
+        life_ms = max(1, min(round(step.life_ns / 1e6), NONCE_LIFE_MAX_MS))
+        self._emit(Op.OP_CHALLENGE_CHECK, step.place, a=self._text_template(step.password),
+                   b=self._aside(step.failed, step.place), flags=flags,
+                   c=self._text_template(step.realm) | life_ms << 32)
 
     # --- templates ---
 

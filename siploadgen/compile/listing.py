@@ -168,7 +168,7 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
         case Op.OP_COUNT:
             what = f"{program.counters[a]} += {c}"
         case Op.OP_CHALLENGE_CHECK:
-            what, where = f"realm {template_name(program, c)}", f"else → {b}"
+            what, where = f"realm {template_name(program, c & 0xFFFFFFFF)}", f"else → {b}"
     return name, what, where
 
 

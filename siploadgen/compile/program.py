@@ -198,6 +198,8 @@ class Program:
         for pc, (op, flags, a, b, c) in enumerate(code.tolist()):
             where = f"instruction {pc}"
             need(op < int(Op.OP_COUNT_OF_OPS), where, "the opcode")
+            if op == Op.OP_CHALLENGE_CHECK:
+                c &= 0xFFFFFFFF  # noqa: PLW2901 - above it stands the life of a nonce
             for member, value in zip("abc", (a, b, c), strict=True):
                 kind = _OPERANDS[op].get(member)
                 if kind == "variable" and a in _PSEUDO and op == Op.OP_JUMP_IF:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from siploadgen.core.program import Field
+from siploadgen.core.program import ChallengeFlag, Field
+from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ModelError, nearest
 
 FIELDS: Mapping[str, tuple[Field, int]] = {  # name -> field, arg
@@ -28,8 +29,9 @@ FIELDS: Mapping[str, tuple[Field, int]] = {  # name -> field, arg
     "authorization": (Field.FIELD_AUTHORIZATION, 0),
     "echo": (Field.FIELD_ECHO, 0),
     "content_length": (Field.FIELD_CONTENT_LENGTH, 0),
-    "challenge.md5": (Field.FIELD_CHALLENGE, 1),  # digest.pxd: DIGEST_MD5
-    "challenge.sha-256": (Field.FIELD_CHALLENGE, 2),  # digest.pxd: DIGEST_SHA256
+    **{f"challenge.{name}": (Field.FIELD_CHALLENGE, flags)  # challenge.md5, challenge.md5.auth-int
+       for name, flags in challenge_kinds().items()},
+    "challenge.next": (Field.FIELD_CHALLENGE, int(ChallengeFlag.CHALLENGE_NEXT)),
     "contacts": (Field.FIELD_CONTACTS, 0),
     "echo_parties": (Field.FIELD_ECHO_PARTIES, 0),
     "initial_uri": (Field.FIELD_INITIAL_URI, 0),

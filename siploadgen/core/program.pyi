@@ -130,6 +130,14 @@ class Outcome(IntEnum):
     OUTCOME_USER = 16
     OUTCOME_COUNT = 48
 
+class ChallengeFlag(IntEnum):
+    CHALLENGE_ALGORITHM = 3
+    CHALLENGE_SESSION = 4
+    CHALLENGE_AUTH = 8
+    CHALLENGE_AUTH_INT = 16
+    CHALLENGE_PROXY = 32
+    CHALLENGE_NEXT = 256
+
 class EntryFlag(IntEnum):
     ENTRY_OWNS_USER = 1
     ENTRY_KEEPS_NONCES = 2

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from siploadgen.model import messages
 from siploadgen.model import scenario as tree
+from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.scenario import NOWHERE, Place, Scenario
 from siploadgen.model.settings import Share, read_session, read_uri
@@ -219,12 +220,15 @@ class Wait:
         return self
 
     def auth(self, *statuses: int, user: str = "{user}", password: str = "{password}",
-             attempts: int = 2) -> "Wait":
+             attempts: int = 2, cache: bool = False) -> "Wait":
         """Answer these challenges and send the request again (RFC 3261 22).
 
-        `user` and `password` are texts with `{fields}`, by default the columns of those names.
-        The call ends as `auth_failed` when a challenge cannot be answered, or after `attempts` in
-        a row.
+        `user` and `password` are texts with `{fields}`, by default the columns of those names; a
+        password may be `ha1:` and HA1 in hex, or a SIM card's secret, `aka:k=...,opc=...` (or
+        `op=`). Each realm is answered; later requests of the call carry the credentials too, and
+        with `cache` those of the user's later calls.
+        The call ends as `auth_failed` when no challenge can be answered, when a realm refuses the
+        answer without calling it stale, or after `attempts` answers (at most 3) in a row.
         """
         place = _caller_place()
         request = self._leg.last_request
@@ -232,6 +236,7 @@ class Wait:
             raise ModelError("no request was sent that could be challenged", place=str(place),
                              mend="send one before auth(...)")
         self._leg.authenticates = True
+        self._recorder._keeps_nonces |= cache
         steps = [tree.Authenticate(user, password, attempts, place), replace(request, place=place)]
         self._add(statuses or (401, 407), steps, tree.Then.STAY, method=request.method)
         return self
@@ -300,6 +305,7 @@ class Recorder:
         self._stack: list[list[Any]] = [[]]
         self._legs: dict[str, _Leg] = {}
         self._counters = 0
+        self._keeps_nonces = False
         if role is tree.Role.ANSWERER:
             self._leg("").peer_opened = True
             self._leg("").last_received = method
@@ -680,9 +686,26 @@ class Recorder:
         self.route(uri, leg=leg)
         self._step(again)
 
-    def challenge(self, password: str, *, realm: str) -> _Block:
-        """Answering side: a block for requests whose credentials are missing or wrong."""
-        return self._block(tree.ChallengeCheck, password=password, realm=realm)
+    def challenge(self, password: str, *, realm: str, kind: str = "", proxy: bool = False,
+                  life: str | int = "5m") -> _Block:
+        """Answering side: a block for requests whose credentials are missing or wrong.
+
+        `kind` is the challenge that must have been answered, `md5` or `sha-256-sess.auth-int`
+        (empty: any); `proxy` asks for Proxy-Authorization. When only the nonce is older than
+        `life`, the challenge of the block says `stale`.
+
+        >>> with c.challenge("secret", realm="r", kind="md5"):
+        ...     c.respond(401, method="INVITE",
+        ...               headers={"WWW-Authenticate": 'Digest realm="r", {challenge.md5}'})
+        ...     c.end("challenged", ok=True)
+        """
+        place = _caller_place()
+        if kind and kind not in challenge_kinds():
+            raise ModelError(f"there is no challenge {kind}", place=str(place),
+                             mend=nearest(kind, challenge_kinds()))
+        life_ns = self._placed(parse_duration_ns, life, place) if isinstance(life, str) else life
+        return self._block(tree.ChallengeCheck, password=password, realm=realm, kind=kind,
+                           proxy=proxy, life_ns=life_ns)
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter of the model's own."""
@@ -721,7 +744,7 @@ class Recorder:
             raise ModelError("this expectation has only optional cases", place=str(wait._place),
                              mend="follow it by c.expect(...) with what must come")
 
-    def _block(self, kind: type, **members: Any) -> _Block:
+    def _block(self, kind: type, /, **members: Any) -> _Block:
         builder = _BlockBuilder(kind, members, _caller_place())
         self._step(builder)
         return _Block(self, builder.steps)
@@ -803,7 +826,7 @@ class Recorder:
         text = messages.request_text(
             method, uri=uri, from_value=from_value, to_value=to_value,
             transport=self._transport, routes=in_dialog,
-            authorization=kind is tree.SendKind.REQUEST, headers=_headers(headers),
+            authorization=kind is not tree.SendKind.CANCEL, headers=_headers(headers),
             body=self._body(sdp, body, place),
             content_type=content_type or ("application/sdp" if sdp else "text/plain"))
         self.start(*words(start))
@@ -863,7 +886,7 @@ class Recorder:
                          ("target.user", self.target.user))
         return Scenario(self._name, self._role, self._frozen(self._stack[0]), self._method,
                         self._user, max(1, len(self._legs)), self.columns, constants,
-                        place=self._place)
+                        keeps_nonces=self._keeps_nonces, place=self._place)
 
 
 @dataclass(slots=True)

@@ -306,8 +306,9 @@ class Jump:
 class Authenticate:
     """Answer the challenge last received, from the next request on.
 
-    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when the
-    challenge cannot be answered, or was answered `attempts` times in a row.
+    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when no
+    challenge can be answered, or one was answered already and its nonce is not just too old, or
+    `attempts` (1 to 3) times in a row.
     """
 
     user: str
@@ -318,11 +319,19 @@ class Authenticate:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeCheck:
-    """Answering side: do `failed` when the request's credentials are missing or wrong."""
+    """Answering side: do `failed` when the request's credentials are missing or wrong.
+
+    `kind` is that of the challenge (`model.challenges`), which the credentials must
+    answer as it was; empty: any. With `proxy` they stand in Proxy-Authorization. A nonce is good
+    for `life_ns`.
+    """
 
     password: str
     realm: str
     failed: tuple["Step", ...]
+    kind: str = ""
+    proxy: bool = False
+    life_ns: int = 300_000_000_000
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -370,4 +379,5 @@ class Scenario:
     columns: tuple[str, ...] = ()  # columns of the data that texts may use
     constants: tuple[tuple[str, str], ...] = ()  # fields known at compile time, such as target.host
     weight: float = 1.0  # share in a mix, relative to the other scenarios
+    keeps_nonces: bool = False  # challenges are kept for the user's later calls
     place: Place = field(default=NOWHERE, compare=False)

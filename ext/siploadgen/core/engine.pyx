@@ -26,7 +26,7 @@ from siploadgen.core.program cimport (
     OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
     FIELD_INITIAL_URI, MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
     TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES,
-    ENTRY_OWNS_USER,
+    ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -38,6 +38,7 @@ from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
 from siploadgen.core.records cimport HIST_RECEIVE_DELAY as _RECEIVE_DELAY
 from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
+from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
 from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSAGE
@@ -162,6 +163,7 @@ cdef class Engine:
         outbox_open(&core.outbox, gso_group)
         ring_open(&core.trace, 1 << 20)
         digest_open(&core.digest)
+        aka_open(&core.aka)
         udp_open(&core.udp, gso_group > 1, True)
 
     def __dealloc__(self):
@@ -171,6 +173,7 @@ cdef class Engine:
         loop_close(core)
         udp_close(&core.udp)
         digest_close(&core.digest)
+        aka_close(&core.aka)
         ring_close(&core.trace)
         outbox_close(&core.outbox)
         wheel_close(&core.wheel)
@@ -676,6 +679,8 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 good = False                    # no message, so nothing of one
             elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE, FIELD_RSEQ):
                 good = template.kind == TEMPLATE_RESPONSE
+            elif segment.field == FIELD_AUTHORIZATION:
+                good = template.kind in (TEMPLATE_REQUEST, TEMPLATE_ACK)
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
@@ -767,8 +772,12 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             and _is_text(core, insn.c, templates)
     elif insn.op == OP_ROUTE:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
-    elif insn.op in (OP_CREDENTIAL, OP_CHALLENGE_CHECK):
+    elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \
+            and _lands(core, insn.b) and 1 <= insn.flags <= 3
+    elif insn.op == OP_CHALLENGE_CHECK:
+        good = _is_text(core, insn.a, templates) \
+            and _is_text(core, insn.c & <int64_t>NONE, templates) and insn.c >= 0 \
             and _lands(core, insn.b)
     elif insn.op == OP_COUNT:
         good = insn.a < counters

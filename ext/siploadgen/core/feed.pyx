@@ -10,6 +10,7 @@ from siploadgen.core.counters cimport (
     COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST, COUNT_STRAY_RESPONSE,
     COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
 )
+from siploadgen.core.auth cimport auth_settle
 from siploadgen.core.dialog cimport (
     dialog_find, dialog_from_notify, dialog_from_request, dialog_from_response, dialog_is_of,
     dialog_place, dialog_refresh, dialog_tag_hash, host_is_local, token_read,
@@ -246,6 +247,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
             send_cancel(core, index)
     elif 200 <= status < 300 and method_refreshes_target(tx.method):
         dialog_answered(core, leg_index)
+    if status >= 200 and (tx.auth or (leg.auth and tx.method == METHOD_INVITE)):
+        auth_settle(core, instance_at(core, instance), leg, tx)
     if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
         registration_granted(core, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):

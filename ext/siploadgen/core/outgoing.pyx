@@ -6,7 +6,7 @@ from siploadgen.core.counters cimport (
     COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
     COUNT_RETRANSMITTED, COUNT_SLAB_FULL, COUNT_UNEXPECTED,
 )
-from siploadgen.core.auth cimport auth_header, challenge_text
+from siploadgen.core.auth cimport auth_kept, auth_lines, challenge_text
 from siploadgen.core.hist cimport hist_record
 from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
 from siploadgen.core.net.udp cimport udp_flush
@@ -63,7 +63,7 @@ cdef enum:                                  # places in Core.scratch
     AT_USER = 192                           # as AT_TOKEN, of a registration
     AT_RACK = 320
     AT_PARTIES = 4096
-    AT_AUTHORIZATION = 8192
+    # auth.pyx has what is between
     AT_CHALLENGE = 12288
     # an ACK's branch is its INVITE's with this bit of the handle turned
     ACK_BRANCH_BIT = 63
@@ -99,7 +99,9 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     elif tx.kind >= TX_INVITE_SERVER:
         table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
-    elif tx.method == METHOD_CANCEL:
+    else:
+        text_give(&core.texts, tx.auth - 1)
+    if tx.method == METHOD_CANCEL and tx.kind == TX_CLIENT:
         # The INVITE outlives its CANCEL and must not point at whoever gets this record next.
         invite = <Tx*>slab_get(&core.txs, tx.key)
         if invite != NULL and invite.text == index:
@@ -493,7 +495,10 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
                 data, <uint32_t>(parties_write(core, data) - data))
         else:
             fields.values[<int>FIELD_ECHO_PARTIES].length = 0
-    fields.values[<int>FIELD_AUTHORIZATION].length = 0
+    if needs & (1 << FIELD_AUTHORIZATION):
+        # The ACK for a 2xx repeats what its INVITE carried (RFC 3261 22.1).
+        fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(
+            core, tx.auth if tx != NULL else (leg.auth if leg != NULL else 0))
 
 
 # --- stamping and committing ---
@@ -544,12 +549,15 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if core.needs[number] & (1 << FIELD_TEXT):
         texts_fill(core, instance, fields)
     length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
-    if length and instance != NULL and instance.auth != NONE \
-            and core.needs[number] & (1 << FIELD_AUTHORIZATION):
-        # The digest covers the Request-URI, which the first stamping has just spelled out.
-        fields.values[<int>FIELD_AUTHORIZATION] = auth_header(
-            core, instance.auth, tx, out, length, core.scratch + AT_AUTHORIZATION, 4096)
-        length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
+    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and length and tx != NULL \
+            and tx.auth == 0 and tx.retransmits == 0 and instance != NULL:
+        # The digest covers Request-URI and body, which this first stamping has just spelled out.
+        fields.values[<int>FIELD_AUTHORIZATION] = auth_lines(core, instance, tx, out, length)
+        if fields.values[<int>FIELD_AUTHORIZATION].data == NULL:
+            return False
+        if fields.values[<int>FIELD_AUTHORIZATION].length:
+            length = stamp_message(template, core.segments, core.text, fields, out,
+                                   OUTBOX_MESSAGE_MAX)
     if length == 0:
         core_count(core, COUNT_OVERSIZE)
         return False
@@ -727,7 +735,7 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
         fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
     if core.needs[number] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, number, tx.started, core.scratch + AT_CHALLENGE)
+            core, number, tx, core.scratch + AT_CHALLENGE)
     if not template_send(core, instance, number, &fields, &tx.peer, tx):
         if actions & TXA_END:
             tx_free(core, index)
@@ -935,7 +943,7 @@ cdef void stamp_again(Core* core, Tx* tx, const Leg* leg, Instance* instance,
         fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
     if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, tx.template, tx.started, core.scratch + AT_CHALLENGE)
+            core, tx.template, tx, core.scratch + AT_CHALLENGE)
     template_send(core, instance, tx.template, &fields, &tx.peer, tx)
 
 

@@ -24,11 +24,14 @@ cpdef enum Op:
     OP_ADD              # a: variable, c: operand
     OP_MUL              # a: variable, c: operand in 1e-9: variable = variable * operand / 1e9
     OP_EXTRACT          # a: variable, b: Extract, from the message last matched
-    # a: text (user name), c: text (password), b: pc when the challenge cannot be answered. Takes
-    # the challenge of the message last matched; FIELD_AUTHORIZATION answers it from then on.
+    # a: text (user name), c: text (password), flags: attempts (1 .. 3), b: pc when a challenge
+    # cannot be answered or was, in a row, as often. Takes the challenges of the message last
+    # matched; FIELD_AUTHORIZATION answers them from then on.
     OP_CREDENTIAL
     OP_COUNT            # a: user counter, c: amount
-    # a: text (password), c: realm text, b: pc when the request's credentials are missing or wrong
+    # a: text (password), c: realm text, and in its upper half how long a nonce is good in ms (0:
+    # five minutes), flags: ChallengeFlag (0: any), b: pc when the request's credentials are
+    # missing or wrong
     OP_CHALLENGE_CHECK
     # a: text variable, flags: Capture, c: as Capture says, with the header in its low 8 bits. From
     # the message last matched; the variable is empty when there is nothing to take.
@@ -126,7 +129,7 @@ cpdef enum Field:
     # response: Via ... CSeq and Record-Route of the request, our To tag added; lines with CRLF
     FIELD_ECHO
     FIELD_CONTENT_LENGTH        # digits of the body's length, when the body has variable parts
-    # 'nonce="...", algorithm=..., qop="auth"' of a challenge; arg: DigestAlgorithm
+    # 'nonce="...", algorithm=..., qop="auth"' of a challenge; arg: ChallengeFlag
     FIELD_CHALLENGE
     # response to REGISTER: "Contact: ...;expires=n\r\n" for each Contact of the request
     FIELD_CONTACTS
@@ -160,6 +163,14 @@ cpdef enum Outcome:             # how an instance ended; classes of `calls.faile
     OUTCOME_NO_ANSWER           # answering side and caller: rang until the ring limit
     OUTCOME_USER = 16           # first of the program's own (Program.outcomes)
     OUTCOME_COUNT = 48
+
+cpdef enum ChallengeFlag:
+    CHALLENGE_ALGORITHM = 3     # mask: DigestAlgorithm
+    CHALLENGE_SESSION = 4       # its -sess form
+    CHALLENGE_AUTH = 8          # qop
+    CHALLENGE_AUTH_INT = 16
+    CHALLENGE_PROXY = 32        # the credentials stand in Proxy-Authorization
+    CHALLENGE_NEXT = 256        # FIELD_CHALLENGE alone: 'nextnonce="..."' of Authentication-Info
 
 cpdef enum EntryFlag:
     # Its REGISTERs are its user's: an instance has the user to itself, and all registrations of

@@ -7,6 +7,7 @@ from siploadgen.core.net.udp cimport Udp
 from siploadgen.core.program cimport Answer, Entry, Insn, Matcher, Operand, Segment, Template
 from siploadgen.core.rand cimport Rand
 from siploadgen.core.ring cimport Ring
+from siploadgen.core.sip.aka cimport Aka
 from siploadgen.core.sip.digest cimport Digest
 from siploadgen.core.sip.parse cimport SipMessage
 from siploadgen.core.sip.stamp cimport Column, StampFields
@@ -77,14 +78,14 @@ cdef struct Instance:
     uint32_t row
     uint8_t wait                # WAIT_
     uint8_t role                # ROLE_
-    uint8_t retries             # challenges answered in a row
+    uint8_t retries             # challenges answered in a row: two bits for each realm
     uint8_t scheduled           # the next request sent has a due time: its lateness is recorded
     uint8_t rungs               # steps taken, modulo 256
     uint8_t hung_up             # its pauses are over
     uint16_t status             # of the message last matched
     uint16_t entry
     uint16_t failed_status      # final response that decided a failure
-    uint32_t auth               # text with the challenge being answered, NONE
+    uint32_t auth               # text with the challenges being answered, plus 1; 0: none
     OutOrder order
     Nanos due
     Nanos intended              # when what is being done now should have been done
@@ -123,6 +124,7 @@ cdef struct Leg:
     uint32_t remote_tag_hash
     uint64_t dialog_hash        # of all that `text` was made from
     Peer next_hop
+    uint32_t auth               # text with the credentials of our last INVITE, plus 1; 0: none
 
 cdef struct Merged:              # of a request from outside dialogs (RFC 3261 8.2.2.2)
     uint64_t print              # hash of From tag, Call-ID and CSeq
@@ -221,6 +223,7 @@ cdef struct Core:
     Outbox outbox
     Udp udp
     Digest digest
+    Aka aka
     Rand rand
     TxTimers timers
     # for finished transactions once the slab is nearly full (linger auto)

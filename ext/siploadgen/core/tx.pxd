@@ -83,7 +83,8 @@ cdef struct Tx:                 # 128 bytes
     uint32_t cseq
     uint32_t row
     uint32_t text               # server: the echo block kept for repeats; NONE
-    uint32_t nc                 # digest nonce count used
+    # client: text with the request's credentials, plus 1; server: 1 when their nonce was too old
+    uint32_t auth
     Peer peer
     uint32_t insn               # program counter of the SEND
     # the message as it went out, when stamping it again could give another; NONE

@@ -3,7 +3,7 @@
 from libc.math cimport exp
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from siploadgen.core.auth cimport auth_accept, auth_check
+from siploadgen.core.auth cimport auth_accept, auth_check, auth_retries
 from siploadgen.core.capture cimport capture, extract_number, leg_route, message_has, text_same
 from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
@@ -66,7 +66,6 @@ cdef uint32_t vm_take(Core* core, uint32_t entry, uint8_t role, Nanos due) noexc
     instance.pc = core.entries[entry].pc
     instance.wait_pc = NONE
     instance.role = role
-    instance.auth = NONE
     instance.due = due
     instance.intended = due
     instance.deadline = INT64_MAX
@@ -187,6 +186,7 @@ cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
             echo_keep(core)
             core.fresh = NONE
         text_give(&core.texts, leg.text)
+        text_give(&core.texts, leg.auth - 1)
         slab_give(&core.legs, number)
     if instance.role == ROLE_CALLER:
         core.outcomes[outcome] += 1
@@ -196,7 +196,7 @@ cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
     else:
         core.answered_outcomes[outcome] += 1
         core.open_answers -= 1
-    text_give(&core.texts, instance.auth)
+    text_give(&core.texts, instance.auth - 1)
     for i in range(core.text_count):
         text_give(&core.texts, instance_texts(core, instance)[i])
     wheel_del(&core.wheel, index)
@@ -246,7 +246,7 @@ cdef int64_t variable_value(Core* core, Instance* instance, uint32_t number) noe
     elif number == VAR_STATUS:
         return instance.status
     elif number == VAR_RETRIES:
-        return instance.retries
+        return auth_retries(instance)
     return instance_variables(core, instance)[number]
 
 
@@ -421,10 +421,10 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             pc += 1
         elif insn.op == OP_CREDENTIAL:
             pc = pc + 1 if core.message != NULL \
-                and auth_accept(core, instance, insn.a, <uint16_t>insn.c) else insn.b
+                and auth_accept(core, instance, insn) else insn.b
         elif insn.op == OP_CHALLENGE_CHECK:
             pc = pc + 1 if core.message != NULL \
-                and auth_check(core, instance, insn.a, <uint16_t>insn.c) else insn.b
+                and auth_check(core, instance, insn) else insn.b
         elif insn.op == OP_CAPTURE:
             capture(core, instance, insn)
             pc += 1

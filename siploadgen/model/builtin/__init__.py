@@ -12,6 +12,7 @@ from typing import Any
 
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.program import Program
+from siploadgen.model import challenges
 from siploadgen.model.builtin.answer_call import answer_call
 from siploadgen.model.builtin.answer_options import answer_options
 from siploadgen.model.builtin.answer_register import answer_register
@@ -26,7 +27,7 @@ from siploadgen.model.values import Distribution
 
 __all__ = ["ANSWERERS", "MODELS", "Model", "build_answerer", "build_caller", "parse_refusals"]
 
-ALGORITHMS = ("md5", "sha-256")
+ALGORITHMS = tuple(name + form for name in challenges.ALGORITHMS for form in ("", "-sess"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,12 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     values = read_settings(known, given)
     if challenge and challenge not in ALGORITHMS:
         raise ModelError(f"there is no challenge {challenge}", mend=nearest(challenge, ALGORITHMS))
+    if values["challenge_qop"] not in challenges.QOPS:
+        raise ModelError(f"setting challenge_qop: there is no {values['challenge_qop']}",
+                         mend=nearest(values["challenge_qop"], challenges.QOPS))
+    if values["challenge_status"] not in (401, 407):
+        raise ModelError(f"setting challenge_status: {values['challenge_status']} is no challenge",
+                         mend="write 401 or 407")
     after: Distribution = values["ring"]
     if answer_after and answer_after not in ("0", "0s"):
         after = known["ring"].read(answer_after, "answer_after")

@@ -1,7 +1,7 @@
 """The answering side of calls."""
 
 from siploadgen.model.builtin.call import call_model
-from siploadgen.model.builtin.parts import CHALLENGE, bye, check_credentials, crossing
+from siploadgen.model.builtin.parts import CHALLENGE, accepted, bye, check_credentials, crossing
 from siploadgen.model.builtin.refusals import NO_ANSWER
 from siploadgen.model.python import answer
 from siploadgen.model.recorder import Recorder
@@ -43,7 +43,7 @@ def answer_call(c: Recorder) -> None:
         c.respond(200)
         c.respond(487, method="INVITE")
         c.end("cancelled")
-    c.respond(200, sdp=c.v.sdp, method="INVITE")
+    c.respond(200, sdp=c.v.sdp, method="INVITE", headers=accepted(c))
     if c.v.callee_hangs_up:
         _hang_up_after_hold(c)
         return

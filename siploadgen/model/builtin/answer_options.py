@@ -1,6 +1,6 @@
 """The answering side of OPTIONS."""
 
-from siploadgen.model.builtin.parts import CHALLENGE, check_credentials
+from siploadgen.model.builtin.parts import CHALLENGE, accepted, check_credentials
 from siploadgen.model.python import answer
 from siploadgen.model.recorder import Recorder
 
@@ -9,4 +9,4 @@ from siploadgen.model.recorder import Recorder
 def answer_options(c: Recorder) -> None:
     """Answer OPTIONS: 200 with Allow and Accept."""
     check_credentials(c)
-    c.respond(200)
+    c.respond(200, headers=accepted(c))

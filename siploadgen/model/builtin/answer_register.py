@@ -1,6 +1,6 @@
 """The answering side of registrations."""
 
-from siploadgen.model.builtin.parts import CHALLENGE, check_credentials
+from siploadgen.model.builtin.parts import CHALLENGE, accepted, check_credentials
 from siploadgen.model.python import answer
 from siploadgen.model.recorder import Recorder
 from siploadgen.model.settings import Setting
@@ -21,4 +21,4 @@ def answer_register(c: Recorder) -> None:
         with c.if_(c.v.asked > 0), c.if_(c.v.asked < c.v.min_expires):
             c.respond(423, headers={"Min-Expires": str(c.v.min_expires)})
             c.end("refused", ok=True)
-    c.respond(200)
+    c.respond(200, headers=accepted(c))

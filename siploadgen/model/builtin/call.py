@@ -21,7 +21,7 @@ def call_model(c: Recorder) -> None:
     c.invite(c.v.to, sdp=c.v.sdp, from_=from_uri, start="srd setup")
     answered = c.expect(optional=100).optional("101-199", stop="srd")
     c.expect("2xx", stop="srd setup", within=c.v.ring_limit)
-    challenged(answered, user, password)
+    challenged(c, answered, user, password)
     with answered.on(487):  # ringing that was cancelled because the run ends is no refusal
         with c.if_(c.stopping == 1):
             c.end("cancelled")
@@ -41,5 +41,5 @@ def call_model(c: Recorder) -> None:
     c.bye(start="sdd")
     done = c.expect("2xx", stop="sdd").optional(100)
     if user:
-        challenged(done, user, password)
+        challenged(c, done, user, password)
     crossing(c, done)

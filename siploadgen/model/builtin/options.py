@@ -11,4 +11,4 @@ def options_model(c: Recorder) -> None:
     """Ask for capabilities: OPTIONS and its answer."""
     user, password, from_uri = identity(c)
     c.options(c.v.to, from_=from_uri, start="options")
-    challenged(c.expect("2xx", stop="options").optional(100), user, password)
+    challenged(c, c.expect("2xx", stop="options").optional(100), user, password)

@@ -1,6 +1,6 @@
 """`register`: a registration, kept and taken back."""
 
-from siploadgen.model.builtin.parts import IDENTITY
+from siploadgen.model.builtin.parts import SECRETS, challenged, secret
 from siploadgen.model.python import call
 from siploadgen.model.recorder import Recorder
 from siploadgen.model.settings import Setting, Share
@@ -16,7 +16,7 @@ from siploadgen.model.values import scaled
     refresh_at=Setting("uniform(50%,90%)", "when to refresh: share of the granted time, or a time",
                        "shares"),
     remove=Setting("yes", "take the registration back at the end", "flag"),
-    domain=IDENTITY["domain"],
+    **SECRETS,
 )
 def register_model(c: Recorder) -> None:
     """Keep a registration: REGISTER with digest, refreshes, and its removal."""
@@ -36,13 +36,14 @@ def register_model(c: Recorder) -> None:
         c.label("leave")
     if c.v.remove:
         c.register(expires=0, domain=c.v.domain)
-        c.expect("2xx").optional(100).auth(401, 407)
+        challenged(c, c.expect("2xx").optional(100), "{user}", secret(c))
 
 
 def _registration(c: Recorder, clock: str) -> None:
     """One REGISTER until its 200; at a 423 once more with the registrar's minimum."""
     c.register(expires=c.v.lifetime, domain=c.v.domain, start=clock)
-    wait = c.expect("2xx", stop=clock).optional(100).auth(401, 407)
+    wait = c.expect("2xx", stop=clock).optional(100)
+    challenged(c, wait, "{user}", secret(c))
     with wait.on(423):  # RFC 3261 10.2.8
         with c.if_(c.v.lengthened == 1):
             c.end("rejected")
