@@ -6,8 +6,8 @@ from importlib import resources
 import jsonschema
 import pytest
 
-from siploadgen import cli
-from siploadgen.cli import command_line, load_shape, open_settings
+from siploadgen.cli.load import load_shape
+from siploadgen.cli.options import check_gso, command_line, open_settings
 from siploadgen.errors import UsageError
 from siploadgen.units import NANOS
 
@@ -322,8 +322,8 @@ def test_secrets_are_left_out_of_command_lines():
 def test_gso_must_be_there_when_it_is_asked_for(monkeypatch):
     from siploadgen.run import doctor
 
-    assert cli.check_gso("auto")
-    assert not cli.check_gso("off")
+    assert check_gso("auto")
+    assert not check_gso("off")
     monkeypatch.setattr(doctor, "UDP_SEGMENT", 9999)
     with pytest.raises(UsageError, match="--gso on: no"):
-        cli.check_gso("on")
+        check_gso("on")
