@@ -32,21 +32,30 @@ class Verbs(TyperGroup):
                 self.commands[name] = command
         return self.commands.get(cmd_name)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options before the verb."""
+        return _eased(super().get_params(ctx))
+
 
 class Verb(TyperCommand):
-    """A command whose plain words are taken as they are.
+    """A command whose plain words are taken as they are."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return arguments and options."""
+        return _eased(super().get_params(ctx))
+
+
+def _eased(parameters: list[Any]) -> list[Any]:
+    """Let plain words of these parameters be taken as they are.
 
     Typer reads every parameter by a pydantic adapter; loading pydantic and building the adapters
     takes longer than a short run. What a parameter says of its type decides whether a word is
     plain; any other goes typer's own way, which also words the error.
     """
-
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        for parameter in self.params:
-            own = getattr(parameter, "get_runtime_param", None)
-            if own is not None:
-                vars(parameter)["get_runtime_param"] = _Reader(own).itself
+    for parameter in parameters:
+        if "get_runtime_param" not in vars(parameter) and hasattr(parameter, "get_runtime_param"):
+            vars(parameter)["get_runtime_param"] = _Reader(parameter.get_runtime_param).itself
+    return parameters
 
 
 class _Reader:
