@@ -18,7 +18,7 @@ def report(
         "--output", "-o", metavar="summary|md|json|junit", help="What to print.")] = "summary",
 ) -> None:
     """Print the report of a run that is over."""
-    from siploadgen.report.collect import SCHEMA
+    from siploadgen.report.summary import SCHEMA
     from siploadgen.report.writers import render
 
     if output == "html":

@@ -15,7 +15,15 @@ VERBS: Mapping[str, str] = MappingProxyType({
     for name in ("run", "answer", "check", "show", "report", "doctor", "models")})
 
 
-class Verbs(TyperGroup):
+class Group(TyperGroup):
+    """A group of verbs, whose own plain words are taken as they are."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options before the verb."""
+        return _eased(super().get_params(ctx))
+
+
+class Verbs(Group):
     """The verbs of the command. The module of each is imported when the verb is looked at."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
@@ -31,10 +39,6 @@ class Verbs(TyperGroup):
                 command.name = name
                 self.commands[name] = command
         return self.commands.get(cmd_name)
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options before the verb."""
-        return _eased(super().get_params(ctx))
 
 
 class Verb(TyperCommand):
@@ -115,5 +119,5 @@ def single(function: Callable[..., None]) -> typer.Typer:
 
 def new_app(**attributes: Any) -> typer.Typer:
     """Make an app that is a verb, or has verbs of its own."""
-    return typer.Typer(context_settings={"help_option_names": ["-h", "--help"]},
+    return typer.Typer(cls=Group, context_settings={"help_option_names": ["-h", "--help"]},
                        add_completion=False, rich_markup_mode=None, **attributes)

@@ -7,15 +7,16 @@ answerer program serves INVITE, REGISTER and OPTIONS together.
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from siploadgen.compile.assemble import compile_scenarios
-from siploadgen.compile.program import Program
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.python import CallModel, answer, call
 from siploadgen.model.recorder import Recorder, Wait
 from siploadgen.model.settings import Setting, Share, literal, read_settings
 from siploadgen.model.values import Distribution, parse_share, scaled
+
+if TYPE_CHECKING:  # numpy, which a list of the models does not need
+    from siploadgen.compile.program import Program
 
 ALGORITHMS = ("md5", "sha-256")
 NO_ANSWER = "no_answer"  # in a mix of refusals: let it ring
@@ -354,7 +355,7 @@ def parse_refusals(text: str) -> tuple[tuple[int | str, float], ...]:
 
 
 def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
-                 columns: Iterable[str] = ()) -> Program:
+                 columns: Iterable[str] = ()) -> "Program":
     """Program of a built-in model's calling side.
 
     `columns` names the columns of the data rows: with a column `user` the calls are made and
@@ -363,6 +364,8 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
     >>> build_caller("call", target_uri="sip:127.0.0.1:5060", settings={"hold": "2s"}).scenarios
     ('call',)
     """
+    from siploadgen.compile.assemble import compile_scenarios
+
     if model not in MODELS:
         raise ModelError(f"there is no model {model}", mend=nearest(model, MODELS))
     chosen = MODELS[model]
@@ -374,7 +377,7 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
 
 
 def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: str = "",
-                   reject: str = "", challenge: str = "", transport: str = "udp") -> Program:
+                   reject: str = "", challenge: str = "", transport: str = "udp") -> "Program":
     """Program of the answering side: INVITE, REGISTER and OPTIONS in one answer table.
 
     `answer_after` is the time from 180 to 200 (a distribution; the setting `ring` when empty),
@@ -385,6 +388,8 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     >>> build_answerer(reject="486:3%").outcomes
     (('refused', True),)
     """
+    from siploadgen.compile.assemble import compile_scenarios
+
     given = dict(settings or {})
     known = {name: setting for one in MODELS.values() for name, setting in one.settings.items()}
     values: dict[str, Any] = read_settings({**known, **ANSWER_SETTINGS}, given)

@@ -6,6 +6,7 @@ from typing import Any
 from siploadgen.tx_table import T1_NS, T2_NS, T4_NS
 from siploadgen.units import NANOS, format_duration, format_rate
 
+SCHEMA = "siploadgen/run/1"  # of run.json
 Result = Mapping[str, Any]
 _TIMERS = {"t1": T1_NS, "t2": T2_NS, "t4": T4_NS}
 _DURATIONS = ("late_start_p99", "receive_delay_p99")
