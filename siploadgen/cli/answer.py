@@ -1,5 +1,6 @@
 """`siploadgen answer`: answer calls, until stopped."""
 
+import math
 import os
 import sys
 import time
@@ -78,7 +79,7 @@ def answer(
         from siploadgen.report.collect import make_collector
         from siploadgen.report.writers import Outputs, parse_outputs
         from siploadgen.run.answer import Answerer, AnswerPlan, AnswerRunner
-        from siploadgen.run.plan import choose_workers
+        from siploadgen.run.plan import available_cores, choose_workers
         from siploadgen.run.worker import open_socket
 
         outputs = parse_outputs(out or ())
@@ -87,13 +88,13 @@ def answer(
         chosen = parse_settings(settings)
         address = units.parse_listen(listen)
         address = units.resolve(address[0], address[1], "--listen")
-        count = choose_workers(workers, 0, 1, embedded=False)
-        if address[1] and address[1] + count - 1 > 65535:
-            raise UsageError(f"--listen {listen}: no room for {count} ports")
-        share = units.parse_share(drop, "--drop")
         per_s = 0.0 if rate_limit is None else units.parse_rate(rate_limit, "--rate-limit")
         if rate_limit is not None and per_s == 0:
             raise UsageError("--rate-limit: must be above 0")
+        count = choose_workers(workers, per_s or math.inf, available_cores(), embedded=False)
+        if address[1] and address[1] + count - 1 > 65535:
+            raise UsageError(f"--listen {listen}: no room for {count} ports")
+        share = units.parse_share(drop, "--drop")
         stop_ns = units.parse_duration(graceful_stop, "--graceful-stop")
         limit_values = limits.parse_limits(limit or ())
         plan = AnswerPlan(

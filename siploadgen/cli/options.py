@@ -31,7 +31,8 @@ UiOption: TypeAlias = Annotated[Literal["auto", "rich", "line", "json", "none"],
     "--ui", help="What to show during the run.")]
 WorkersOption: TypeAlias = Annotated[str, typer.Option(
     "--workers", metavar="N|auto",
-    help="Engines, each with a thread and a port of its own; auto: one for each 10,000 calls/s.")]
+    help="Engines, each with a thread and a port of its own; auto: one for each 10,000 calls/s, "
+         "at most one for each core.")]
 GsoOption: TypeAlias = Annotated[Literal["auto", "on", "off"], typer.Option(
     "--gso", help="Send batches by UDP segmentation offload.")]
 GsoGroupOption: TypeAlias = Annotated[int, typer.Option(

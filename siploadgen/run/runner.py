@@ -158,12 +158,12 @@ class Runner:
         return max(min(self._clock(), self._last_due()) - self._origin_ns, 0)
 
     def _over(self) -> bool:
-        """Tell whether the last due time has passed and every call is counted as due."""
+        """Tell whether the schedule is over, though its last call may have ended long before."""
         if any(worker.error for worker in self._workers):
             return True
-        if self._idle():
-            return True
-        return self._last_handed and self._clock() >= self._last_due()
+        if self._last_handed:
+            return self._clock() >= self._last_due()
+        return self._idle()
 
     def _idle(self) -> bool:
         """Tell whether no engine runs any more."""
