@@ -12,6 +12,8 @@ from siploadgen.errors import TargetError, UsageError
 
 NANOS = 1_000_000_000
 SIP_PORT = 5060
+# What a run wants of net.core.rmem_max and wmem_max, in octets.
+SOCKET_BUFFER = 8 * 1024 * 1024
 
 _DURATION_NS = {
     "ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000,

@@ -16,10 +16,9 @@ from siploadgen.figures import Figures, RunRecord, Sample
 from siploadgen.report import limits, metrics
 from siploadgen.report.limits import Judge
 from siploadgen.report.metrics import Names
+from siploadgen.report.summary import SCHEMA
 from siploadgen.report.thresholds import Meter, Threshold
 from siploadgen.units import NANOS
-
-SCHEMA = "siploadgen/run/1"
 
 
 class Writer(Protocol):
@@ -247,7 +246,7 @@ def _rates(counted: Mapping[str, Any], length_s: float) -> dict[str, float | Non
 
 def environment() -> dict[str, Any]:
     """Describe the host and the versions, as far as they matter to the numbers."""
-    cpu = platform.processor() or platform.machine()
+    cpu = platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

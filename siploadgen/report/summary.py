@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from siploadgen.tx_table import T1_NS, T2_NS, T4_NS
-from siploadgen.units import NANOS, format_duration, format_rate
+from siploadgen.units import NANOS, SOCKET_BUFFER, format_duration, format_rate
 
+SCHEMA = "siploadgen/run/1"  # of run.json
 Result = Mapping[str, Any]
 _TIMERS = {"t1": T1_NS, "t2": T2_NS, "t4": T4_NS}
 _DURATIONS = ("late_start_p99", "receive_delay_p99")
@@ -28,12 +29,13 @@ _MEANING = {
 _MENDS = {
     "late_start_p99": "a quieter host, more --workers, or a lower --rate",
     "attained": "more memory, a lower --rate, or a --max-calls that is meant",
-    "receive_drops": "sysctl -w net.core.rmem_max=8388608, or more --workers",
-    "send_errors": "see `doctor`: routes, ports, sysctl -w net.core.wmem_max=8388608",
+    "receive_drops": f"sysctl -w net.core.rmem_max={SOCKET_BUFFER}, or more --workers",
+    "send_errors": f"see `doctor`: routes, ports, sysctl -w net.core.wmem_max={SOCKET_BUFFER}",
     "slab_full": "a lower --rate, shorter calls, more --workers, or --linger 0s",
     "receive_delay_p99": "a quieter host, a shorter --coalesce, or more --workers",
     "loop_busy": "more --workers, each on a core of its own",
-    "answerer_receive_drops": "sysctl -w net.core.rmem_max=8388608, or an answerer on another host",
+    "answerer_receive_drops": f"sysctl -w net.core.rmem_max={SOCKET_BUFFER}, or an answerer on "
+                              "another host",
 }
 
 

@@ -29,11 +29,12 @@ def choose_workers(asked: str | int, peak_per_s: float, cores: int, embedded: bo
     """Choose the number of engines: as asked for, or as few as the peak rate needs.
 
     `auto` takes one for each 10,000 calls a second of the peak rate, at most the number of cores
-    (one less with the embedded answerer, which needs one itself) and at least one.
+    (one less with the embedded answerer, which needs one itself) and at least one. A peak rate that
+    nobody knows is infinite.
     """
     if asked == "auto":
         spare = max(cores - 1, 1) if embedded else max(cores, 1)
-        return max(1, min(math.ceil(peak_per_s / CALLS_PER_S_PER_WORKER), spare, MAX_WORKERS))
+        return max(1, math.ceil(min(peak_per_s / CALLS_PER_S_PER_WORKER, spare, MAX_WORKERS)))
     try:
         count = int(asked)
     except ValueError:

@@ -602,7 +602,8 @@ def test_an_old_nonce_is_called_stale_to_who_knows_the_password() -> None:
 
 
 def test_a_next_nonce_is_good() -> None:
-    bench = answerer(merge=False, challenge="md5", settings={"next_nonce": "yes", "nonce_life": "10s"})
+    bench = answerer(merge=False, challenge="md5",
+                     settings={"next_nonce": "yes", "nonce_life": "10s"})
     no = only(bench.feed(ask("REGISTER")))
     uri = "sip:b@192.0.2.10:5070"
     for number in range(5):

@@ -170,6 +170,9 @@ def test_a_cython_arrow_is_judged(module: str, line: str, legal: bool) -> None:
     ("siploadgen.compile.assemble", "from siploadgen.model.scenario import Scenario", True),
     ("siploadgen.model.scenario", "from siploadgen.compile import assemble", False),
     ("siploadgen.load.arrivals", "from siploadgen import cli", False),
+    ("siploadgen.report.live", "from siploadgen.cli.load import load_shape", False),
+    ("siploadgen.cli.run", "from siploadgen.cli.load import load_shape", True),
+    ("siploadgen.cli.run", "from siploadgen.run.runner import Runner", True),
     ("siploadgen.run.worker", "from siploadgen.core.engine import Engine", True),
     ("siploadgen.core.engine", "import siploadgen.run.plan", False),
 ])

@@ -8,10 +8,8 @@ Request-URI, so that `sip:busy@host` is busy beside ordinary calls.
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from siploadgen.compile.assemble import compile_scenarios
-from siploadgen.compile.program import Program
 from siploadgen.model import challenges
 from siploadgen.model.builtin.answer_call import answer_call
 from siploadgen.model.builtin.answer_options import answer_options
@@ -24,6 +22,9 @@ from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.python import CallModel
 from siploadgen.model.settings import Setting, read_settings
 from siploadgen.model.values import Distribution
+
+if TYPE_CHECKING:  # numpy, which a list of the models does not need
+    from siploadgen.compile.program import Program
 
 __all__ = ["ANSWERERS", "MODELS", "Model", "build_answerer", "build_caller", "parse_refusals"]
 
@@ -82,7 +83,7 @@ ANSWERERS: tuple[CallModel, ...] = (answer_call, answer_register, answer_options
 
 
 def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
-                 columns: Iterable[str] = ()) -> Program:
+                 columns: Iterable[str] = ()) -> "Program":
     """Program of a built-in model's calling side.
 
     `columns` names the columns of the data rows: with a column `user` the calls are made and
@@ -91,6 +92,8 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
     >>> build_caller("call", target_uri="sip:127.0.0.1:5060", settings={"hold": "2s"}).scenarios
     ('call',)
     """
+    from siploadgen.compile.assemble import compile_scenarios
+
     if model not in MODELS:
         raise ModelError(f"there is no model {model}", mend=nearest(model, MODELS))
     chosen = MODELS[model]
@@ -102,7 +105,7 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
 
 
 def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: str = "",
-                   reject: str = "", challenge: str = "", transport: str = "udp") -> Program:
+                   reject: str = "", challenge: str = "", transport: str = "udp") -> "Program":
     """Program of the answering side: the requests of all models in one answer table.
 
     `answer_after` is the time from 180 to 200 (a distribution; the setting `ring` when empty),
@@ -113,6 +116,8 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     >>> build_answerer(reject="486:3%").outcomes
     (('refused', True),)
     """
+    from siploadgen.compile.assemble import compile_scenarios
+
     given = dict(settings or {})
     known: dict[str, Setting] = {}
     for settings_of in (*(one.settings for one in MODELS.values()),
