@@ -19,7 +19,7 @@ HOUSE = {
             " | texts"),
         (1, "sip net"),
         (2, "tx"),
-        (3, "records | auth | outgoing | dialog match | vm"),
+        (3, "records | auth targets | outgoing | dialog match failover | vm"),
         (4, "feed | advance | loop | engine"),
     ),
     "siploadgen": (

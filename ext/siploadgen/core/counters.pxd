@@ -33,4 +33,5 @@ cpdef enum Counter:
     COUNT_DROPPED_BY_REQUEST        # answering side: --drop
     COUNT_LIMITED                   # answering side: refused by --rate-limit
     COUNT_TRACE_DROPPED
+    COUNT_FAILOVER                  # requests sent again to another target
     COUNT_COUNT

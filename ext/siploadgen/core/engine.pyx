@@ -1,7 +1,7 @@
 """The door of the core: one Engine per thread, sharing nothing (see engine.pyi)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from siploadgen.core.advance cimport (
@@ -32,8 +32,8 @@ from siploadgen.core.program cimport (
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
-    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, STATUS_SPAN, STEP_FIELDS,
-    TEMPLATE_NONE,
+    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, STATUS_SPAN, STEP_FIELDS, Target,
+    TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
@@ -45,6 +45,7 @@ from siploadgen.core.sip.tokens cimport METHOD_COUNT, METHOD_MESSAGE
 from siploadgen.core.slab cimport slab_check, slab_close, slab_open
 from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open
+from siploadgen.core.targets cimport targets_take
 from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
@@ -93,6 +94,7 @@ cdef class Engine:
     cdef readonly object histograms
     cdef readonly object steps
     cdef readonly object user_counters
+    cdef readonly object target_calls
 
     def __cinit__(
         self, program, *, local, target=None, rows=None, uint32_t engine_id=0, uint32_t run_id=1,
@@ -100,7 +102,7 @@ cdef class Engine:
         uint32_t max_transactions=4_194_304, uint32_t first_row=0, uint32_t row_stride=1,
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
-        uint32_t trace_failures=100, int64_t coalesce=0,
+        uint32_t trace_failures=100, int64_t coalesce=0, targets=None,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -122,7 +124,7 @@ cdef class Engine:
         self._load_program(program)
         self._load_rows(program, rows, first_row, row_stride)
         self._load_results(len(program.clocks), len(program.counters))
-        self._load_identity(local, target, engine_id, run_id, seed)
+        self._load_identity(local, target, engine_id, run_id, seed, targets)
         core.now = now
         core.max_calls = max_calls if max_calls else max_instances
         tx_timers_default(&core.timers, t1, t2, t4)
@@ -284,10 +286,11 @@ cdef class Engine:
         self.steps = self._zeroes((core.insns + 1, STEP_FIELDS), &core.steps)[:core.insns]
         self.user_counters = self._zeroes(max(user_counters, 1),
                                           &core.user_counters)[:user_counters]
+        self.target_calls = self._zeroes(TARGET_NUMBERS, &core.target_calls)
         return 0
 
     cdef int _load_identity(self, local, target, uint32_t engine_id, uint32_t run_id,
-                            uint64_t seed) except -1:
+                            uint64_t seed, targets) except -1:
         cdef Core* core = self.core
         host, port = local
         text = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -303,8 +306,32 @@ cdef class Engine:
         rand_seed(&core.rand, seed)
         core.hash_seed = rand_next(&core.rand) ^ (<uint64_t>run_id << 32)
         core.nonce_secret = rand_next(&core.rand)
-        if target is not None:
-            self._peer(target, &core.target)
+        if target is not None and not targets:
+            targets = [(*target, 0, 1, 0)]
+        if targets:
+            self._load_targets(targets)
+            targets_take(core)
+        return 0
+
+    cdef int _load_targets(self, targets) except -1:
+        """Write the next table and announce it; ValueError when it cannot be one."""
+        cdef Targets* table = &self.core.targets_next
+        cdef Target* entry
+        if not 1 <= len(targets) <= TARGETS_MAX:
+            raise ValueError(f"targets: 1 .. {TARGETS_MAX}")
+        for host, port, priority, share, number in targets:
+            if not (0 <= priority <= 0xFFFF and 1 <= share <= 0xFFFFFFFF
+                    and 0 <= number < TARGET_NUMBERS):
+                raise ValueError(f"target {host}:{port}: priority, share or number out of range")
+        for i, (host, port, priority, share, number) in enumerate(targets):
+            entry = &table.entries[<int>i]
+            self._peer((host, port), &entry.peer)
+            entry.priority = priority
+            entry.number = number
+            entry.share = share
+            entry.out_until = INT64_MIN
+        table.count = len(targets)
+        slg_store_release(&self.core.targets_given, self.core.targets_given + 1)
         return 0
 
     cdef int _peer(self, address, Peer* peer) except -1:
@@ -420,6 +447,12 @@ cdef class Engine:
 
     def pause(self, bint paused):
         self._command(COMMAND_PAUSE, paused)
+
+    def set_targets(self, targets):
+        if slg_load_acquire(&self.core.targets_taken) != self.core.targets_given:
+            return False
+        self._load_targets(targets)
+        return True
 
     # --- sockets ---
 

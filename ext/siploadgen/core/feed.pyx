@@ -13,6 +13,7 @@ from siploadgen.core.dialog cimport (
     dialog_find, dialog_from_request, dialog_from_response, dialog_is_of, dialog_place,
     dialog_refresh, host_is_local, token_read,
 )
+from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
@@ -156,6 +157,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         elif tx.flags & TXF_CANCEL_WANTED:
             tx.flags &= <uint16_t>~TXF_CANCEL_WANTED
             send_cancel(core, index)
+    if status == 503 and send_elsewhere(core, index):
+        return
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
         response_unwanted(core, index, instance, status)
 
@@ -488,6 +491,9 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
                   method, 0)
     if tx.insn != NONE and not transport:
         core.steps[tx.insn * STEP_FIELDS + STEP_TIMEOUT] += 1
+    # A timeout speaks against the server only when nothing came from it (RFC 3263 4.3).
+    if not server and (transport or tx.status == 0) and send_elsewhere(core, index):
+        return
     if vm_event(core, instance, MATCH_TRANSPORT if transport else MATCH_TIMEOUT, leg.number,
                 method, 0):
         return

@@ -43,6 +43,7 @@ from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.targets cimport target_assign
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef extern from "slg_hash.h" nogil:
@@ -502,6 +503,8 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.text = NONE
     tx.insn = insn
     tx.started = core.now
+    if leg.next_hop.family == PEER_NONE and (leg.target == 0 or core.targets.count > 1):
+        target_assign(core, leg)
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
     tx_event(core, index, TXE_START)

@@ -86,6 +86,7 @@ cdef struct Tx:                 # 128 bytes
     uint32_t nc                 # digest nonce count used
     Peer peer
     uint32_t insn               # program counter of the SEND
+    uint64_t tried              # targets that this request failed at, a bit for each number
 
 cdef void tx_timers_default(TxTimers* timers, Nanos t1, Nanos t2, Nanos t4) noexcept nogil
 # Before TXE_START the caller sets kind, method, reliable and state = TX_IDLE; TXE_START sets the
