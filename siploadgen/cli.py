@@ -338,6 +338,9 @@ def run(
     strict: Annotated[bool, typer.Option(
         "--strict", rich_help_panel=_OUTPUT, help="A suspect run is an invalid one.")] = False,
     limit: LimitOption = None,
+    dns: Annotated[str | None, typer.Option(
+        "--dns", metavar="SERVER[:PORT]", rich_help_panel=_TARGET,
+        help="Name server that knows the target; otherwise those of the system.")] = None,
     may_load: Annotated[bool, typer.Option(
         "--i-may-load-this-target", rich_help_panel=_TARGET,
         help="Needed for a target outside loopback and private networks.")] = False,
@@ -364,7 +367,7 @@ def run(
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
-            may_load=may_load)
+            may_load=may_load, dns=dns)
         collector = make_collector(ready.plan.program, thresholds=thresholds,
                                    limit_values=limit_values, bounded=max_calls is not None)
         code = _perform(ready, collector, outputs, ui, strict, signals)
@@ -389,6 +392,7 @@ def _prepare(
     local: str | None,
     graceful_stop_ns: int,
     may_load: bool,
+    dns: str | None,
 ) -> Prepared:
     """Check everything and build the programs; only sockets of the answerer are opened."""
     from siploadgen.load.arrivals import parse_arrival
@@ -396,6 +400,7 @@ def _prepare(
     from siploadgen.model.builtin import build_answerer, build_caller
     from siploadgen.run.answer import Answerer, AnswerPlan
     from siploadgen.run.plan import RunPlan, available_cores, choose_workers
+    from siploadgen.run.targets import find_target
     from siploadgen.run.worker import local_address, open_socket
 
     shape, count = load_shape(rate, duration, calls, ramp)
@@ -403,17 +408,14 @@ def _prepare(
     bound = None if max_calls is None else units.parse_count(max_calls, "--max-calls")
     engines = choose_workers(workers, shape.peak, available_cores(), embedded=target is None)
     run_id = int.from_bytes(os.urandom(4), "big") or 1
-    sock = None
+    sock = found = None
     if target is None:
         sock = open_socket(("127.0.0.1", 0), "--self")
         address: tuple[str, int] = sock.getsockname()[:2]
         uri = f"sip:{units.host_port(address)}"
     else:
-        parsed = units.parse_target(target)
-        address, uri = units.resolve(parsed.host, parsed.port), parsed.uri
-        if not may_load and not units.is_local_network(address[0]):
-            raise UsageError(f"target {uri}: {address[0]} is outside loopback and private "
-                             "networks; if it may be loaded, add --i-may-load-this-target")
+        found = find_target(target, dns=dns, local=local, may_load=may_load, seed=seed)
+        address, uri = found.address, found.uri
     try:
         here = units.parse_local(local) if local else (local_address(address), 0)
         here = units.resolve(here[0], here[1], "--local")
@@ -427,7 +429,7 @@ def _prepare(
             shape=shape, arrival=process, seed=seed, calls=count, max_calls=bound,
             workers=engines, rows=load_rows(users, program.columns, total, settings, seed),
             settings=settings, graceful_stop_ns=graceful_stop_ns, tuning=tuning,
-            run_id=run_id)
+            run_id=run_id, found=found)
         answerer = None
         if sock is not None:
             with model_errors(usage=True):
