@@ -410,6 +410,8 @@ def _prepare(
     run_id = int.from_bytes(os.urandom(4), "big") or 1
     sock = found = None
     if target is None:
+        if dns is not None:
+            raise UsageError("--dns: with --self there is no name to ask for")
         sock = open_socket(("127.0.0.1", 0), "--self")
         address: tuple[str, int] = sock.getsockname()[:2]
         uri = f"sip:{units.host_port(address)}"

@@ -241,8 +241,8 @@ def parse_local(text: str) -> tuple[str, int]:
 def resolve(host: str, port: int, what: str = "target") -> tuple[str, int]:
     """Numeric address of a host, IPv4 before IPv6.
 
-    Raises TargetError when the name cannot be resolved. Names are resolved once, before the run:
-    SRV and NAPTR records (RFC 3263) are not looked at.
+    Raises TargetError when the name cannot be resolved. For addresses of our own: those of
+    targets are found by `siploadgen.run.resolve`.
     """
     try:
         return str(ipaddress.ip_address(host)), port

@@ -129,7 +129,7 @@ def call_lines(result: Result) -> list[tuple[str, str]]:
 
 def target_lines(result: Result) -> list[tuple[str, str]]:
     """Return label and text of where calls went, when there was more than one place."""
-    rows = result["target"]["addresses"] if result["target"] else []
+    rows = result["target"].get("addresses", ()) if result["target"] else []
     if len(rows) < 2:
         return []
     return [("targets", ", ".join(

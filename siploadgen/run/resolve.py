@@ -32,7 +32,7 @@ _PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 _SERVICES = {  # RFC 3263 4.1 and RFC 7118
     "SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls", "SIP+D2W": "ws", "SIPS+D2W": "wss"}
 _SRV = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
-_SECURE = {"": "tls", "tcp": "tls", "tls": "tls", "ws": "wss", "wss": "wss"}
+_SECURE = {"tcp": "tls", "tls": "tls", "ws": "wss", "wss": "wss"}
 _FAMILIES = {4: "A", 6: "AAAA"}
 _MOST_CNAMES = 8
 
@@ -156,7 +156,7 @@ class Resolver:
         """
         transport = target.transport
         if target.scheme == "sips":
-            transport = _SECURE.get(transport, transport)
+            transport = transport and _SECURE.get(transport, transport)
             supported = [one for one in supported if one in ("tls", "wss")]
         if not supported or (target.transport and transport not in supported):
             raise UsageError(f"target {target.uri}: {transport or target.scheme} is not supported "
@@ -246,8 +246,10 @@ class Resolver:
                         share=min(known.share + one.share, MOST_SHARE))
         ordered: list[Server] = []
         for priority in sorted({one.priority for one in servers.values()}):
-            ordered += weighted([one for one in servers.values() if one.priority == priority],
-                                self._rng)
+            # The order in which a server gives its records is no order.
+            ordered += weighted(sorted((one for one in servers.values()
+                                        if one.priority == priority),
+                                       key=lambda one: one.place), self._rng)
         return Location(tuple(ordered[:MOST_SERVERS]), found.ttl_s)
 
     # --- questions ---
@@ -278,8 +280,10 @@ class Resolver:
             elif plain in hosts:
                 known = sorted(hosts[plain], key=_version)
             else:
-                known = [record.address for version, kind in _FAMILIES.items()
-                         if family in (0, version) for record in self._ask(name, kind, found)]
+                kinds = [_FAMILIES[family]] if family else list(_FAMILIES.values())
+                known = [one.address for kind in kinds for one in self._ask(name, kind, found)]
+                if family and not known:        # for the words of the error
+                    known = [one.address for one in self._ask(name, _FAMILIES[10 - family], found)]
                 known = known or self._ask_system(name)
             found.addresses[plain] = known
         wanted = [address for address in known if family in (0, _version(address))]
@@ -325,6 +329,9 @@ class Resolver:
                     f"target {name}: no answer from the name server {self._asked()} within "
                     f"{self._question_s:g} s; choose another by --dns SERVER, or give a numeric "
                     "address") from None
+            except dns.exception.DNSException:  # aliases in a circle, and other nonsense
+                found.refused = True
+                return []
             if answer.rrset is not None:
                 found.holds(answer.chaining_result.minimum_ttl)
                 return list(answer.rrset)

@@ -47,6 +47,10 @@ def calls_at(bench: Bench) -> list[int]:
     return counted[:3]
 
 
+def challenge(nonce: str) -> str:
+    return f'WWW-Authenticate: Digest realm="r", nonce="{nonce}", qop="auth", algorithm=MD5'
+
+
 # --- choosing ---
 
 
@@ -104,8 +108,7 @@ def test_a_challenge_is_answered_where_it_came_from() -> None:
     bench = caller("register", users=4, targets=table((A, 1, 1), (B, 1, 1)))
     for _ in range(10):
         first = bench.start()
-        challenge = 'WWW-Authenticate: Digest realm="r", nonce="n", algorithm=MD5'
-        second = only(bench.feed(reply(first, 401, headers=[challenge]), first.to))
+        second = only(bench.feed(reply(first, 401, headers=[challenge("n")]), first.to))
         assert second.to == first.to
         third = only(bench.feed(reply(second, 200, headers=["Contact: <sip:x@192.0.2.10>"]),
                                 first.to))
@@ -282,6 +285,38 @@ def test_memory_that_is_used_up_ends_the_call() -> None:
     assert bench.feed(reply(bench.start(), 503), A) == []
     assert bench.outcomes == {"rejected": 1}
     assert bench.count("slab_full") == 1
+    bench.drain()
+
+
+def test_the_next_server_may_challenge_too() -> None:
+    """The credentials go along, for it may be of the same domain; if not, it asks anew."""
+    bench = caller("register", users=1, targets=IN_LINE)
+    first = bench.start()
+    second = only(bench.feed(reply(first, 401, headers=[challenge("a")]), A))
+    third = only(bench.feed(reply(second, 503), A))
+    assert third.to == B
+    assert 'nonce="a"' in third.header("Authorization")
+    assert "nc=00000002" in third.header("Authorization")
+    fourth = only(bench.feed(reply(third, 401, headers=[challenge("b")]), B))
+    assert fourth.to == B
+    assert 'nonce="b"' in fourth.header("Authorization")
+    assert fourth.cseq == third.cseq + 1 == second.cseq + 1
+    fifth = only(bench.feed(reply(fourth, 200, headers=["Contact: <sip:x@192.0.2.10>"]), B))
+    bench.feed(reply(fifth, 200), B)
+    assert bench.outcomes == {"succeeded": 1}
+    bench.drain()
+
+
+def test_a_registration_stays_while_the_table_changes() -> None:
+    bench = caller("register", users=1)
+    first = bench.start()
+    assert bench.engine.set_targets([(*B, 0, 1, 1)])
+    bench.engine.advance(bench.now)
+    second = only(bench.feed(reply(first, 200, headers=["Contact: <sip:x@192.0.2.10>"]), A))
+    assert second.to == A
+    bench.feed(reply(second, 200), A)
+    assert bench.start().to == B
+    assert calls_at(bench) == [1, 1, 0]
     bench.drain()
 
 

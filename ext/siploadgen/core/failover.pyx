@@ -61,6 +61,7 @@ cdef bint send_elsewhere(Core* core, uint32_t index) noexcept nogil:
     if leg.state != LEG_NEW:
         dialog_forget(core, leg)
     target_bind(core, leg, target)
+    instance_at(core, leg.instance).retries = 0     # another server may challenge anew
     # The same request but for the branch (RFC 3263 4.3): its CSeq does not move on.
     last_cseq = leg.local_cseq
     leg.local_cseq = tx.cseq - 1

@@ -503,7 +503,7 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.text = NONE
     tx.insn = insn
     tx.started = core.now
-    if leg.next_hop.family == PEER_NONE and (leg.target == 0 or core.targets.count > 1):
+    if leg.next_hop.family == PEER_NONE and core.targets.count:
         target_assign(core, leg)
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM

@@ -71,8 +71,7 @@ cdef void target_bind(Core* core, Leg* leg, const Target* target) noexcept nogil
     SLG_ASSERT(target.number < TARGET_NUMBERS)
     leg.target = target.number + 1
     leg_at(core, instance_legs(core, instance)[0]).target = leg.target
-    if core.targets.count > 1:
-        leg.next_hop = target.peer
+    leg.next_hop = target.peer
     core.target_calls[target.number] += 1
 
 
@@ -86,8 +85,7 @@ cdef void target_assign(Core* core, Leg* leg) noexcept nogil:
             target = &core.targets.entries[i]
             if <uint32_t>target.number + 1 == known:    # another leg of the call was there already
                 leg.target = <uint8_t>known
-                if core.targets.count > 1:
-                    leg.next_hop = target.peer
+                leg.next_hop = target.peer
                 return
     target = target_choose(core, 0)
     if target != NULL:
