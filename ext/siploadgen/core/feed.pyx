@@ -15,6 +15,7 @@ from siploadgen.core.dialog cimport (
     dialog_find, dialog_from_notify, dialog_from_request, dialog_from_response, dialog_is_of,
     dialog_place, dialog_refresh, dialog_tag_hash, host_is_local, token_read,
 )
+from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
@@ -247,6 +248,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
             send_cancel(core, index)
     elif 200 <= status < 300 and method_refreshes_target(tx.method):
         dialog_answered(core, leg_index)
+    if status == 503 and send_elsewhere(core, index):
+        return
     if status >= 200 and (tx.auth or (leg.auth and tx.method == METHOD_INVITE)):
         auth_settle(core, instance_at(core, instance), leg, tx)
     if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
@@ -718,6 +721,9 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
                   method, 0)
     if tx.insn != NONE and not transport:
         core.steps[tx.insn * STEP_FIELDS + STEP_TIMEOUT] += 1
+    # A timeout speaks against the server only when nothing came from it (RFC 3263 4.3).
+    if not server and (transport or tx.status == 0) and send_elsewhere(core, index):
+        return
     if vm_event(core, instance, MATCH_TRANSPORT if transport else MATCH_TIMEOUT, leg.number,
                 method, 0):
         return

@@ -47,6 +47,7 @@ from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.targets cimport target_assign
 from siploadgen.core.user cimport user_at, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
@@ -610,6 +611,8 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.whole = NONE
     tx.insn = insn
     tx.started = core.now
+    if leg.next_hop.family == PEER_NONE and core.targets.count:
+        target_assign(core, leg)
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
     if template.method == METHOD_REGISTER \

@@ -89,6 +89,7 @@ cdef struct Tx:                 # 128 bytes
     uint32_t insn               # program counter of the SEND
     # the message as it went out, when stamping it again could give another; NONE
     uint32_t whole
+    uint64_t tried              # targets that this request failed at, a bit for each number
 
 cdef void tx_timers_default(TxTimers* timers, Nanos t1, Nanos t2, Nanos t4) noexcept nogil
 # Before TXE_START the caller sets kind, method, reliable and state = TX_IDLE; TXE_START sets the
