@@ -239,7 +239,7 @@ cdef class Engine:
                     if core.matchers[i].kind == MATCH_REQUEST]
         names = []
         for method in dict.fromkeys(methods):
-            if method:
+            if 0 < method <= METHOD_MESSAGE:
                 core.allowed |= <uint32_t>1 << <int>method
                 names.append(Method(method).name.removeprefix("METHOD_"))
         line = f"Allow: {', '.join(names)}\r\n".encode("ascii")
