@@ -37,8 +37,8 @@ from siploadgen.core.table cimport table_add, table_remove
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_take
 from siploadgen.core.tx cimport (
     Tx, tx_abandoned, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED,
-    TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next, tx_on_event, TX_PROCEEDING, TX_SERVER, TX_TRYING, tx_trying,
-    TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
+    TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next, tx_on_event, TX_PROCEEDING, TX_SERVER,
+    TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
 )
 from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
