@@ -24,9 +24,9 @@ from siploadgen.core.program cimport (
     CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
     CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
     OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
-    MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
-    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES,
-    ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
+    MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
+    TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES, ENTRY_OWNS_USER,
+    FIELD_AUTHORIZATION,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -251,7 +251,7 @@ cdef class Engine:
                     if core.matchers[i].kind == MATCH_REQUEST]
         names = []
         for method in dict.fromkeys(methods):
-            if method:
+            if 0 < method <= METHOD_MESSAGE:
                 core.allowed |= <uint32_t>1 << <int>method
                 names.append(Method(method).name.removeprefix("METHOD_"))
         line = f"Allow: {', '.join(names)}\r\n".encode("ascii")
