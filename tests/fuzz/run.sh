@@ -30,7 +30,7 @@ for target in ${FUZZ_TARGETS:-parse engine}; do
     mkdir -p "$out/found-$target"
     echo "fuzz: $target, $limit"
     "$out/$target" "$out/found-$target" "tests/fuzz/seeds/$target" -dict=tests/fuzz/sip.dict \
-        -max_len=4096 -timeout=10 -rss_limit_mb=4096 "$limit" -artifact_prefix="$out/crashes/" \
+        -max_len=1024 -entropic=0 -timeout=10 -rss_limit_mb=4096 "$limit" -artifact_prefix="$out/crashes/" \
         -print_final_stats=1 -verbosity="${FUZZ_VERBOSITY:-1}" ||
         { echo "fuzz: $target failed; the input is in $out/crashes" >&2; exit 1; }
 done
