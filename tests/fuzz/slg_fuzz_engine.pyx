@@ -32,7 +32,7 @@ cdef extern from "slg_bits.h" nogil:
 cdef enum:
     KEPT = 32                   # messages that can still be delivered, answered, repeated
     ROOM = 4096                 # octets of one; longer ones are checked and forgotten
-    COMMANDS = 96               # of one input
+    COMMANDS = 48               # of one input
     WORLDS = 24
     DUE = 16                    # calls started by one command at most
     REST = 20000                # turns after which an engine that still has something to do is ill
@@ -525,9 +525,10 @@ cdef void command() noexcept nogil:
     if loud:
         fprintf(stderr, b"=== command %u\n", what)
     if what == 0:
-        start_calls(byte() % DUE + 1)
+        side = byte()
+        start_calls(DUE if side & 128 else side % 3 + 1)
     elif what in (1, 2):
-        deliver_waiting(byte() % 32 + 1)
+        deliver_waiting(byte() % 8 + 1)
     elif what == 3:                                 # lost
         for side in range(min(play.heads, <uint32_t>KEPT), 0, -1):
             if recall(side - 1).waiting:
@@ -538,7 +539,7 @@ cdef void command() noexcept nogil:
         if one != NULL:
             deliver_kept(one)
     elif what == 5:                                 # on in time, by the timers
-        time_on(play.now + SPANS[byte() % 12], 64)
+        time_on(play.now + SPANS[byte() % 12], 24)
     elif what == 6:                                 # a late loop
         play.now += SPANS[byte() % 12]
         time_at(byte() & 1)
@@ -671,10 +672,10 @@ cdef api int slg_fuzz_one(const uint8_t* data, size_t size) noexcept:
     for side in range(2):
         balance(play.world.sides[side].core)
         sound(play.world.sides[side].core)
-    if end & 1:                         # to the end of every timer
+    if end & 3 == 1:                    # to the end of every timer
         for side in range(2):
             play.world.sides[side].core.command |= COMMAND_STOP_STARTS
-            if end & 2:
+            if end & 4:
                 play.world.sides[side].core.command |= COMMAND_HANG_UP
         time_on(INT64_MAX, REST)
         for side in range(2):

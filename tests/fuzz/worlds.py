@@ -17,8 +17,9 @@ CALLER = ("192.0.2.10", 5070)
 ANSWERER = ("192.0.2.20", 5060)
 TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"
 START = 1_000_000_000_000
-# Small slabs: an input shall be able to fill them.
-SIZES: dict[str, Any] = {"max_instances": 24, "max_transactions": 60, "trace_failures": 3}
+# Small slabs, which an input can fill; a T2 that makes retransmissions rare.
+SIZES: dict[str, Any] = {"max_instances": 16, "max_transactions": 40, "trace_failures": 3,
+                         "t2": 32_000_000_000}
 
 
 def model(name: str, *, users: int = 0, sizes: dict[str, Any] | None = None,
