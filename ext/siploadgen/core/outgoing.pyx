@@ -449,6 +449,9 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if out == NULL:
         core_count(core, COUNT_OVERSIZE)
         return False
+    if core.needs[number] & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI) \
+            and fields.values[<int>FIELD_REQUEST_URI].length == 0:
+        return False                            # the dialog found no room, or is gone; counted
     fields.columns = core.columns
     fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
     fields.variables = instance_variables(core, instance) if instance != NULL else NULL
