@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # What libFuzzer runs of the engine: a caller and an answerer (see worlds.py), joined by a network
-# that the input plays. The input is a list of commands: start calls, deliver, lose, repeat or damage
-# what was sent, answer it with any status, ask back in its dialog, let time pass, hang up. After it
-# both engines must be in balance and, aborted, own nothing; each message that they send must be SIP.
-# A promise that is broken aborts, so that the fuzzer keeps the input.
+# that the input plays. The input is a list of commands: start calls, deliver, lose, repeat or
+# damage what was sent, answer it with any status, ask back in its dialog, let time pass, hang up.
+# After it both engines must be in balance and, aborted, own nothing; each message that they send
+# must be SIP. A promise that is broken aborts, so that the fuzzer keeps the input.
 #
 # The engine's own source is included, so that its state can be taken hold of; an input touches no
 # Python: before it both engines are laid back to the octets that they were opened with.
@@ -584,6 +584,7 @@ cdef void slab_again(Slab* slab) noexcept nogil:
 cdef void side_again(Side* side) noexcept nogil:
     """An engine as it was opened; the buffers inside it need no clearing."""
     cdef Core* core = side.core
+    cdef OutGroups* groups = <OutGroups*>core.outbox.state
     cdef size_t head = <size_t>(<uint8_t*>core.echo - <uint8_t*>core)
     cdef size_t tail = <size_t>(<uint8_t*>core.chunks - <uint8_t*>core)
     cdef int i
@@ -594,7 +595,7 @@ cdef void side_again(Side* side) noexcept nogil:
         slab_again(&core.texts.slabs[i])
     memset(core.wheel.nodes, 0, core.wheel.capacity * sizeof(WheelNode))
     memset(core.requests.entries, 0, side.slots * sizeof(TableEntry))
-    memset((<OutGroups*>core.outbox.state).table, 0, sizeof((<OutGroups*>core.outbox.state).table))
+    memset(groups.table, 0, sizeof(groups.table))
     memset(core.counters, 0, COUNT_COUNT * sizeof(int64_t))
     memset(core.outcomes, 0, OUTCOME_COUNT * sizeof(int64_t))
     memset(core.answered_outcomes, 0, OUTCOME_COUNT * sizeof(int64_t))

@@ -1,7 +1,7 @@
-/* ext/c/slg_scan.h against octet by octet: random texts, every length up to 200, right before a page
- * that must not be read. Exit status 0, or the number of the check that failed. It needs no library
- * where SCAN_ALONE says so (an arm64 build by clang without an arm64 libc), so that one file serves
- * every machine. */
+/* ext/c/slg_scan.h against octet by octet: random texts, every length up to 200, right before a
+ * page that must not be read. Exit status 0, or the number of the check that failed. It needs no
+ * library where SCAN_ALONE says so (an arm64 build by clang without an arm64 libc), so that one
+ * file serves every machine. */
 #include "slg_scan.h"
 
 enum { PAGE = 65536, LONGEST = 200 };
