@@ -13,9 +13,7 @@ from libc.stdio cimport fprintf, fwrite, stderr
 from libc.stdint cimport INT64_MAX, uint16_t
 from libc.stdlib cimport abort, getenv, malloc
 from libc.string cimport memcmp, memmove, memset, strlen
-from siploadgen.core.sip.parse cimport (
-    PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, sip_parse, SipMessage,
-)
+from siploadgen.core.sip.parse cimport PARSE_DATAGRAM, PARSE_OK, sip_parse, SipMessage
 from siploadgen.core.sip.tokens cimport (
     HEADER_CALL_ID, HEADER_CSEQ, HEADER_FROM, HEADER_RECORD_ROUTE, HEADER_TO, HEADER_VIA,
 )
@@ -23,7 +21,7 @@ from siploadgen.core.net.outbox cimport OutGroups
 from siploadgen.core.slab cimport Slab
 from siploadgen.core.span cimport Span
 from siploadgen.core.table cimport TableEntry
-from siploadgen.core.types cimport Nanos, PEER_IPV4, PEER_IPV6, PEER_NONE
+from siploadgen.core.types cimport Nanos, PEER_IPV4, PEER_IPV6
 from siploadgen.core.wheel cimport WheelNode
 
 cdef extern from "slg_bits.h" nogil:
@@ -451,7 +449,7 @@ cdef void cmd_damage() noexcept nogil:
     """A message that was sent arrives damaged."""
     cdef Kept* one = recall(byte())
     cdef uint32_t count = (byte() & 3) + 1
-    cdef uint32_t kind, at, end, i
+    cdef uint32_t kind, at, end, _edit
     cdef uint8_t line[ROOM]
     cdef const char* text
     if one == NULL:
@@ -459,7 +457,7 @@ cdef void cmd_damage() noexcept nogil:
     draft.length = 0
     put(one.data, one.length)
     one.waiting = False
-    for i in range(count):
+    for _edit in range(count):
         kind = byte() % 7
         at = byte()
         if kind == 0:                               # another octet
@@ -653,7 +651,7 @@ cdef void sound(Core* core) noexcept:
 
 
 cdef api int slg_fuzz_one(const uint8_t* data, size_t size) noexcept:
-    cdef uint32_t number, side, end
+    cdef uint32_t _command, side, end
     cdef Core* core
     memset(&play, 0, sizeof(Play))
     play.data = data
@@ -666,7 +664,7 @@ cdef api int slg_fuzz_one(const uint8_t* data, size_t size) noexcept:
     play.stranger.ip[15] = 7
     for side in range(2):
         side_again(&play.world.sides[side])
-    for number in range(COMMANDS):
+    for _command in range(COMMANDS):
         if play.left == 0:
             break
         command()
