@@ -1,12 +1,14 @@
-"""What the fuzzers start from: messages of the other tests, and networks played as commands.
+"""What the fuzzers started from: messages of the other tests, and networks played as commands.
 
-Run this file to write `seeds/` anew; what a long run has found in addition comes from
-`libFuzzer -merge=1` into the same folders.
+`seeds/` holds what a long run made of them, one input for each edge that was reached
+(`libFuzzer -merge=1 -use_counters=0`), and the inputs that broke something once (`mended-*`). Run
+this file with a folder to write the first seeds there anew.
 """
 
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +16,7 @@ from tests.fuzz.worlds import all_worlds
 from tests.sim.helpers import STORM, Trial
 from tests.sip.golden import cases, octets
 
-HERE = Path(__file__).parent
-TESTS = HERE.parent
+TESTS = Path(__file__).parent.parent
 
 # Commands of slg_fuzz_engine.pyx and their first arguments.
 START, DELIVER, LOSE, REPEAT, TIME, ANSWER, BACK, ASK, DAMAGE, ERROR, HANG_UP = (
@@ -60,17 +61,17 @@ def play(world: int, rng: random.Random) -> bytes:
     return bytes(out)
 
 
-def main() -> None:
-    """Write the files."""
+def main(folder: Path) -> None:
+    """Write the files below `folder`."""
     rng = random.Random(1)
-    for folder in ("parse", "engine"):
-        (HERE / "seeds" / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("parse", "engine"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     for name, data in messages():
-        (HERE / "seeds" / "parse" / name).write_bytes(data)
+        (folder / "parse" / name).write_bytes(data)
     for world in range(sum(1 for _ in all_worlds())):
         for number in range(8):
-            (HERE / "seeds" / "engine" / f"play-{world}-{number}").write_bytes(play(world, rng))
+            (folder / "engine" / f"play-{world}-{number}").write_bytes(play(world, rng))
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

@@ -575,7 +575,7 @@ cdef void command() noexcept nogil:
 # --- before and after ---
 
 cdef void slab_again(Slab* slab) noexcept nogil:
-    SLG_UNPOISON(slab.base, <size_t>slab.capacity * slab.record_size)
+    SLG_UNPOISON(slab.base, <size_t>slab.high * slab.record_size)
     memset(slab.base, 0, <size_t>slab.high * slab.record_size)
 
 
