@@ -15,7 +15,6 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-
 LINE = re.compile(r'^ *#line (\d+) "([^"]+)"', re.M)
 
 
