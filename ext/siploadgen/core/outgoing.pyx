@@ -312,6 +312,17 @@ cdef uint8_t* put_top_via(Core* core, uint8_t* at, Span value) noexcept nogil:
     return put_span(at, value)
 
 
+cdef uint32_t echo_size(SipMessage* message) noexcept nogil:
+    """No less than what echo_make copies."""
+    cdef uint32_t size = message.from_value.length + message.to_value.length \
+        + message.call_id.length + message.cseq_method_text.length
+    cdef uint32_t i
+    for i in range(message.header_count):
+        if message.headers[i].id == HEADER_VIA or message.headers[i].id == HEADER_RECORD_ROUTE:
+            size += message.headers[i].value.length + 16
+    return size
+
+
 cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef SipHeader* header = sip_header(message, HEADER_VIA)
@@ -320,7 +331,8 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
     core.echo_length = 0
     core.contacts_length = 0
     # Everything below copies parts of one datagram and adds less than 200 octets to them.
-    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count:
+    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count \
+            and echo_size(message) > ECHO_ROOM - 1024:
         return
     while header != NULL:
         at = put(at, b"Via: ", 5)
@@ -565,6 +577,19 @@ cdef bint whole_send(Core* core, Tx* tx, Instance* instance) noexcept nogil:
     return True
 
 
+cdef inline bint fields_whole(uint32_t needs, const StampFields* fields) noexcept nogil:
+    """Nothing is empty that the dialog or the peer's message gives and that may have been too long
+    to keep: without it this would be no message.
+    """
+    if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI) \
+            and fields.values[<int>FIELD_REQUEST_URI].length == 0:
+        return False
+    if needs & (1 << FIELD_ECHO) and fields.values[<int>FIELD_ECHO].length == 0:
+        return False
+    return not needs & (1 << FIELD_ECHO_PARTIES) \
+        or fields.values[<int>FIELD_ECHO_PARTIES].length > 0
+
+
 cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFields* fields,
                         const Peer* peer, Tx* tx) noexcept nogil:
     """Stamp into the outbox. False when there is no room or the message is too large; counted."""
@@ -573,6 +598,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     cdef uint32_t length
     if out == NULL:
         core_count(core, COUNT_OVERSIZE)
+        return False
+    if not fields_whole(core.needs[number], fields):
         return False
     fields.columns = core.columns
     fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
