@@ -47,6 +47,10 @@ class Engine:
         # ns from one wake-up of the loop to the next, at least: received messages wait so long
         # for company, due times do not
         coalesce: int = 0,
+        # records that get their memory now and not as they are first used, which would stop the
+        # loop for up to 2 ms at a time
+        ready_instances: int = 0,
+        ready_transactions: int = 0,
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---

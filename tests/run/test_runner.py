@@ -105,6 +105,22 @@ def test_columns_and_shares_of_the_engines():
     assert all(a["run_id"] == 77 for a in arguments)
 
 
+@pytest.mark.parametrize(("more", "instances", "transactions"), [
+    ({}, 10, 130),  # 60 calls: 10 of them open at once (200/s for 50 ms), two transactions each
+    ({"max_calls": 3}, 3, 123),
+    ({"program": FakeProgram(pauses_ns=100 * MS)}, 30, 150),
+    ({"workers": 2}, 5, 65),
+    ({"tuning": Tuning(linger_ns=0)}, 10, 10),
+    # finished ones stay for 64 T1 and for T4
+    ({"duration_ns": 3600_000 * MS}, 10, 7410),
+    ({"rate": 1e6, "duration_ns": 3600_000 * MS}, 50_000, 1_048_576),
+])
+def test_records_made_ready(more, instances, transactions):
+    arguments = plan(**more).engine_arguments(0, 5000)
+    assert arguments["ready_instances"] == instances
+    assert arguments["ready_transactions"] == transactions
+
+
 def test_a_bound_on_open_calls_is_counted():
     world = World(hold_s=10)
     record, _ = run(plan(max_calls=5, graceful_stop_ns=0), world)
