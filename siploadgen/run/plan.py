@@ -183,7 +183,7 @@ class RunPlan:
         }
 
     def _ready(self, instances: int) -> dict[str, int]:
-        """Give the records that an engine needs for certain: they get their memory before the run."""
+        """Give the records that an engine will need: they get their memory before the run."""
         total = self.total_calls / self.workers
         per_ns = self.shape.peak / self.workers / NANOS
         tuning = self.tuning

@@ -6,6 +6,7 @@ from siploadgen.core.slab cimport slab_close, slab_open, slab_ready, slab_take
 from siploadgen.core.types cimport NONE
 
 cdef enum:
+    READY_MOST = 4096
     SMALL_CLASSES = 3           # one of these for each record; seldom anything longer
 
 cdef uint32_t[6] SIZES
@@ -24,7 +25,8 @@ cdef int texts_open(Texts* texts, uint32_t records) except -1:
 cdef void texts_ready(Texts* texts, uint32_t records) noexcept nogil:
     cdef int kind
     for kind in range(<int>SMALL_CLASSES):
-        slab_ready(&texts.slabs[kind], records)
+        # A call uses one class of the three, and which one shows only later.
+        slab_ready(&texts.slabs[kind], min(records, READY_MOST))
 
 
 cdef void texts_close(Texts* texts) noexcept nogil:
