@@ -1,5 +1,6 @@
 """The life of a run against simulated engines: feeding, sampling, ends of every kind."""
 
+import os
 import threading
 from types import SimpleNamespace
 
@@ -119,6 +120,25 @@ def test_records_made_ready(more, instances, transactions):
     arguments = plan(**more).engine_arguments(0, 5000)
     assert arguments["ready_instances"] == instances
     assert arguments["ready_transactions"] == transactions
+
+
+def test_the_sampling_thread_gives_way_to_the_engines(monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "getpriority", lambda which, who: 3)
+    monkeypatch.setattr(os, "setpriority", lambda which, who, value: calls.append((who, value)))
+    record, _ = run(plan())
+    me = threading.get_native_id()
+    assert calls == [(me, 13), (me, 3)]
+    assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
+
+
+def test_a_priority_that_may_not_be_raised_again_stays(monkeypatch):
+    def refuse(which, who, value):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    record, _ = run(plan())
+    assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
 
 
 def test_a_bound_on_open_calls_is_counted():
