@@ -126,7 +126,7 @@ def test_the_sampling_thread_gives_way_to_the_engines(monkeypatch):
     calls = []
     monkeypatch.setattr(os, "getpriority", lambda which, who: 3)
     monkeypatch.setattr(os, "setpriority", lambda which, who, value: calls.append((who, value)))
-    record, _ = run(plan())
+    record, _ = run(plan(), World())
     me = threading.get_native_id()
     assert calls == [(me, 13), (me, 3)]
     assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
@@ -137,7 +137,7 @@ def test_a_priority_that_may_not_be_raised_again_stays(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "setpriority", refuse)
-    record, _ = run(plan())
+    record, _ = run(plan(), World())
     assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
 
 
