@@ -193,8 +193,8 @@ class RunPlan:
         open_calls = min(total, per_ns * (self.program.pauses_ns + READY_NS))
         if self.max_calls is not None:
             open_calls = min(open_calls, math.ceil(self.max_calls / self.workers))
-        finished = min(2 * total, per_ns * linger_ns)
+        transactions = min(2 * total, per_ns * linger_ns + open_calls)
         return {
             "ready_instances": min(instances, MAX_READY, math.ceil(open_calls)),
-            "ready_transactions": min(MAX_READY, math.ceil(finished + open_calls)),
+            "ready_transactions": min(MAX_READY, math.ceil(transactions)),
         }

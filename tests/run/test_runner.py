@@ -107,10 +107,10 @@ def test_columns_and_shares_of_the_engines():
 
 
 @pytest.mark.parametrize(("more", "instances", "transactions"), [
-    ({}, 10, 130),  # 60 calls: 10 of them open at once (200/s for 50 ms), two transactions each
-    ({"max_calls": 3}, 3, 123),
-    ({"program": FakeProgram(pauses_ns=100 * MS)}, 30, 150),
-    ({"workers": 2}, 5, 65),
+    ({}, 10, 120),  # 60 calls: 10 of them open at once (200/s for 50 ms), two transactions each
+    ({"max_calls": 3}, 3, 120),
+    ({"program": FakeProgram(pauses_ns=100 * MS)}, 30, 120),
+    ({"workers": 2}, 5, 60),
     ({"tuning": Tuning(linger_ns=0)}, 10, 10),
     # finished ones stay for 64 T1 and for T4
     ({"duration_ns": 3600_000 * MS}, 10, 7410),
