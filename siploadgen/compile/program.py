@@ -114,6 +114,14 @@ class Program:
             array.flags.writeable = False  # one copy serves every engine
 
     @property
+    def pauses_ns(self) -> int:
+        """Time that a call spends in pauses of a constant length, if it comes by all of them."""
+        number = self.code["c"][self.code["op"] == Op.OP_PAUSE]
+        operands = self.operands[number]
+        constant = operands["kind"] == OperandKind.OPERAND_CONST
+        return int(operands["value"][constant].sum())
+
+    @property
     def digest(self) -> str:
         """SHA-256 (hex) over the arrays and the names that they refer to."""
         state = hashlib.sha256(_MAGIC)

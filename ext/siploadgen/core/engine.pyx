@@ -42,15 +42,15 @@ from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
 from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSAGE
-from siploadgen.core.slab cimport slab_check, slab_close, slab_open
+from siploadgen.core.slab cimport slab_check, slab_close, slab_open, slab_ready
 from siploadgen.core.span cimport span_make
-from siploadgen.core.table cimport table_close, table_open
+from siploadgen.core.table cimport table_close, table_open, table_ready
 from siploadgen.core.targets cimport targets_take
-from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
+from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open, texts_ready
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
 from siploadgen.core.user cimport user_at, users_check, users_close, users_open
-from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open
+from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open, wheel_ready
 
 import numpy as np
 
@@ -105,6 +105,7 @@ cdef class Engine:
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
         uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
         str supported="", str packages="", targets=None,
+        uint32_t ready_instances=0, uint32_t ready_transactions=0,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -162,6 +163,8 @@ cdef class Engine:
         users_open(core, _users_needed(core, first_row))
         table_open(&core.requests, max_transactions)
         wheel_open(&core.wheel, max_instances + max_transactions, now)
+        self._make_ready(min(ready_instances, max_instances),
+                         min(ready_transactions, max_transactions))
         outbox_open(&core.outbox, gso_group)
         ring_open(&core.trace, 1 << 20)
         digest_open(&core.digest)
@@ -188,6 +191,17 @@ cdef class Engine:
         free(core.needs)
         free(<void*>core.columns)
         free(core)
+
+    cdef void _make_ready(self, uint32_t instances, uint32_t transactions):
+        cdef Core* core = self.core
+        slab_ready(&core.instances, instances)
+        slab_ready(&core.legs, instances)
+        slab_ready(&core.txs, transactions)
+        texts_ready(&core.texts, instances)
+        wheel_ready(&core.wheel, 0, instances)
+        wheel_ready(&core.wheel, core.instances.capacity, transactions)
+        if transactions and core.answer_count:
+            table_ready(&core.requests)
 
     # --- loading ---
 
