@@ -121,11 +121,17 @@ cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
         vm_end(core, instance_index, OUTCOME_UNEXPECTED)
 
 
-cdef void registration_granted(Core* core, const Tx* tx) noexcept nogil:
-    """A 2xx to a user's REGISTER says how long it is registered (RFC 3261 10.2.4)."""
+cdef void user_answered(Core* core, Leg* leg, Tx* tx) noexcept nogil:
+    """A final response to a request with credentials, or to a user's REGISTER: a 2xx says how long
+    it is registered (RFC 3261 10.2.4).
+    """
     cdef uint8_t token[24]
-    token_write(core, token, user_handle(core, tx.row))
-    user_registered(core, tx.row, contact_expires(core.message, span_make(token, TOKEN_LENGTH)))
+    if tx.auth or tx.method == METHOD_INVITE:
+        auth_settle(core, instance_at(core, leg.instance), leg, tx)
+    if tx.flags & TXF_REGISTRATION and core.message.status < 300:
+        token_write(core, token, user_handle(core, tx.row))
+        user_registered(core, tx.row, contact_expires(core.message,
+                                                      span_make(token, TOKEN_LENGTH)))
 
 
 cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
@@ -166,10 +172,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         elif tx.flags & TXF_CANCEL_WANTED:
             tx.flags &= <uint16_t>~TXF_CANCEL_WANTED
             send_cancel(core, index)
-    if status >= 200 and (tx.auth or (leg.auth and tx.method == METHOD_INVITE)):
-        auth_settle(core, instance_at(core, instance), leg, tx)
-    if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
-        registration_granted(core, tx)
+    if tx.auth | leg.auth | (tx.flags & TXF_REGISTRATION) and status >= 200:
+        user_answered(core, leg, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
         response_unwanted(core, index, instance, status)
 
