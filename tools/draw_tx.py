@@ -28,6 +28,7 @@ WORDS = {
     "ABSORB": "absorb", "END": "end",
 }  # fmt: skip
 EVENTS = {
+    "RETRANSMIT": "silent for 200 ms",  # where no clock of the table runs
     "START": "start", "1XX": "1xx", "2XX": "2xx", "3XX_6XX": "3xx-6xx",
     "REQUEST": "request again", "ACK": "ACK", "TRANSPORT": "transport error",
 }  # fmt: skip

@@ -35,6 +35,8 @@ FIELDS: Mapping[str, tuple[Field, int]] = {  # name -> field, arg
     "contacts": (Field.FIELD_CONTACTS, 0),
     "echo_parties": (Field.FIELD_ECHO_PARTIES, 0),
     "initial_uri": (Field.FIELD_INITIAL_URI, 0),
+    "rseq": (Field.FIELD_RSEQ, 0),
+    "rack": (Field.FIELD_RACK, 0),
 }
 # Fields whose text has one length in every instance of an engine. The length of the body varies
 # only when the body does, so it needs no entry of its own.
@@ -47,6 +49,7 @@ FIXED_WIDTH = frozenset({
 _BODY_FIELDS = frozenset({
     Field.FIELD_LITERAL, Field.FIELD_CALL_ID, Field.FIELD_LOCAL_TAG, Field.FIELD_TOKEN,
     Field.FIELD_LOCAL, Field.FIELD_LOCAL_HOST, Field.FIELD_COLUMN, Field.FIELD_VARIABLE,
+    Field.FIELD_TEXT,
 })
 _TOKENS = re.compile(r"\{\{|\}\}|\{([^{}\s]+)\}|[{}]")
 
@@ -77,11 +80,12 @@ class Parts:
 class Scope:
     """What the names in braces stand for.
 
-    `variable` and `column` give the number of a name, or None when there is none of that name.
+    `variable`, `text` and `column` give the number of a name, or None when there is none of it.
     """
 
     constants: Mapping[str, str] = field(default_factory=dict)
     variable: Callable[[str], int | None] = lambda _name: None
+    text: Callable[[str], int | None] = lambda _name: None
     column: Callable[[str], int | None] = lambda _name: None
     known: Callable[[], Iterable[str]] = tuple
 
@@ -94,6 +98,9 @@ class Scope:
         number = self.variable(name)
         if number is not None:
             return Part(Field.FIELD_VARIABLE, number)
+        number = self.text(name)
+        if number is not None:
+            return Part(Field.FIELD_TEXT, number)
         number = self.column(name)
         if number is not None:
             return Part(Field.FIELD_COLUMN, number)

@@ -357,11 +357,18 @@ def test_a_method_that_sip_does_not_know_is_501(method: str) -> None:
     bench.drain()
 
 
-@pytest.mark.parametrize("method", ["SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER", "INFO", "UPDATE"])
+@pytest.mark.parametrize("method", ["SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER", "UPDATE"])
 def test_a_method_that_nobody_wants_is_405(method: str) -> None:
     sent = only(answerer().feed(ask(method)))
     assert sent.name == f"405/{method}"
     assert method not in allowed(sent)
+
+
+def test_a_method_that_is_served_in_dialogs_only_is_481() -> None:
+    """The built-in answerer takes INFO during a call, so Allow names it."""
+    bench = answerer()
+    assert only(bench.feed(ask("INFO"))).name == "481/INFO"
+    assert "INFO" in allowed(only(bench.feed(ask("PING", branch="z9hG4bKp"))))
 
 
 @pytest.mark.parametrize("method", ["INVITE", "REGISTER"])

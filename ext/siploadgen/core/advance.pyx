@@ -6,15 +6,17 @@ from siploadgen.core.counters cimport (
     COUNT_STARTED,
 )
 from siploadgen.core.feed cimport feed_failure
-from siploadgen.core.outgoing cimport send_again, tx_event, tx_free
+from siploadgen.core.outgoing cimport send_again, send_plain, tx_event, tx_free
 from siploadgen.core.program cimport ENTRY_OWNS_USER, OUTCOME_ABORTED
 from siploadgen.core.records cimport (
-    Chunk, CHUNKS, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE, COMMAND_STOP_STARTS, Core,
-    core_count, instance_at, ROLE_CALLER, tx_at, tx_node,
+    Chunk, CHUNKS, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE, COMMAND_STOP_STARTS,
+    Core, core_count, instance_at, ROLE_CALLER, tx_at, tx_node,
 )
 from siploadgen.core.tx cimport (
-    Tx, tx_due, tx_next, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_RESEND, TXE_EVENTS,
+    Tx, tx_due, tx_next, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_RESEND, TXA_SEND,
+    TXE_EVENTS,
 )
+from siploadgen.core.targets cimport targets_take
 from siploadgen.core.types cimport Nanos, NONE
 from siploadgen.core.user cimport user_give, user_take
 from siploadgen.core.vm cimport vm_end, vm_hang_up, vm_run, vm_take, vm_timer
@@ -36,6 +38,8 @@ cdef void tx_timer(Core* core, uint32_t index) noexcept nogil:
     actions = tx_event(core, index, event)
     if actions & TXA_RESEND:
         send_again(core, index)
+    elif actions & TXA_SEND:
+        send_plain(core, index, 100)
     if actions & (TXA_FAIL_TIMEOUT | TXA_FAIL_TRANSPORT):
         feed_failure(core, index, actions)
     if actions & TXA_END:
@@ -116,6 +120,8 @@ cdef uint32_t calls_hang_up(Core* core, uint32_t budget) noexcept nogil:
 
 cdef bint advance(Core* core, uint32_t budget) noexcept nogil:
     cdef uint32_t node, started, count = 0
+    if slg_load_acquire(&core.targets_given) != core.targets_taken:
+        targets_take(core)
     while count < budget:
         node = wheel_pop(&core.wheel, core.now)
         if node == NONE:

@@ -26,6 +26,9 @@ cdef struct Auth:
     uint8_t aka                     # the nonce is a network's challenge (sip/aka.pxd)
     uint8_t spare[3]
 
+# A TEMPLATE_TEXT of an instance: octets written, 0 when `room` does not hold them.
+cdef uint32_t text_stamp(Core* core, const Instance* instance, uint16_t number, uint8_t* out,
+                         uint32_t room) noexcept nogil
 # Keep what core.message, a 401 or 407, asks for: of each realm the topmost challenge that we can
 # answer. False: there is none, or one was answered already and is no `stale`, or more often than
 # `attempts` in a row.

@@ -7,11 +7,14 @@ from siploadgen.core.program cimport (
     CHALLENGE_ALGORITHM, CHALLENGE_AUTH, CHALLENGE_AUTH_INT, CHALLENGE_NEXT, CHALLENGE_PROXY,
     CHALLENGE_SESSION, ENTRY_KEEPS_NONCES, FIELD_CHALLENGE, Insn, Segment,
 )
-from siploadgen.core.records cimport Core, core_count, Instance, instance_variables, Leg, tx_at
+from siploadgen.core.records cimport (
+    Core, core_count, Instance, instance_variables, Leg, texts_fill, tx_at,
+)
 from siploadgen.core.sip.aka cimport aka_answer, aka_is_secret, AKA_RES_LENGTH
 from siploadgen.core.sip.digest cimport (
-    digest_algorithm, digest_credentials, digest_nonce, digest_nonce_age, digest_qop, digest_verify,
-    DigestInput, DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA512_256, QOP_AUTH, QOP_NONE,
+    digest_algorithm, digest_credentials, digest_nonce, digest_nonce_age, digest_qop,
+    digest_verify, DigestInput, DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA512_256, QOP_AUTH,
+    QOP_NONE,
 )
 from siploadgen.core.sip.parse cimport (
     challenge_parse, credentials_parse, list_next, sip_header, sip_header_next, SipChallenge,
@@ -42,11 +45,11 @@ cdef enum:
 
 cdef uint32_t text_stamp(Core* core, const Instance* instance, uint16_t number, uint8_t* out,
                          uint32_t room) noexcept nogil:
-    """A TEMPLATE_TEXT: user name, password or realm of an instance."""
     cdef StampFields fields
     fields.columns = core.columns
     fields.row = instance.row
     fields.variables = instance_variables(core, <Instance*>instance)
+    texts_fill(core, <Instance*>instance, &fields)
     return stamp_message(core.templates + number, core.segments, core.text, &fields, out, room)
 
 

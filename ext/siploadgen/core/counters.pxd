@@ -18,7 +18,7 @@ cpdef enum Counter:
     COUNT_UNEXPECTED                # well-formed messages that no program wanted
     COUNT_STRAY_RESPONSE            # responses that match no transaction of this run
     COUNT_STRAY_REQUEST             # requests in a dialog that we do not know
-    # answered by the engine itself: 481, 405, 501, 503, 200 to OPTIONS
+    # answered by the engine itself: docs/answers.md
     COUNT_AUTO_ANSWERED
     COUNT_DIALOG_MISMATCH           # our tag, but another Call-ID or remote tag
     COUNT_OVERSIZE                  # stamped message larger than a datagram
@@ -33,5 +33,9 @@ cpdef enum Counter:
     COUNT_DROPPED_BY_REQUEST        # answering side: --drop
     COUNT_LIMITED                   # answering side: refused by --rate-limit
     COUNT_TRACE_DROPPED
+    COUNT_REFUSED_MALFORMED         # malformed requests that got 400, 505 or 513; malformed too
+    COUNT_MERGED                    # requests that came by two paths, refused by 482
+    COUNT_FORKED_2XX                # answers of further branches of a fork, hung up
     COUNT_RSPAUTH_MISMATCH          # the server's proof that it knows the password was wrong
+    COUNT_FAILOVER                  # requests sent again to another target
     COUNT_COUNT

@@ -2,46 +2,54 @@
 the code.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from siploadgen.core.counters cimport (
-    COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_KEEPALIVE, COUNT_LIMITED, COUNT_MALFORMED,
-    COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED, COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST,
-    COUNT_STRAY_RESPONSE, COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
+    COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_FORKED_2XX, COUNT_KEEPALIVE, COUNT_LIMITED,
+    COUNT_MALFORMED, COUNT_MERGED, COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED,
+    COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST, COUNT_STRAY_RESPONSE,
+    COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
 )
 from siploadgen.core.auth cimport auth_settle
 from siploadgen.core.dialog cimport (
-    dialog_find, dialog_from_request, dialog_from_response, dialog_is_of, dialog_place,
-    dialog_refresh, host_is_local, token_read,
+    dialog_find, dialog_from_notify, dialog_from_request, dialog_from_response, dialog_is_of,
+    dialog_place, dialog_refresh, dialog_tag_hash, host_is_local, token_read,
 )
+from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
-    send_plain, send_stateless, server_acknowledged, token_write, tx_event, tx_free, tx_open_server,
-    TXF_CANCEL_WANTED, TXF_PASSED_2XX, TXF_REGISTRATION,
+    send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
+    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_PASSED_2XX,
+    TXF_REGISTRATION,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
     OUTCOME_CANCELLED, OUTCOME_NO_ACK, OUTCOME_NO_RESOURCE, OUTCOME_REJECTED, OUTCOME_TIMEOUT,
-    OUTCOME_TRANSPORT,
-    OUTCOME_UNEXPECTED, Template,
+    OUTCOME_TRANSPORT, OUTCOME_UNEXPECTED, Template,
 )
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.records cimport (
-    Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs, instance_rung, Leg,
-    leg_at, LEG_CONFIRMED, leg_handle, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT, RUNG_TRANSPORT,
-    STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, tx_at, tx_handle,
+    Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs, instance_rung,
+    Leg, leg_at, LEG_CONFIRMED, leg_handle, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT,
+    RUNG_TRANSPORT, STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, TEMPLATE_NONE,
+    tx_at, tx_handle,
+)
+from siploadgen.core.refuse cimport (
+    refuse_acknowledged, refuse_find, REFUSE_LARGE, refuse_malformed, refuse_merged,
+    refuse_merged_note, refuse_too_large, refuse_unwanted, send_refusal, send_stateless,
 )
 from siploadgen.core.sip.parse cimport (
-    contact_expires,
-    PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, ParseStatus, sip_parse, SipMessage, SipUri,
-    uri_parse,
+    contact_expires, header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK,
+    ParseStatus, sip_header, sip_parse, sip_validate, SipHeader, SipMessage, SipUri, uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
-    METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, METHOD_OPTIONS, METHOD_UNKNOWN,
+    HEADER_RACK, HEADER_REQUIRE, HEADER_RSEQ, HEADER_SIP_IF_MATCH, METHOD_ACK, METHOD_BYE,
+    METHOD_CANCEL, METHOD_INVITE, METHOD_NOTIFY, method_opens_dialog, METHOD_OPTIONS,
+    METHOD_PRACK, METHOD_PUBLISH, method_refreshes_target, METHOD_UNKNOWN, METHOD_UPDATE,
 )
 from siploadgen.core.slab cimport slab_get
-from siploadgen.core.span cimport Span, span_equal, span_make
+from siploadgen.core.span cimport Span, span_equal, span_make, span_to_uint, word_next
 from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
@@ -51,12 +59,15 @@ from siploadgen.core.tx cimport (
 )
 from siploadgen.core.types cimport Handle, handle_index, Nanos, NONE, Peer, TOKEN_LENGTH
 from siploadgen.core.user cimport user_handle, user_registered, user_row
-from siploadgen.core.vm cimport vm_end, vm_event, vm_run, vm_take
+from siploadgen.core.vm cimport vm_end, vm_event, vm_invites, vm_run, vm_take
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
 
 cdef const char* COOKIE = b"z9hG4bK"
+
+cdef enum:
+    RSEQ_MAX = 0x7FFFFFFF
 
 
 # --- responses ---
@@ -82,7 +93,7 @@ cdef uint32_t client_find(Core* core) noexcept nogil:
     index = handle_index(handle)
     if message.cseq_method == METHOD_CANCEL and tx.method == METHOD_INVITE:
         index = tx.text                         # the CANCEL shares its INVITE's branch
-        if index == NONE:
+        if index == NONE or tx.flags & TXF_ABANDONED:
             return NONE
         tx = tx_at(core, index)
     if tx.method != message.cseq_method or tx.cseq != message.cseq:
@@ -102,12 +113,86 @@ cdef void ack_orphan(Core* core) noexcept nogil:
     send_ack_orphan(core, target, routes, &hop)
 
 
+cdef bint hang_up_orphan(Core* core, uint32_t cseq) noexcept nogil:
+    """ACK, then BYE in the dialog of a 2xx that nobody wants (RFC 3261 13.2.2.4). False: the BYE
+    has gone out already, for an earlier copy.
+    """
+    cdef SipMessage* message = core.message
+    cdef uint64_t key = slg_hash64(message.call_id.data, message.call_id.length,
+                                   core.hash_seed + METHOD_BYE)
+    cdef Span target, routes
+    cdef Peer hop
+    key = slg_hash64(message.to_tag.data, message.to_tag.length, key)
+    dialog_place(core, &target, &routes, &hop)
+    send_ack_orphan(core, target, routes, &hop)
+    if server_find(core, key) != NONE:
+        return False
+    send_hang_up(core, key, cseq + 1, target, routes, &hop)
+    return True
+
+
+cdef inline bint is_open(Core* core, uint32_t index) noexcept nogil:
+    return index != NONE and tx_at(core, index).state < TX_COMPLETED
+
+
+cdef inline bint is_ending(Core* core, const Leg* leg) noexcept nogil:
+    """We have sent a BYE that is not answered yet: the dialog is over (RFC 3261 15.1.1)."""
+    return is_open(core, leg.client_other) and tx_at(core, leg.client_other).method == METHOD_BYE
+
+
+cdef void answered_again(Core* core, uint32_t index, Leg* leg) noexcept nogil:
+    """A further 2xx to an INVITE: each copy is acknowledged again, and that of another branch of a
+    fork ends by BYE (RFC 3261 13.2.2.4).
+    """
+    cdef Tx* tx = tx_at(core, index)
+    if tx.key != dialog_tag_hash(core, core.message.to_tag):
+        if tx.flags & TXF_ABANDONED and tx.text != NONE:
+            ack_orphan(core)                    # a re-INVITE in a dialog that is over
+            return
+        if not hang_up_orphan(core, leg.local_cseq if leg != NULL else tx.cseq):
+            core_count(core, COUNT_RECEIVED_AGAIN)
+        else:
+            core_count(core, COUNT_FORKED_2XX if tx.flags & TXF_PASSED_2XX else COUNT_UNEXPECTED)
+        return
+    core_count(core, COUNT_RECEIVED_AGAIN)
+    if leg == NULL or leg.invite != tx_handle(core, index):
+        ack_orphan(core)                        # of an earlier INVITE, or of a call that is over
+    elif leg.ack_insn != NONE:
+        ack_again(core, handle_index(tx.leg))
+
+
+cdef void ack_again(Core* core, uint32_t leg_index) noexcept nogil:
+    cdef Leg* leg = leg_at(core, leg_index)
+    send_ack(core, leg.instance, leg_index, core.code[leg.ack_insn].a, leg.ack_insn)
+    core_count(core, COUNT_RETRANSMITTED)
+    core.retransmitted[<int>METHOD_ACK] += 1
+
+
+cdef bint answered_late(Core* core) noexcept nogil:
+    """A copy of the 2xx to the last INVITE of a live dialog, after the end of its transaction."""
+    cdef SipMessage* message = core.message
+    cdef Handle handle = token_read(core, message.from_tag)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, handle)
+    if leg == NULL or message.via_count != 1 or not host_is_local(core, message.via.host) \
+            or leg.ack_insn == NONE or leg.invite_cseq != message.cseq \
+            or not dialog_is_of(core, leg):
+        return False
+    core_count(core, COUNT_RECEIVED_AGAIN)
+    ack_again(core, handle_index(handle))
+    return True
+
+
 cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
                             uint16_t status) noexcept nogil:
     """No CASE took it: a provisional response passes, a refusal ends the call."""
     cdef Instance* instance = instance_at(core, instance_index)
     cdef Tx* tx = tx_at(core, index)
     if status < 200:
+        return
+    if tx.method == METHOD_INVITE and is_ending(core, leg_at(core, handle_index(tx.leg))):
+        # Our BYE has ended the INVITE or crossed its answer (RFC 3261 15.1.2, 5407 3.1.3).
+        if status < 300:
+            ack_orphan(core)
         return
     core.steps[instance.wait_pc * STEP_FIELDS + STEP_UNEXPECTED] += 1
     instance.failed_status = status
@@ -117,8 +202,31 @@ cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
         return
     core_count(core, COUNT_UNEXPECTED)
     if tx.method == METHOD_INVITE:
-        ack_orphan(core)
+        hang_up_orphan(core, leg_at(core, handle_index(tx.leg)).local_cseq)
         vm_end(core, instance_index, OUTCOME_UNEXPECTED)
+
+
+cdef bint in_order(Core* core, Leg* leg) noexcept nogil:
+    """A provisional response that is not reliable, or the next reliable one of its dialog: what is
+    repeated or came out of order is dropped (RFC 3262 4).
+    """
+    cdef uint64_t number
+    if sip_header(core.message, HEADER_RSEQ) == NULL \
+            or not list_has(core.message, HEADER_REQUIRE, b"100rel"):
+        return True
+    if not header_uint(core.message, HEADER_RSEQ, &number) or number == 0 or number > RSEQ_MAX:
+        return False
+    if leg.remote_rseq and dialog_is_of(core, leg) and number != leg.remote_rseq + 1:
+        return False
+    leg.remote_rseq = <uint32_t>number
+    return True
+
+
+cdef inline void dialog_answered(Core* core, uint32_t index) noexcept nogil:
+    if leg_at(core, index).state == LEG_CONFIRMED:
+        dialog_refresh(core, index)
+    else:
+        dialog_from_response(core, index)
 
 
 cdef void user_answered(Core* core, Leg* leg, Tx* tx) noexcept nogil:
@@ -145,33 +253,27 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         if leg != NULL:                         # what matters is the INVITE's own final response
             vm_event(core, leg.instance, MATCH_RESPONSE, leg.number, METHOD_CANCEL, status)
         return
-    if leg == NULL:
+    if leg == NULL or tx.flags & TXF_PASSED_2XX:
         if tx.method == METHOD_INVITE and 200 <= status < 300:
-            ack_orphan(core)
+            answered_again(core, index, leg)
         return
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, tx.method, status)
     if tx.method == METHOD_INVITE and status < 300:
-        if status >= 200 and tx.flags & TXF_PASSED_2XX:
-            # Each copy of a 2xx is acknowledged again (RFC 3261 13.2.2.4).
+        if status < 200 and not in_order(core, leg):
             core_count(core, COUNT_RECEIVED_AGAIN)
-            if leg.invite != tx_handle(core, index) or not dialog_is_of(core, leg):
-                # of an earlier INVITE, or of another branch of a fork
-                ack_orphan(core)
-            elif leg.ack_insn != NONE:
-                send_ack(core, instance, leg_index, core.code[leg.ack_insn].a, leg.ack_insn)
-                core_count(core, COUNT_RETRANSMITTED)
-                core.retransmitted[<int>METHOD_ACK] += 1
             return
-        if leg.state == LEG_CONFIRMED:
-            dialog_refresh(core, leg_index)
-        else:
-            dialog_from_response(core, leg_index)
+        dialog_answered(core, leg_index)
         if status >= 200:
             tx.flags |= TXF_PASSED_2XX
+            tx.key = leg.remote_tag_hash        # tells its copies from answers of other branches
         elif tx.flags & TXF_CANCEL_WANTED:
             tx.flags &= <uint16_t>~TXF_CANCEL_WANTED
             send_cancel(core, index)
+    elif 200 <= status < 300 and method_refreshes_target(tx.method):
+        dialog_answered(core, leg_index)
+    if status == 503 and send_elsewhere(core, index):
+        return
     if tx.auth | leg.auth | (tx.flags & TXF_REGISTRATION) and status >= 200:
         user_answered(core, leg, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
@@ -185,14 +287,20 @@ cdef void feed_response(Core* core) noexcept nogil:
     cdef Tx* tx
     core.received_responses[message.cseq_method * STATUS_SPAN + message.status - 100] += 1
     if index == NONE:
-        core_count(core, COUNT_STRAY_RESPONSE)
+        if message.cseq_method != METHOD_INVITE or not 200 <= message.status < 300 \
+                or not answered_late(core):
+            core_count(core, COUNT_STRAY_RESPONSE)
         return
     tx = tx_at(core, index)
     # Sent again although this answer was already here: our own slowness, not the peer's.
-    if tx.retransmits and tx.method != METHOD_CANCEL and core.received < <Nanos>tx.key:
+    if tx.retransmits and tx.method != METHOD_CANCEL and tx.template != TEMPLATE_NONE \
+            and not tx.flags & TXF_PASSED_2XX and core.received < <Nanos>tx.key:
         core_count(core, COUNT_RETRANSMITTED_OWN_FAULT)
         tx.key = 0
     tx.status = message.status
+    if message.status >= 200:
+        text_give(&core.texts, tx.whole)        # nothing more to repeat
+        tx.whole = NONE
     actions = tx_event(core, index, TXE_1XX if message.status < 200
                        else (TXE_2XX if message.status < 300 else TXE_3XX_6XX))
     if actions & TXA_SEND_ACK:
@@ -251,7 +359,8 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
         return
     leg_index = dialog_find(core)
     if leg_index == NONE:
-        core_count(core, COUNT_STRAY_REQUEST)
+        if not refuse_acknowledged(core):
+            core_count(core, COUNT_STRAY_REQUEST)
         return
     leg = leg_at(core, leg_index)
     index = leg.server_invite
@@ -279,29 +388,70 @@ cdef void feed_cancel(Core* core, uint32_t index) noexcept nogil:
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_CANCEL, 0)
     if not vm_event(core, leg.instance, MATCH_CANCEL, leg.number, METHOD_CANCEL, 0):
         send_plain(core, index, 487)
-        vm_end(core, leg.instance, OUTCOME_CANCELLED)
+        if leg.state != LEG_CONFIRMED:          # a re-INVITE alone ends, its call goes on
+            vm_end(core, leg.instance, OUTCOME_CANCELLED)
 
 
 cdef void request_done(Core* core) noexcept nogil:
     if core.fresh != NONE:
+        tx_await_answer(core, core.fresh)
         echo_keep(core)
     core.request = NONE
     core.request_user = NONE
     core.fresh = NONE
 
 
-cdef bint invite_refused(Core* core, uint32_t leg_index) noexcept nogil:
-    """An INVITE in a dialog that comes while another is open (RFC 3261 14.2): 500 after one of the
-    peer's, 491 when it
-    crosses ours."""
-    cdef Leg* leg = leg_at(core, leg_index)
-    if leg.server_invite != NONE:
-        send_stateless(core, 500, leg_handle(core, leg_index))
-    elif leg.client_invite != NONE and tx_at(core, leg.client_invite).state < TX_COMPLETED:
-        send_stateless(core, 491, leg_handle(core, leg_index))
-    else:
+cdef inline bint has_offer(Core* core, uint32_t index) noexcept nogil:
+    """A request of ours is an UPDATE with a body, and not answered yet."""
+    cdef const Template* template
+    if not is_open(core, index) or tx_at(core, index).method != METHOD_UPDATE:
         return False
-    core_count(core, COUNT_UNEXPECTED)
+    template = core.templates + tx_at(core, index).template
+    return template.body < template.count
+
+
+cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
+    """An INVITE or an UPDATE with an offer that comes while another offer or INVITE is open: 500
+    after one of the peer's, 491 when it crosses ours (RFC 3261 14.2, 3311 5.2); 0: none is.
+    """
+    cdef bint invite = core.message.method == METHOD_INVITE
+    if not invite and core.message.body.length == 0:
+        # Without an offer an UPDATE has to wait for an earlier one only.
+        return 500 if is_open(core, leg.server_other) \
+            and tx_at(core, leg.server_other).method == METHOD_UPDATE else 0
+    if leg.server_invite != NONE and (invite or is_open(core, leg.server_invite)):
+        return 500
+    if not invite and is_open(core, leg.server_other) \
+            and tx_at(core, leg.server_other).method == METHOD_UPDATE:
+        return 500
+    if has_offer(core, leg.client_other):
+        return 491
+    # In an early dialog our INVITE's offer may have had its answer in a provisional response.
+    if is_open(core, leg.client_invite) and (invite or leg.state == LEG_CONFIRMED):
+        return 491
+    return 0
+
+
+cdef bint pracked(Core* core, Leg* leg) noexcept nogil:
+    """Whether core.message, a PRACK, acknowledges the reliable response that is repeated now."""
+    cdef SipHeader* header = sip_header(core.message, HEADER_RACK)
+    cdef uint64_t number, cseq
+    cdef Span rest, word
+    cdef Tx* tx
+    if header == NULL or leg.server_invite == NONE or leg.local_rseq == 0:
+        return False
+    tx = tx_at(core, leg.server_invite)
+    rest = header.value
+    word = word_next(&rest)
+    if not span_to_uint(word, &number) or number != leg.local_rseq:
+        return False
+    word = word_next(&rest)
+    if not span_to_uint(word, &cseq) or cseq != tx.cseq \
+            or not span_equal(rest, span_make(<const uint8_t*>b"INVITE", 6)):
+        return False
+    if tx.state != TX_PROCEEDING or tx.deadline == INT64_MAX:
+        return False
+    server_pracked(core, leg.server_invite)
     return True
 
 
@@ -309,16 +459,27 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = dialog_find(core)
     cdef uint32_t index, instance
+    cdef uint16_t status
+    cdef Span reason
     cdef Leg* leg
     if leg_index == NONE:
         core_count(core, COUNT_STRAY_REQUEST)
         send_stateless(core, 481, 0)
         return
     leg = leg_at(core, leg_index)
+    if message.method == METHOD_PRACK and not pracked(core, leg):
+        core_count(core, COUNT_STRAY_REQUEST)
+        send_stateless(core, 481, leg_handle(core, leg_index))      # RFC 3262 3
+        return
     if leg.remote_cseq and message.cseq < leg.remote_cseq:
         send_stateless(core, 500, leg_handle(core, leg_index))      # RFC 3261 12.2.2
         return
-    if message.method == METHOD_INVITE and invite_refused(core, leg_index):
+    status = refuse_find(core, &reason)
+    if status == 0 and (message.method == METHOD_INVITE or message.method == METHOD_UPDATE):
+        status = crossing_refusal(core, leg)
+    if status:
+        core_count(core, COUNT_UNEXPECTED)
+        send_refusal(core, status, reason, leg_handle(core, leg_index))
         return
     index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:
@@ -332,9 +493,12 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     core.fresh = index
     if message.method == METHOD_INVITE:
         leg.server_invite = index
-        dialog_refresh(core, leg_index)
     else:
         leg.server_other = index
+    if message.method == METHOD_NOTIFY and leg.remote_tag_hash == 0:
+        dialog_from_notify(core, leg_index)
+    elif method_refreshes_target(message.method):
+        dialog_refresh(core, leg_index)
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
     if not vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
@@ -347,6 +511,8 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
             vm_end(core, instance, OUTCOME_UNEXPECTED)
         elif message.method == METHOD_OPTIONS:
             send_plain(core, index, 200)
+        elif is_ending(core, leg):
+            send_plain(core, index, 481)        # it has crossed our BYE (RFC 5407 3.2.2, 3.3.3)
         elif message.method == METHOD_INVITE:
             send_plain(core, index, 488)
         else:
@@ -389,15 +555,62 @@ cdef bint rate_admits(Core* core) noexcept nogil:
     return True
 
 
-cdef uint16_t refusal(uint8_t method) noexcept nogil:
-    """What a request outside dialogs gets that no program wants."""
-    if method == METHOD_OPTIONS:
-        return 200                              # we are alive (RFC 3261 11)
-    elif method == METHOD_UNKNOWN:
-        return 501
-    elif method == METHOD_BYE:
-        return 481                              # RFC 3261 15.1.2
-    return 405
+cdef uint32_t leg_of_token(Core* core, const uint8_t* token) noexcept nogil:
+    cdef Handle handle = token_read(core, span_make(token, TOKEN_LENGTH))
+    return handle_index(handle) if slab_get(&core.legs, handle) != NULL else NONE
+
+
+cdef uint32_t addressed_leg(Core* core) noexcept nogil:
+    """The leg that a request outside of dialogs is meant for: the one whose Contact it calls, which
+    gives it a leg of its own, or the one whose publication it changes (RFC 3903 4.1); NONE.
+    """
+    cdef SipMessage* message = core.message
+    cdef SipHeader* header
+    cdef uint32_t leg = NONE
+    if message.method == METHOD_PUBLISH:
+        header = sip_header(message, HEADER_SIP_IF_MATCH)
+        if header != NULL and header.value.length >= TOKEN_LENGTH:
+            leg = leg_of_token(core, header.value.data)
+        return leg
+    # "sip:" and the token
+    if message.uri.length > 4 + TOKEN_LENGTH and message.uri.data[4 + TOKEN_LENGTH] == 64:
+        leg = leg_of_token(core, message.uri.data + 4)
+    if leg == NONE:
+        return NONE
+    return vm_invites(core, leg_at(core, leg).instance, message.method)
+
+
+cdef void feed_addressed(Core* core, uint32_t leg_index, uint64_t key) noexcept nogil:
+    """A request outside of dialogs that goes to a running instance."""
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = leg_at(core, leg_index)
+    cdef uint32_t instance = leg.instance
+    cdef uint32_t index = tx_open_server(core, key, leg_handle(core, leg_index))
+    if index == NONE:
+        send_stateless(core, 503, leg_handle(core, leg_index))
+        return
+    request_open(core, leg_index, index)
+    instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
+    if not vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
+        core_count(core, COUNT_UNEXPECTED)
+        send_plain(core, index, 480)
+    request_done(core)
+
+
+cdef void request_open(Core* core, uint32_t leg_index, uint32_t index) noexcept nogil:
+    """A request outside of dialogs is the one that its leg answers, and opens its dialog."""
+    cdef uint8_t method = core.message.method
+    cdef uint8_t tag[24]
+    token_write(core, tag, leg_handle(core, leg_index))
+    echo_make(core, tag, TOKEN_LENGTH)
+    core.request = index
+    core.fresh = index
+    if method_opens_dialog(method) and leg_at(core, leg_index).text == NONE:
+        dialog_from_request(core, leg_index)
+    if method == METHOD_INVITE:
+        leg_at(core, leg_index).server_invite = index
+    else:
+        leg_at(core, leg_index).server_other = index
 
 
 cdef uint32_t request_user(Core* core) noexcept nogil:
@@ -410,12 +623,26 @@ cdef uint32_t request_user(Core* core) noexcept nogil:
 
 cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
-    cdef uint32_t entry = answer_entry(core)
-    cdef uint32_t instance, leg_index, index
-    cdef uint8_t tag[24]
-    if entry == NONE:
+    cdef uint32_t leg_index = addressed_leg(core)
+    cdef uint32_t entry, instance, index
+    cdef Span reason = span_make(NULL, 0)
+    cdef uint16_t status
+    if leg_index != NONE:
+        feed_addressed(core, leg_index, key)
+        return
+    entry = answer_entry(core)
+    status = refuse_unwanted(core) if entry == NONE else 0
+    if status == 0 or status == 200:
+        status = max(refuse_find(core, &reason), status)
+    if status == 0 and message.length > REFUSE_LARGE and refuse_too_large(core):
+        status = 513
+    if status:
         core_count(core, COUNT_UNEXPECTED)
-        send_stateless(core, refusal(message.method), 0)
+        send_refusal(core, status, reason, 0)
+        return
+    if refuse_merged(core):
+        core_count(core, COUNT_MERGED)
+        send_stateless(core, 482, 0)
         return
     if core.drop_below and rand_next(&core.rand) < core.drop_below:
         core_count(core, COUNT_DROPPED_BY_REQUEST)
@@ -438,15 +665,8 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
         send_stateless(core, 503, 0)
         vm_end(core, instance, OUTCOME_NO_RESOURCE)
         return
-    token_write(core, tag, leg_handle(core, leg_index))
-    echo_make(core, tag, TOKEN_LENGTH)
-    core.request = index
-    core.fresh = index
-    if message.method == METHOD_INVITE:
-        dialog_from_request(core, leg_index)
-        leg_at(core, leg_index).server_invite = index
-    else:
-        leg_at(core, leg_index).server_other = index
+    refuse_merged_note(core, index)
+    request_open(core, leg_index, index)
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
     vm_run(core, instance)
     # A program may begin with the AWAIT of the request that starts it.
@@ -489,13 +709,16 @@ cdef void feed_datagram(Core* core, const uint8_t* data, uint32_t length, const 
     if received <= 0 or received > core.now:
         received = core.now
     hist_record(core.histograms + HIST_RECEIVE_DELAY * HIST_STRIDE, (core.now - received) // 1000)
-    if status != PARSE_OK:
-        core_count(core, COUNT_KEEPALIVE if status == PARSE_KEEPALIVE else COUNT_MALFORMED)
+    if status == PARSE_KEEPALIVE:
+        core_count(core, COUNT_KEEPALIVE)
         return
     core.message = &core.parsed
     core.source = source[0]
     core.received = received
-    if core.parsed.is_request:
+    if status != PARSE_OK or (core.strict and sip_validate(&core.parsed)):
+        core_count(core, COUNT_MALFORMED)
+        refuse_malformed(core, core.parsed.error)
+    elif core.parsed.is_request:
         feed_request(core)
     else:
         feed_response(core)
@@ -509,6 +732,7 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
     cdef uint32_t instance
     cdef uint8_t method = tx.method
     cdef bint server = tx.kind > TX_CLIENT
+    cdef bint provisional = tx.state == TX_PROCEEDING       # of a server: no PRACK came
     if transport:
         core_count(core, COUNT_TRANSPORT_ERRORS)
     if leg == NULL or method == METHOD_CANCEL:
@@ -518,11 +742,14 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
                   method, 0)
     if tx.insn != NONE and not transport:
         core.steps[tx.insn * STEP_FIELDS + STEP_TIMEOUT] += 1
+    # A timeout speaks against the server only when nothing came from it (RFC 3263 4.3).
+    if not server and (transport or tx.status == 0) and send_elsewhere(core, index):
+        return
     if vm_event(core, instance, MATCH_TRANSPORT if transport else MATCH_TIMEOUT, leg.number,
                 method, 0):
         return
     vm_end(core, instance, OUTCOME_TRANSPORT if transport
-           else (OUTCOME_NO_ACK if server else OUTCOME_TIMEOUT))
+           else (OUTCOME_NO_ACK if server and not provisional else OUTCOME_TIMEOUT))
 
 
 cdef void feed_error(Core* core, const uint8_t* data, uint32_t length) noexcept nogil:

@@ -3,47 +3,52 @@
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport (
-    COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE, COUNT_RETRANSMITTED,
-    COUNT_SLAB_FULL, COUNT_UNEXPECTED,
+    COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
+    COUNT_RETRANSMITTED, COUNT_SLAB_FULL, COUNT_UNEXPECTED,
 )
 from siploadgen.core.auth cimport auth_kept, auth_lines, challenge_text
 from siploadgen.core.hist cimport hist_record
 from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
 from siploadgen.core.net.udp cimport udp_flush
+from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
-    ENTRY_OWNS_USER,
-    FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE, FIELD_CONTACTS, FIELD_CSEQ,
-    FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL, FIELD_LOCAL_HOST,
-    FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI,
-    FIELD_ROUTES, FIELD_TOKEN, Template,
+    ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
+    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
+    FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
+    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_TEXT, FIELD_TOKEN,
+    FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
-    LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED, STEP_SENT,
-    TEMPLATE_NONE, tx_at, tx_handle, tx_node, core_count, User,
+    LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
+    STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
 from siploadgen.core.sip.parse cimport (
-    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress, SipHeader,
-    SipMessage,
+    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress,
+    SipHeader, SipMessage,
 )
 from siploadgen.core.sip.stamp cimport stamp_message, StampFields
 from siploadgen.core.sip.tokens cimport (
-    HEADER_CONTACT, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_VIA, METHOD_ACK, METHOD_CANCEL,
-    METHOD_INVITE, METHOD_OPTIONS, METHOD_REGISTER,
+    HEADER_CONTACT, HEADER_CSEQ, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_TIMESTAMP,
+    HEADER_VIA, METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, method_opens_dialog,
+    METHOD_REGISTER,
 )
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
 from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
 from siploadgen.core.table cimport table_add, table_remove
-from siploadgen.core.texts cimport text_data, text_give, text_head, text_take
+from siploadgen.core.rand cimport rand_next
+from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT,
-    TX_INVITE_SERVER, tx_next, tx_on_event, TX_PROCEEDING, TX_SERVER, TX_TRYING, TXA_END, TXE_1XX,
-    TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
+    Tx, tx_abandoned, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED,
+    TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING,
+    tx_reliable, TX_SERVER, TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX,
+    TXE_START, TxTimers,
 )
 from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.targets cimport target_assign
 from siploadgen.core.user cimport user_at, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
@@ -56,7 +61,9 @@ cdef enum:                                  # places in Core.scratch
     AT_BRANCH = 0
     AT_TOKEN = 32                           # then "@host": the Call-ID
     AT_CSEQ = 128
+    AT_RSEQ = 160
     AT_USER = 192                           # as AT_TOKEN, of a registration
+    AT_RACK = 320
     AT_PARTIES = 4096
     # auth.pyx has what is between
     AT_CHALLENGE = 12288
@@ -65,9 +72,16 @@ cdef enum:                                  # places in Core.scratch
 
 cdef enum:
     ECHO_ROOM = 65536 - 16
+    # fields whose text may be another one when the message is repeated
+    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK
 
 
 # --- transaction records ---
+
+cdef inline bint is_hang_up(const Tx* tx) noexcept nogil:
+    """The engine's own BYE (send_hang_up), kept whole because no template gives it."""
+    return tx.kind == TX_CLIENT and tx.template == TEMPLATE_NONE
+
 
 cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
@@ -82,16 +96,21 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
             leg.server_invite = NONE
         if leg.server_other == index:
             leg.server_other = NONE
-    if tx.kind >= TX_INVITE_SERVER:
+    if is_hang_up(tx):
+        table_remove(&core.requests, tx.key, index)
+    elif tx.kind >= TX_INVITE_SERVER:
         table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
     else:
         text_give(&core.texts, tx.auth - 1)
-    if tx.method == METHOD_CANCEL and tx.kind == TX_CLIENT:
+    if tx.kind <= TX_CLIENT and tx.flags & TXF_ABANDONED:
+        text_give(&core.texts, tx.text)
+    elif tx.kind <= TX_CLIENT and tx.method == METHOD_CANCEL:
         # The INVITE outlives its CANCEL and must not point at whoever gets this record next.
         invite = <Tx*>slab_get(&core.txs, tx.key)
         if invite != NULL and invite.text == index:
             invite.text = NONE
+    text_give(&core.texts, tx.whole)
     if core.request == index:
         core.request = NONE
     if core.fresh == index:
@@ -106,6 +125,34 @@ cdef inline void tx_arm(Core* core, uint32_t index) noexcept nogil:
         wheel_del(&core.wheel, tx_node(core, index))
     else:
         wheel_add(&core.wheel, tx_node(core, index), when)
+
+
+cdef void tx_abandon(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
+    cdef uint16_t ack = core.templates[tx.template].ack
+    cdef Span target, routes
+    cdef uint8_t* data
+    if ack == TEMPLATE_NONE or core.txs.used > core.linger_pressure:
+        tx_free(core, index)
+        return
+    if tx.text != NONE and tx.flags & TXF_CANCELLED:
+        tx_free(core, tx.text)
+    tx.text = NONE
+    tx.flags |= TXF_ABANDONED
+    if leg != NULL and core.needs[ack] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
+        target = leg_string(core, leg, 1)
+        routes = leg_string(core, leg, 2)
+        tx.text = text_take(&core.texts, 4 + target.length + routes.length)
+        if tx.text == NONE:
+            core_count(core, COUNT_SLAB_FULL)
+            tx_free(core, index)
+            return
+        data = text_data(&core.texts, tx.text)
+        memcpy(data, &target.length, 4)
+        put_span(put_span(data + 4, target), routes)
+    tx_abandoned(tx, core.now, &core.timers)
+    tx_arm(core, index)
 
 
 cdef inline const TxTimers* timers_of(Core* core) noexcept nogil:
@@ -127,6 +174,13 @@ cdef uint32_t tx_event(Core* core, uint32_t index, uint32_t event) noexcept nogi
     return actions
 
 
+cdef void tx_await_answer(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING and tx.status == 0:
+        tx_trying(tx, core.now)
+        tx_arm(core, index)
+
+
 cdef void server_acknowledged(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
     text_give(&core.texts, tx.text)
@@ -137,6 +191,11 @@ cdef void server_acknowledged(Core* core, uint32_t index) noexcept nogil:
         tx_free(core, index)
     else:
         tx_arm(core, index)
+
+
+cdef void server_pracked(Core* core, uint32_t index) noexcept nogil:
+    tx_pracked(tx_at(core, index))
+    tx_arm(core, index)
 
 
 cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil:
@@ -159,6 +218,7 @@ cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogi
     tx.peer = core.source
     tx.reliable = core.source.family == PEER_STREAM
     tx.insn = NONE
+    tx.whole = NONE
     # Without rport the answer goes to the port of the sent-by (RFC 3261 18.2.2, 3581).
     if not message.via.has_rport and not tx.reliable:
         tx.peer.port = message.via.port if message.via.port else 5060
@@ -284,10 +344,18 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
     at = put(at, b"\r\nCall-ID: ", 11)
     at = put_span(at, message.call_id)
     at = put(at, b"\r\nCSeq: ", 8)
-    at += slg_decimal(at, message.cseq)
-    at = put(at, b" ", 1)
-    at = put_span(at, message.cseq_method_text)
+    if message.cseq_method_text.length:
+        at += slg_decimal(at, message.cseq)
+        at = put(at, b" ", 1)
+        at = put_span(at, message.cseq_method_text)
+    else:
+        at = put_span(at, sip_header(message, HEADER_CSEQ).value)   # a 400 names it as it came
     at = put(at, b"\r\n", 2)
+    header = sip_header(message, HEADER_TIMESTAMP)
+    if header != NULL:                          # of a 100 it is wanted (RFC 3261 8.2.6.1)
+        at = put(at, b"Timestamp: ", 11)
+        at = put_span(at, header.value)
+        at = put(at, b"\r\n", 2)
     core.echo_length = <uint32_t>(at - core.echo)
     if message.method == METHOD_REGISTER:
         core.contacts_length = contacts_make(core, at, <uint32_t>(core.echo + ECHO_ROOM - at))
@@ -358,8 +426,7 @@ cdef uint8_t* parties_write(Core* core, uint8_t* at) noexcept nogil:
     return put(at, b"\r\n", 2)
 
 
-cdef inline Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept nogil:
-    """One of the strings that a leg keeps, in the order of their lengths in the record."""
+cdef Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept nogil:
     cdef const uint16_t* lengths = &leg.tag_length
     cdef const uint8_t* data
     cdef uint32_t i
@@ -369,6 +436,30 @@ cdef inline Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept
     for i in range(which):
         data += lengths[i]
     return span_make(data, lengths[which])
+
+
+cdef inline Span own_call_id(Core* core, uint8_t* token) noexcept nogil:
+    """The Call-ID of a dialog that we open: a token, and behind it our host."""
+    token[TOKEN_LENGTH] = 64
+    memcpy(token + TOKEN_LENGTH + 1, core.local, core.local_host_length)
+    return span_make(token, TOKEN_LENGTH + 1 + core.local_host_length)
+
+
+cdef Span leg_call_id(Core* core, uint32_t leg) noexcept nogil:
+    if leg_at(core, leg).call_id_length:
+        return leg_string(core, leg_at(core, leg), 3)
+    token_write(core, core.scratch + AT_TOKEN, leg_handle(core, leg))
+    return own_call_id(core, core.scratch + AT_TOKEN)
+
+
+cdef uint32_t rack_write(const Leg* leg, uint8_t* out) noexcept nogil:
+    """Value of RAck (RFC 3262 7.2): the provisional response that came last, and our INVITE."""
+    cdef uint8_t* at = out
+    at += slg_decimal(at, leg.remote_rseq if leg != NULL else 0)
+    at = put(at, b" ", 1)
+    at += slg_decimal(at, leg.invite_cseq if leg != NULL else 0)
+    at = put(at, b" INVITE", 7)
+    return <uint32_t>(at - out)
 
 
 cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg* leg,
@@ -389,16 +480,16 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
             data = scratch + AT_USER
             token_write(core, data, user_handle(core, tx.row))
         fields.values[<int>FIELD_TOKEN] = span_make(data, TOKEN_LENGTH)
-        if leg != NULL and leg.call_id_length:
-            fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3)
-        else:
-            data[TOKEN_LENGTH] = 64
-            memcpy(data + TOKEN_LENGTH + 1, core.local, core.local_host_length)
-            fields.values[<int>FIELD_CALL_ID] = span_make(
-                data, TOKEN_LENGTH + 1 + core.local_host_length)
+        fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3) \
+            if leg != NULL and leg.call_id_length else own_call_id(core, data)
     if needs & (1 << FIELD_CSEQ):
         fields.values[<int>FIELD_CSEQ] = span_make(
             scratch + AT_CSEQ, slg_decimal(scratch + AT_CSEQ, cseq))
+    if needs & (1 << FIELD_RSEQ | 1 << FIELD_RACK):
+        fields.values[<int>FIELD_RSEQ] = span_make(scratch + AT_RSEQ, slg_decimal(
+            scratch + AT_RSEQ, leg.local_rseq if leg != NULL else 0))
+        fields.values[<int>FIELD_RACK] = span_make(
+            scratch + AT_RACK, rack_write(leg, scratch + AT_RACK))
     if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
         fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
         fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
@@ -449,6 +540,28 @@ cdef uint8_t* outgoing_room(Core* core) noexcept nogil:
     return out
 
 
+cdef void whole_keep(Core* core, Tx* tx, const uint8_t* message, uint32_t length) noexcept nogil:
+    """Keep a message that a later stamping may not repeat, because variables change."""
+    text_give(&core.texts, tx.whole)
+    tx.whole = text_take(&core.texts, length)
+    if tx.whole == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+    else:
+        memcpy(text_data(&core.texts, tx.whole), message, length)
+
+
+cdef bint whole_send(Core* core, Tx* tx, Instance* instance) noexcept nogil:
+    cdef Span message = text_span(&core.texts, tx.whole)
+    cdef uint8_t* out = outgoing_room(core)
+    if out == NULL:
+        core_count(core, COUNT_OVERSIZE)
+        return False
+    memcpy(out, message.data, message.length)
+    outbox_commit(&core.outbox, message.length, &tx.peer,
+                  &instance.order if instance != NULL else NULL)
+    return True
+
+
 cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFields* fields,
                         const Peer* peer, Tx* tx) noexcept nogil:
     """Stamp into the outbox. False when there is no room or the message is too large; counted."""
@@ -461,6 +574,9 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     fields.columns = core.columns
     fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
     fields.variables = instance_variables(core, instance) if instance != NULL else NULL
+    fields.texts_known = False
+    if core.needs[number] & (1 << FIELD_TEXT):
+        texts_fill(core, instance, fields)
     length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
     if core.needs[number] & (1 << FIELD_AUTHORIZATION) and tx != NULL and instance != NULL \
             and length:
@@ -474,8 +590,15 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if length == 0:
         core_count(core, COUNT_OVERSIZE)
         return False
+    if tx != NULL and core.needs[number] & CHANGING:
+        whole_keep(core, tx, out, length)
     outbox_commit(&core.outbox, length, peer, &instance.order if instance != NULL else NULL)
     return True
+
+
+cdef inline void whole_drop(Core* core, Tx* tx) noexcept nogil:
+    text_give(&core.texts, tx.whole)
+    tx.whole = NONE
 
 
 cdef inline void record_lateness(Core* core, Instance* instance) noexcept nogil:
@@ -513,8 +636,11 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.cseq = leg.local_cseq
     tx.row = instance.row
     tx.text = NONE
+    tx.whole = NONE
     tx.insn = insn
     tx.started = core.now
+    if leg.next_hop.family == PEER_NONE and core.targets.count:
+        target_assign(core, leg)
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
     if template.method == METHOD_REGISTER \
@@ -586,10 +712,13 @@ cdef void response_sent(Core* core, uint32_t index, uint32_t actions) noexcept n
 
 
 cdef Span echo_untagged(Core* core, Handle leg, Span echo) noexcept nogil:
-    """An echo block without our To tag, which a 100 does not carry (RFC 3261 8.2.6.2)."""
+    """An echo block without our To tag, which a 100 carries in a dialog only (RFC 3261 8.2.6.2)."""
+    cdef const Leg* of = <const Leg*>slab_get(&core.legs, leg)
     cdef uint8_t tag[24]
     cdef uint8_t* out = core.scratch + AT_PARTIES
     cdef uint32_t i
+    if of == NULL or of.state == LEG_CONFIRMED:
+        return echo
     token_write(core, tag, leg)
     for i in range(5, echo.length - TOKEN_LENGTH if echo.length > TOKEN_LENGTH else 0):
         if echo.data[i] == tag[0] and memcmp(echo.data + i, tag, TOKEN_LENGTH) == 0:
@@ -624,10 +753,15 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
         return True
     if echo_lost(core, index):
         return False
+    whole_drop(core, tx)
     tx.template = number
     tx.status = template.status
     tx.row = instance.row
     tx.insn = insn
+    if template.flags & TEMPLATE_RELIABLE:
+        # RFC 3262 3: the first number is a random one below 2^31, the next are one higher each.
+        leg.local_rseq = leg.local_rseq + 1 if leg.local_rseq \
+            else <uint32_t>(rand_next(&core.rand) >> 34) + 1
     actions = tx_event(core, index, response_event(template.status))
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, 0, tx.cseq)
     if template.status == 100:
@@ -639,8 +773,11 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
         if actions & TXA_END:
             tx_free(core, index)
         return False
-    if template.method == METHOD_INVITE and 200 <= template.status < 300:
+    if 200 <= template.status < 300 and method_opens_dialog(template.method):
         leg.state = LEG_CONFIRMED
+    if template.flags & TEMPLATE_RELIABLE:
+        tx_reliable(tx, core.now, &core.timers)
+        tx_arm(core, index)
     core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
     instance_rung(core, instance, RUNG_SENT, tx.method, template.status)
     response_sent(core, index, actions)
@@ -674,6 +811,7 @@ cdef void send_cancel(Core* core, uint32_t index) noexcept nogil:
     tx.cseq = invite.cseq
     tx.row = invite.row
     tx.text = NONE
+    tx.whole = NONE
     tx.insn = invite.insn
     tx.started = core.now
     tx.peer = invite.peer
@@ -700,6 +838,9 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     cdef StampFields fields
     if number == TEMPLATE_NONE:
         return
+    if tx.flags & TXF_ABANDONED and tx.text != NONE:
+        ack_abandoned(core, tx)
+        return
     # Where an INVITE in a dialog went is known as long as its leg only.
     if leg == NULL and core.needs[number] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
         return
@@ -708,84 +849,126 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
         core.sent_requests[<int>METHOD_ACK] += 1
 
 
-cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop) noexcept nogil:
-    cdef SipMessage* message = core.message
-    cdef uint8_t* out = outgoing_room(core)
-    cdef uint8_t* at = out
-    if out == NULL or target.length == 0 or message.length > 32768:
-        return
-    at = put(at, b"ACK ", 4)
+cdef uint8_t* orphan_write(Core* core, uint8_t* at, const char* method, uint32_t length,
+                           Span target, Span routes, Span branch, uint64_t suffix,
+                           uint32_t cseq) noexcept nogil:
+    """A request in the dialog of core.message, a response to an INVITE of ours."""
+    at = put(at, method, length)
+    at = put(at, b" ", 1)
     at = put_span(at, target)
     at = put(at, b" SIP/2.0\r\nVia: SIP/2.0/UDP ", 27)
     at = put(at, core.local, core.local_length)
     at = put(at, b";rport;branch=", 14)
-    at = put_span(at, message.via.branch)
-    at = put(at, b"a\r\n", 3)
+    at = put_span(at, branch)
+    if suffix:
+        slg_hex16(at, suffix)
+        at += 16
+    at = put(at, b"\r\n", 2)
     at = put_span(at, routes)
     at = put(at, b"Max-Forwards: 70\r\n", 18)
     at = parties_write(core, at)
     at = put(at, b"CSeq: ", 6)
-    at += slg_decimal(at, message.cseq)
-    at = put(at, b" ACK\r\nContent-Length: 0\r\n\r\n", 27)
-    outbox_commit(&core.outbox, <uint32_t>(at - out), hop, NULL)
+    at += slg_decimal(at, cseq)
+    at = put(at, b" ", 1)
+    at = put(at, method, length)
+    return put(at, b"\r\nContent-Length: 0\r\n\r\n", 23)
+
+
+cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* end
+    if out == NULL or target.length == 0 or message.length > 32768:
+        return
+    # Its own branch for each dialog, and the same one for each copy of the 2xx (RFC 3261 13.2.2.4).
+    end = orphan_write(core, out, b"ACK", 3, target, routes, message.via.branch,
+                       slg_hash64(message.to_tag.data, message.to_tag.length, core.hash_seed) | 1,
+                       message.cseq)
+    outbox_commit(&core.outbox, <uint32_t>(end - out), hop, NULL)
     core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef void ack_abandoned(Core* core, const Tx* tx) noexcept nogil:
+    """ACK of a 3xx-6xx to an INVITE in a dialog that is over."""
+    cdef const uint8_t* data = text_data(&core.texts, tx.text)
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* end
+    cdef uint32_t length
+    if out == NULL or core.message.length > 32768:
+        return
+    memcpy(&length, data, 4)
+    end = orphan_write(
+        core, out, b"ACK", 3, span_make(data + 4, length),
+        span_make(data + 4 + length, text_head(&core.texts, tx.text).length - 4 - length),
+        core.message.via.branch, 0, tx.cseq)
+    outbox_commit(&core.outbox, <uint32_t>(end - out), &tx.peer, NULL)
+    core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Span routes,
+                       const Peer* hop) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t branch[31]
+    cdef uint32_t index, length, text
+    cdef Tx* tx
+    if out == NULL or target.length == 0 or message.length > 32768:
+        return False
+    index = slab_take(&core.txs)
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return False
+    memcpy(branch, b"z9hG4bK", 7)
+    token_write(core, branch + 7, tx_handle(core, index))
+    length = <uint32_t>(orphan_write(core, out, b"BYE", 3, target, routes, span_make(branch, 31),
+                                     0, cseq) - out)
+    text = text_take(&core.texts, length)
+    if text == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        slab_give(&core.txs, index)
+        return False
+    memcpy(text_data(&core.texts, text), out, length)
+    tx = tx_at(core, index)
+    tx.kind = TX_CLIENT
+    tx.method = METHOD_BYE
+    tx.template = TEMPLATE_NONE
+    tx.owner = NONE
+    tx.leg = 0
+    tx.key = key
+    tx.cseq = cseq
+    tx.text = NONE
+    tx.whole = text
+    tx.insn = NONE
+    tx.peer = hop[0]
+    tx.reliable = hop.family == PEER_STREAM
+    table_add(&core.requests, key, index)
+    tx_event(core, index, TXE_START)
+    outbox_commit(&core.outbox, length, hop, NULL)
+    core.sent_requests[<int>METHOD_BYE] += 1
+    return True
 
 
 # --- responses of the engine itself ---
 
-cdef Span reason_of(uint16_t status) noexcept nogil:
-    if status == 200:
-        return span_make(<const uint8_t*>b"OK", 2)
-    if status == 405:
-        return span_make(<const uint8_t*>b"Method Not Allowed", 18)
-    if status == 481:
-        return span_make(<const uint8_t*>b"Call/Transaction Does Not Exist", 31)
-    if status == 487:
-        return span_make(<const uint8_t*>b"Request Terminated", 18)
-    if status == 488:
-        return span_make(<const uint8_t*>b"Not Acceptable Here", 19)
-    if status == 491:
-        return span_make(<const uint8_t*>b"Request Pending", 15)
-    if status == 500:
-        return span_make(<const uint8_t*>b"Server Internal Error", 21)
-    if status == 501:
-        return span_make(<const uint8_t*>b"Not Implemented", 15)
-    if status == 503:
-        return span_make(<const uint8_t*>b"Service Unavailable", 19)
-    return span_make(<const uint8_t*>b"Refused", 7)
-
-
-cdef const char* ACCEPT = b"Accept: application/sdp\r\n"
-cdef uint32_t ACCEPT_LENGTH = len(b"Accept: application/sdp\r\n")
-
-
-cdef void plain_stamp(Core* core, uint16_t status, Span echo, uint8_t method,
+cdef bint plain_stamp(Core* core, uint16_t status, Span reason, Span echo, uint8_t method,
                       const Peer* to) noexcept nogil:
     cdef uint8_t* out = outgoing_room(core)
-    cdef uint8_t* at = out
-    if out == NULL or echo.length == 0 or echo.length > OUTBOX_MESSAGE_MAX - 512:
-        return
-    at = put(at, b"SIP/2.0 ", 8)
-    at += slg_decimal(at, status)
-    at = put(at, b" ", 1)
-    at = put_span(at, reason_of(status))
-    at = put(at, b"\r\n", 2)
-    at = put_span(at, echo)
-    if status == 405 or status == 501 or method == METHOD_OPTIONS:
-        at = put(at, core.allow, core.allow_length)
-        at = put(at, ACCEPT, ACCEPT_LENGTH)
-    if status == 503 or (status == 500 and method == METHOD_INVITE):   # RFC 3261 14.2
-        at = put(at, b"Retry-After: 1\r\n", 16)
-    at = put(at, b"Server: siploadgen\r\nContent-Length: 0\r\n\r\n", 41)
-    outbox_commit(&core.outbox, <uint32_t>(at - out), to, NULL)
+    if out == NULL or echo.length == 0 or echo.length > OUTBOX_MESSAGE_MAX - PLAIN_ROOM:
+        return False
+    outbox_commit(&core.outbox, <uint32_t>(plain_write(core, out, status, reason, echo, method)
+                                           - out), to, NULL)
+    return True
 
 
 cdef Span echo_of(Core* core, const Tx* tx) noexcept nogil:
     cdef uint32_t length
+    cdef Span echo
     if tx.text == NONE:
-        return span_make(core.echo, core.echo_length)
-    memcpy(&length, text_data(&core.texts, tx.text), 4)
-    return span_make(text_data(&core.texts, tx.text) + 4, length)
+        echo = span_make(core.echo, core.echo_length)
+    else:
+        memcpy(&length, text_data(&core.texts, tx.text), 4)
+        echo = span_make(text_data(&core.texts, tx.text) + 4, length)
+    return echo_untagged(core, tx.leg, echo) if tx.status == 100 else echo
 
 
 cdef void send_plain(Core* core, uint32_t index, uint16_t status) noexcept nogil:
@@ -796,30 +979,25 @@ cdef void send_plain(Core* core, uint32_t index, uint16_t status) noexcept nogil
     if echo_lost(core, index):
         tx_free(core, index)
         return
+    whole_drop(core, tx)
     tx.template = TEMPLATE_NONE
     tx.status = status
     actions = tx_event(core, index, response_event(status))
-    plain_stamp(core, status, echo_of(core, tx), tx.method, &tx.peer)
+    plain_stamp(core, status, span_make(NULL, 0), echo_of(core, tx), tx.method, &tx.peer)
     core_count(core, COUNT_AUTO_ANSWERED)
     response_sent(core, index, actions)
 
 
-cdef void send_stateless(Core* core, uint16_t status, Handle leg) noexcept nogil:
-    cdef SipMessage* message = core.message
-    cdef uint8_t tag[24]
-    cdef Peer to = core.source
-    if leg:
-        token_write(core, tag, leg)
-    else:
-        # The same request must get the same tag each time (RFC 3261 8.2.7).
-        memcpy(tag, core.run_hex, 8)
-        slg_hex16(tag + 8, slg_hash64(message.call_id.data, message.call_id.length, core.hash_seed))
-    echo_make(core, tag, TOKEN_LENGTH)
-    if not message.via.has_rport and to.family != PEER_STREAM:
-        to.port = message.via.port if message.via.port else 5060
-    plain_stamp(core, status, span_make(core.echo, core.echo_length), message.method, &to)
-    core.sent_responses[message.method * STATUS_SPAN + status - 100] += 1
-    core_count(core, COUNT_AUTO_ANSWERED)
+cdef void stamp_again(Core* core, Tx* tx, const Leg* leg, Instance* instance,
+                      Handle branch) noexcept nogil:
+    cdef StampFields fields
+    fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
+    if tx.kind >= TX_INVITE_SERVER and tx.status == 100:
+        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
+    if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
+        fields.values[<int>FIELD_CHALLENGE] = challenge_text(
+            core, tx.template, tx, core.scratch + AT_CHALLENGE)
+    template_send(core, instance, tx.template, &fields, &tx.peer, tx)
 
 
 cdef void send_again(Core* core, uint32_t index) noexcept nogil:
@@ -828,16 +1006,16 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
     cdef Instance* instance = instance_at(core, leg.instance) if leg != NULL else NULL
     cdef Handle branch = tx_handle(core, index)
     cdef uint8_t tag[24]
-    cdef StampFields fields
     if tx.kind >= TX_INVITE_SERVER:
-        if tx.text == NONE:
+        if tx.text == NONE and tx.whole == NONE:
             if core.message == NULL:
                 return
             token_write(core, tag, tx.leg)
             echo_make(core, tag, TOKEN_LENGTH)
         if tx.template == TEMPLATE_NONE:
             if tx.status:
-                plain_stamp(core, tx.status, echo_of(core, tx), tx.method, &tx.peer)
+                plain_stamp(core, tx.status, span_make(NULL, 0), echo_of(core, tx), tx.method,
+                            &tx.peer)
                 core_count(core, COUNT_RETRANSMITTED)
                 core.retransmitted[tx.method] += 1
             return
@@ -845,16 +1023,13 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
     else:
         if tx.method == METHOD_CANCEL:
             branch = tx.key
-        else:
+        elif not is_hang_up(tx):
             tx.key = <uint64_t>core.now         # when it was last sent again
         core.sent_requests[tx.method] += 1
-    fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
-    if tx.kind >= TX_INVITE_SERVER and tx.status == 100:
-        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
-    if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
-        fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, tx.template, tx, core.scratch + AT_CHALLENGE)
-    template_send(core, instance, tx.template, &fields, &tx.peer, tx)
+    if tx.whole != NONE:
+        whole_send(core, tx, instance)
+    else:
+        stamp_again(core, tx, leg, instance, branch)
     core_count(core, COUNT_RETRANSMITTED)
     core.retransmitted[tx.method] += 1
     if tx.insn != NONE:

@@ -33,6 +33,16 @@ cpdef enum Op:
     # five minutes), flags: ChallengeFlag (0: any), b: pc when the request's credentials are
     # missing or wrong
     OP_CHALLENGE_CHECK
+    # a: text variable, flags: Capture, c: as Capture says, with the header in its low 8 bits. From
+    # the message last matched; the variable is empty when there is nothing to take.
+    OP_CAPTURE
+    # a: text (item; empty: any), b: pc when not, c: HeaderId. The message last matched has such a
+    # header, with that item in its comma separated list (any case, parameters left out).
+    OP_HAS
+    # a: text variable, b: pc when it is not the same as c: text
+    OP_SAME
+    # a: text (URI), b: leg. Requests of the leg go there from now on when the host is numeric.
+    OP_ROUTE
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -54,6 +64,23 @@ cpdef enum Extract:
     EXTRACT_MIN_EXPIRES         # -1: none
     EXTRACT_RETRY_AFTER         # -1: none
     EXTRACT_CONTENT_LENGTH
+    EXTRACT_NUMBER              # c: HeaderId; the digits that the header begins with, -1: none
+    # c: HeaderId and in the next 32 bits a text, the name of a parameter (lower case); -1: none
+    EXTRACT_PARAMETER
+    EXTRACT_SIPFRAG             # status in the body, a message/sipfrag (RFC 3420); -1: none
+
+cpdef enum Capture:             # what OP_CAPTURE takes
+    CAPTURE_HEADER = 0          # c: HeaderId; the value of the first such header
+    # c: HeaderId; URI of the first address in that header, without its headers
+    CAPTURE_URI
+    # c: HeaderId, and a text from bit 8: that header in the URI, unescaped (RFC 3261 19.1.1)
+    CAPTURE_URI_HEADER
+    CAPTURE_PARAMETER           # c: HeaderId, and a text from bit 8: parameter of the first address
+    CAPTURE_REQUEST_URI
+    CAPTURE_BODY
+    # c: leg. "Call-ID;to-tag=...;from-tag=..." of its dialog, as Replaces wants it (RFC 3891 6.1)
+    CAPTURE_DIALOG
+    CAPTURE_TEXT                # c: text
 
 cpdef enum OperandKind:
     OPERAND_CONST = 0           # value
@@ -77,6 +104,7 @@ cpdef enum TemplateKind:
 cpdef enum TemplateFlag:
     TEMPLATE_IN_DIALOG = 1      # to the leg's next hop rather than to the run's target
     TEMPLATE_FIXED_LENGTH = 2   # every instance has the same length
+    TEMPLATE_RELIABLE = 4       # provisional response, repeated until its PRACK (RFC 3262)
 
 cpdef enum Field:
     FIELD_LITERAL = 0           # text[offset : offset + length]
@@ -109,6 +137,9 @@ cpdef enum Field:
     FIELD_ECHO_PARTIES
     # Request-URI of the leg's INVITE when that was in a dialog: as FIELD_REQUEST_URI at the time
     FIELD_INITIAL_URI
+    FIELD_TEXT                  # arg: text variable
+    FIELD_RSEQ                  # number of the leg's last reliable provisional response (RFC 3262)
+    FIELD_RACK                  # what a PRACK acknowledges: "RSeq CSeq INVITE"
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method

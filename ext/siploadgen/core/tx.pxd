@@ -29,7 +29,7 @@ cpdef enum TxEvent:
     TXE_3XX_6XX
     TXE_REQUEST                 # server: the request again
     TXE_ACK                     # INVITE server: the ACK with the INVITE's branch
-    TXE_RETRANSMIT              # timer A, E or G; or the core's 2xx repeat
+    TXE_RETRANSMIT              # timer A, E or G; the core's 2xx repeat; a 100 is due
     TXE_TIMEOUT                 # timer B, F or H
     TXE_LINGER                  # timer D, I, J, K, L or M
     TXE_TRANSPORT               # the transport refused it (ICMP, connection lost)
@@ -87,6 +87,9 @@ cdef struct Tx:                 # 128 bytes
     uint32_t auth
     Peer peer
     uint32_t insn               # program counter of the SEND
+    # the message as it went out, when stamping it again could give another; NONE
+    uint32_t whole
+    uint64_t tried              # targets that this request failed at, a bit for each number
 
 cdef void tx_timers_default(TxTimers* timers, Nanos t1, Nanos t2, Nanos t4) noexcept nogil
 # Before TXE_START the caller sets kind, method, reliable and state = TX_IDLE; TXE_START sets the
@@ -103,6 +106,17 @@ cdef uint32_t tx_acked(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
 # INVITE client in Proceeding: a CANCEL was sent; without a final response the transaction times
 # out after B (RFC 3261 9.1).
 cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
+# INVITE server in Proceeding: a provisional response went out that is repeated until its PRACK, at
+# T1, doubling, for 64*T1 (RFC 3262 3); TXE_TIMEOUT then, and the record stays in Proceeding.
+cdef void tx_reliable(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
+# Its PRACK came: nothing is repeated.
+cdef void tx_pracked(Tx* tx) noexcept nogil
+# INVITE client whose owner is gone: it is sent no more, and the final response that it still waits
+# for must come within B.
+cdef void tx_abandoned(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
+# INVITE server that has sent nothing yet: 200 ms from now TXE_RETRANSMIT asks for a 100 (RFC 3261
+# 17.2.1). The first response of any kind takes that back.
+cdef void tx_trying(Tx* tx, Nanos now) noexcept nogil
 # The event that is due at `now` (TXE_RETRANSMIT, TXE_TIMEOUT, TXE_LINGER); TXE_EVENTS: none.
 cdef uint32_t tx_due(const Tx* tx, Nanos now) noexcept nogil
 

@@ -8,6 +8,9 @@ from siploadgen.core.types cimport NONE, Nanos, SLG_ASSERT, SLG_UNREACHABLE
 
 from siploadgen import tx_table
 
+cdef enum:
+    TRYING_AFTER = 200_000_000  # ns, RFC 3261 17.2.1
+
 cdef enum First:                # when a state's retransmission timer fires for the first time
     FIRST_NEVER = 0
     FIRST_T1
@@ -234,6 +237,31 @@ cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
         tx.deadline = after(now, timers.timer_b)
 
 
+cdef void tx_reliable(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil:
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING:
+        tx.interval = timers.t1
+        tx.next_retransmit = after(now, timers.t1) if timers.t1 > 0 else INT64_MAX
+        tx.deadline = after(now, timers.timer_h)
+
+
+cdef void tx_pracked(Tx* tx) noexcept nogil:
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING:
+        repeat_never(tx)
+        tx.deadline = INT64_MAX
+
+
+cdef void tx_abandoned(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil:
+    if tx.kind == TX_INVITE_CLIENT and (tx.state == TX_CALLING or tx.state == TX_PROCEEDING):
+        repeat_never(tx)
+        if tx.deadline == INT64_MAX:
+            tx.deadline = after(now, timers.timer_b)
+
+
+cdef void tx_trying(Tx* tx, Nanos now) noexcept nogil:
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING and tx.status == 0:
+        tx.next_retransmit = after(now, TRYING_AFTER)
+
+
 cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* timers) noexcept nogil:
     SLG_ASSERT(tx.kind < TX_KINDS and tx.state < TX_STATES and event < TXE_EVENTS)
     cdef const Rule* rule = &rules[tx.kind][tx.state][event]
@@ -251,11 +279,16 @@ cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* tim
         actions |= enter(tx, rule.then, now, timers)
     elif event == TXE_RETRANSMIT:
         repeat_again(tx, now, timers)
+    elif event == TXE_TIMEOUT:
+        tx_pracked(tx)                  # a state that outlives its deadline: it has no more of it
     elif event == TXE_ACK:
         actions |= tx_acked(tx, now, timers)
+    elif event == TXE_1XX and tx.kind == TX_INVITE_SERVER and tx.deadline == INT64_MAX:
+        repeat_never(tx)                # no 100 of the machine's own any more
     if actions & TXA_RESEND:
         if tx.status == 0 and tx.kind >= TX_INVITE_SERVER:
-            return actions ^ (TXA_RESEND | TXA_ABSORB)  # RFC 3261 17.2.1: nothing to repeat yet
+            # RFC 3261 17.2.1: nothing to repeat yet; its own timer asks for a 100.
+            return actions ^ (TXA_RESEND | (TXA_SEND if event == TXE_RETRANSMIT else TXA_ABSORB))
         if tx.retransmits < 255:
             tx.retransmits += 1
     SLG_ASSERT(((actions & TXA_END) != 0) == (tx.state == TX_TERMINATED))
@@ -353,6 +386,14 @@ cdef class Transaction:
     def on_cancelled(self, Nanos now):
         """A CANCEL was sent for this INVITE."""
         tx_cancelled(&self.tx, now, &self.timers)
+
+    def on_abandoned(self, Nanos now):
+        """Nobody waits for the answer to this INVITE any more."""
+        tx_abandoned(&self.tx, now, &self.timers)
+
+    def on_silence(self, Nanos now):
+        """The program has not answered this INVITE yet."""
+        tx_trying(&self.tx, now)
 
     def due(self, Nanos now):
         """The timer event that is due at `now`, or None."""
