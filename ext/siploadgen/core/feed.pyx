@@ -229,11 +229,17 @@ cdef inline void dialog_answered(Core* core, uint32_t index) noexcept nogil:
         dialog_from_response(core, index)
 
 
-cdef void registration_granted(Core* core, const Tx* tx) noexcept nogil:
-    """A 2xx to a user's REGISTER says how long it is registered (RFC 3261 10.2.4)."""
+cdef void user_answered(Core* core, Leg* leg, Tx* tx) noexcept nogil:
+    """A final response to a request with credentials, or to a user's REGISTER: a 2xx says how long
+    it is registered (RFC 3261 10.2.4).
+    """
     cdef uint8_t token[24]
-    token_write(core, token, user_handle(core, tx.row))
-    user_registered(core, tx.row, contact_expires(core.message, span_make(token, TOKEN_LENGTH)))
+    if tx.auth or tx.method == METHOD_INVITE:
+        auth_settle(core, instance_at(core, leg.instance), leg, tx)
+    if tx.flags & TXF_REGISTRATION and core.message.status < 300:
+        token_write(core, token, user_handle(core, tx.row))
+        user_registered(core, tx.row, contact_expires(core.message,
+                                                      span_make(token, TOKEN_LENGTH)))
 
 
 cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
@@ -268,10 +274,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         dialog_answered(core, leg_index)
     if status == 503 and send_elsewhere(core, index):
         return
-    if status >= 200 and (tx.auth or (leg.auth and tx.method == METHOD_INVITE)):
-        auth_settle(core, instance_at(core, instance), leg, tx)
-    if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
-        registration_granted(core, tx)
+    if tx.auth | leg.auth | (tx.flags & TXF_REGISTRATION) and status >= 200:
+        user_answered(core, leg, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
         response_unwanted(core, index, instance, status)
 

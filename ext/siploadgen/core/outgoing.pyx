@@ -539,10 +539,7 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
                 data, <uint32_t>(parties_write(core, data) - data))
         else:
             fields.values[<int>FIELD_ECHO_PARTIES].length = 0
-    if needs & (1 << FIELD_AUTHORIZATION):
-        # The ACK for a 2xx repeats what its INVITE carried (RFC 3261 22.1).
-        fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(
-            core, tx.auth if tx != NULL else (leg.auth if leg != NULL else 0))
+    fields.values[<int>FIELD_AUTHORIZATION].length = 0
 
 
 # --- stamping and committing ---
@@ -608,8 +605,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if core.needs[number] & (1 << FIELD_TEXT):
         texts_fill(core, instance, fields)
     length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
-    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and length and tx != NULL \
-            and tx.auth == 0 and tx.retransmits == 0 and instance != NULL:
+    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and tx != NULL and instance != NULL \
+            and length:
         # The digest covers Request-URI and body, which this first stamping has just spelled out.
         fields.values[<int>FIELD_AUTHORIZATION] = auth_lines(core, instance, tx, out, length)
         if fields.values[<int>FIELD_AUTHORIZATION].data == NULL:
@@ -710,6 +707,8 @@ cdef bint send_ack(Core* core, uint32_t instance_index, uint32_t leg_index, uint
     cdef StampFields fields
     fields_fill(core, &fields, core.needs[number], leg, leg_handle(core, leg_index), NULL,
                 leg.invite ^ (<Handle>1 << ACK_BRANCH_BIT), leg.invite_cseq)
+    # It repeats what its INVITE carried (RFC 3261 22.1).
+    fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(core, leg.auth)
     if not template_send(core, instance, number, &fields, request_peer(core, leg), NULL):
         return False
     core.sent_requests[<int>METHOD_ACK] += 1
