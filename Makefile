@@ -35,6 +35,7 @@ build/.built: $(VENV)/.ready $(SOURCES)
 	@touch $@
 
 build: build/.built ## .venv, dependencies and the compiled core, in place
+	@$(PY) -m compileall -q siploadgen
 
 demo: build ## 10,000 calls against the embedded answerer, with a report in out/demo
 	$(VENV)/bin/siploadgen run call --self --rate $(DEMO_RATE) --duration $(DEMO_TIME) --out out/demo

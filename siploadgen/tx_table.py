@@ -21,7 +21,7 @@ Event = Literal[
 Action = Literal[
     "SEND", "RESEND", "SEND_ACK", "PASS", "FAIL_TIMEOUT", "FAIL_TRANSPORT", "ABSORB", "END"
 ]
-Repeat = Literal["", "A", "E", "G", "2XX"]
+Repeat = Literal["", "A", "E", "G", "1XX", "2XX"]
 First = Literal["", "T1", "RUNNING"]
 Then = Literal["", "DOUBLE", "DOUBLE_TO_T2", "T2"]
 Deadline = Literal["", "RUNNING", "B", "D", "F", "H", "I", "J", "K", "L", "M"]
@@ -144,10 +144,12 @@ _INVITE_SERVER_ROWS = (
     _invite_server("PROCEEDING", "1XX", "PROCEEDING", ("SEND",), "17.2.1"),
     _invite_server("PROCEEDING", "2XX", "ACCEPTED", ("SEND",), "6026 7.1"),
     _invite_server("PROCEEDING", "3XX_6XX", "COMPLETED", ("SEND",), "17.2.1"),
-    # Silent for 200 ms: a 100, by whom the machine belongs to (`tx_trying` arms it).
-    _invite_server("PROCEEDING", "RETRANSMIT", "PROCEEDING", ("SEND",), "17.2.1"),
-    # RESEND turns into ABSORB while no response was sent: there is nothing to repeat.
+    # RESEND turns into ABSORB while no response was sent: there is nothing to repeat. When the
+    # timer asks for it, it turns into SEND: silent for 200 ms, a 100 is due (`tx_trying` arms it).
     _invite_server("PROCEEDING", "REQUEST", "PROCEEDING", ("RESEND",), "17.2.1"),
+    # Else only while a reliable provisional response waits for its PRACK.
+    _invite_server("PROCEEDING", "RETRANSMIT", "PROCEEDING", ("RESEND",), "17.2.1, 3262 3"),
+    _invite_server("PROCEEDING", "TIMEOUT", "PROCEEDING", ("FAIL_TIMEOUT",), "3262 3"),
     _invite_server("PROCEEDING", "TRANSPORT", "PROCEEDING", ("FAIL_TRANSPORT",), "6026 7.1"),
     _invite_server("COMPLETED", "REQUEST", "COMPLETED", ("RESEND",), "17.2.1"),
     # The RFC's machine eats this ACK; a scenario may want to wait for it: it is told of the first.
@@ -199,6 +201,9 @@ CLOCKS: tuple[Clock, ...] = (
     # A 1xx does not reset timer E: the shot under way comes first, then one each T2.
     Clock("CLIENT", "PROCEEDING", "E", "RUNNING", "T2", "RUNNING", "TIMEOUT", "17.1.2.2"),
     Clock("CLIENT", "COMPLETED", "", "", "", "K", "LINGER", "17.1.2.2", zero_on_streams=True),
+    # No timer of its own; `tx_reliable` starts one at a reliable provisional response.
+    Clock("INVITE_SERVER", "PROCEEDING", "1XX", "", "DOUBLE", "", "TIMEOUT", "3262 3",
+          streams=True),
     Clock("INVITE_SERVER", "COMPLETED", "G", "T1", "DOUBLE_TO_T2", "H", "TIMEOUT", "17.2.1"),
     Clock("INVITE_SERVER", "CONFIRMED", "", "", "", "I", "LINGER", "17.2.1", zero_on_streams=True),
     # The core's repeats of its 2xx live here too: also over streams, until the ACK or 64*T1 (as H).

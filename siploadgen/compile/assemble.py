@@ -34,7 +34,10 @@ from siploadgen.compile.template import (
     compile_text,
 )
 from siploadgen.core.program import (
+    Capture,
+    ChallengeFlag,
     Compare,
+    EntryFlag,
     Extract,
     Field,
     MatcherKind,
@@ -45,7 +48,9 @@ from siploadgen.core.program import (
     TemplateFlag,
     TemplateKind,
 )
+from siploadgen.core.sip.tokens import HeaderId
 from siploadgen.model import scenario as tree
+from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.methods import method_number
 from siploadgen.model.values import (
@@ -59,8 +64,11 @@ from siploadgen.model.values import (
     VariableRef,
 )
 
-VARIABLES_MAX = 8  # of one instance
+VARIABLES_MAX = 16  # of one instance
+TEXTS_MAX = 8  # text variables of one instance
 CLOCKS_MAX = 8  # of one instance
+ATTEMPTS_MAX = 3  # answers to one realm in a row
+NONCE_LIFE_MAX_MS = 2**31 - 1
 USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
 WEIGHT_UNIT = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -87,7 +95,15 @@ EXTRACTS: Mapping[tree.ExtractWhat, Extract] = {
     tree.ExtractWhat.MIN_EXPIRES: Extract.EXTRACT_MIN_EXPIRES,
     tree.ExtractWhat.RETRY_AFTER: Extract.EXTRACT_RETRY_AFTER,
     tree.ExtractWhat.CONTENT_LENGTH: Extract.EXTRACT_CONTENT_LENGTH,
+    tree.ExtractWhat.NUMBER: Extract.EXTRACT_NUMBER,
+    tree.ExtractWhat.PARAMETER: Extract.EXTRACT_PARAMETER,
+    tree.ExtractWhat.SIPFRAG: Extract.EXTRACT_SIPFRAG,
 }
+CAPTURES: Mapping[tree.CaptureWhat, Capture] = {
+    one: Capture[f"CAPTURE_{one.name}"] for one in tree.CaptureWhat}
+HEADER_BITS = 8  # of the operand of a capture, below its text
+_TEXT_FIELDS = frozenset({Field.FIELD_LITERAL, Field.FIELD_COLUMN, Field.FIELD_VARIABLE,
+                          Field.FIELD_TEXT})
 EVENTS: Mapping[tree.OnEvent, MatcherKind] = {
     tree.OnEvent.TIMEOUT: MatcherKind.MATCH_TIMEOUT,
     tree.OnEvent.TRANSPORT: MatcherKind.MATCH_TRANSPORT,
@@ -151,6 +167,34 @@ class _Rows:
         return self._numbers[row]
 
 
+class _Slots:
+    """Places of variables in an instance: scenarios of one program use the same ones anew."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        self._users: list[dict[str, None]] = []  # the names that each place goes by
+        self._what = what
+        self._limit = limit
+
+    def place(self, own: dict[str, int], name: str) -> int:
+        """Give the place of a name; `own` are those of its scenario so far."""
+        if name not in own:
+            if not _NAME.fullmatch(name):
+                raise ModelError(f"{name!r} cannot be a name",
+                                 mend="use letters, digits, and . _ - after the first letter")
+            if len(own) >= self._limit:
+                raise ModelError(f"more than {self._limit} {self._what}",
+                                 mend="split the scenario")
+            own[name] = len(own)
+        if own[name] == len(self._users):
+            self._users.append({})
+        self._users[own[name]][name] = None
+        return own[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Names by place; those of several scenarios beside each other."""
+        return tuple("|".join(users) for users in self._users)
+
+
 class _Assembler:
     """Tables that all entries of a program share, and the code so far."""
 
@@ -163,7 +207,8 @@ class _Assembler:
         self.matchers = _Rows("different things to wait for", 0xFFFF)
         self.operands = _Rows("different values", 0xFFFF)
         self.clocks = _Rows("clocks", CLOCKS_MAX)
-        self.variables = _Rows("variables", VARIABLES_MAX)
+        self.variables = _Slots("variables", VARIABLES_MAX)
+        self.texts = _Slots("text variables", TEXTS_MAX)
         self.counters = _Rows("counters", 0xFFFF)
         self.columns = _Rows("columns", 0xFFFF)
         self.outcomes: dict[str, bool] = {}
@@ -259,9 +304,10 @@ class _Assembler:
                 raise ModelError(f"{one.name} uses {one.legs} legs", place=str(one.place),
                                  mend=f"{LEGS_MAX} are possible")
             pc = len(self.code)
-            _Entry(self, one).assemble()
+            flags = _Entry(self, one).assemble()
             caller = one.role is tree.Role.CALLER
-            entries.append((pc, 0 if caller else 1, 0, one.legs, 0, weights[number]))
+            entries.append((pc, 0 if caller else 1, flags if caller else 0, one.legs, 0,
+                            weights[number]))
             if not caller:
                 method = method_number(one.method)
                 if not method:
@@ -281,7 +327,8 @@ class _Assembler:
             answers=np.array(answers, ANSWER),
             text=bytes(self.text),
             clocks=tuple(row[0] for row in self.clocks.rows),
-            variables=tuple(row[0] for row in self.variables.rows),
+            variables=self.variables.names(),
+            texts=self.texts.names(),
             counters=tuple(row[0] for row in self.counters.rows),
             outcomes=tuple(self.outcomes.items()),
             columns=tuple(row[0] for row in self.columns.rows),
@@ -304,14 +351,20 @@ class _Entry:
         self._ends: dict[int, tuple[_Label, tree.Place]] = {}
         self._deferred: list[Callable[[], None]] = []
         self._invites: dict[int, int] = {}  # leg -> template of its INVITE last sent
+        self._variables: dict[str, int] = {}
+        self._texts: dict[str, int] = {}
+        self._flags = int(EntryFlag.ENTRY_KEEPS_NONCES) if scenario.keeps_nonces else 0
         self._written = set(_written_variables(scenario.steps))
+        self._captured = set(_captured_texts(scenario.steps))
         self._scope = Scope(
             constants=dict(scenario.constants),
             variable=lambda name: self._variable(name) if name in self._written else None,
+            text=lambda name: self._text(name) if name in self._captured else None,
             column=lambda name: self._column(name) if self._is_column(name) else None,
-            known=lambda: [*sorted(self._written), *scenario.columns])
+            known=lambda: [*sorted(self._written | self._captured), *scenario.columns])
 
-    def assemble(self) -> None:
+    def assemble(self) -> int:
+        """Emit the code; the flags of the entry."""
         if not self._steps(self._scenario.steps):
             self._end(tree.End(place=self._scenario.place))
         while self._deferred:
@@ -325,6 +378,7 @@ class _Entry:
                 raise ModelError(f"there is no label {name}", place=str(place),
                                  mend=nearest(name, (n for n, at in self._labels.items()
                                                      if at.pc >= 0)))
+        return self._flags
 
     # --- names ---
 
@@ -338,7 +392,13 @@ class _Entry:
         if name not in self._written:
             raise ModelError(f"the variable {name} is never set",
                              mend=nearest(name, self._written))
-        return self._out.variables.named(name)
+        return self._out.variables.place(self._variables, name)
+
+    def _text(self, name: str) -> int:
+        if name not in self._captured:
+            raise ModelError(f"the text {name} is never captured",
+                             mend=nearest(name, self._captured))
+        return self._out.texts.place(self._texts, name)
 
     def _subject(self, subject: str | tree.Pseudo) -> int:
         return self._variable(subject) if isinstance(subject, str) else int(PSEUDO[subject])
@@ -383,9 +443,16 @@ class _Entry:
             case tree.Change(how, variable, value):
                 self._emit(ARITHMETIC[how], step.place, a=self._variable(variable),
                            c=self._operand(value))
-            case tree.Extract(variable, what):
+            case tree.Extract(variable, what, header, parameter):
+                c = header_number(header) if header else 0
+                if parameter:
+                    c |= self._text_template(parameter.lower()) << HEADER_BITS
                 self._emit(Op.OP_EXTRACT, step.place, a=self._variable(variable),
-                           b=int(EXTRACTS[what]))
+                           b=int(EXTRACTS[what]), c=c)
+            case tree.Capture():
+                self._capture(step)
+            case tree.Route(uri, leg):
+                self._emit(Op.OP_ROUTE, step.place, a=self._text_template(uri), b=leg)
             case tree.If():
                 self._if(step)
             case tree.Loop(condition, steps):
@@ -416,9 +483,8 @@ class _Entry:
                 self._jump_if(condition, label, step.place)
             case tree.Authenticate():
                 self._authenticate(step)
-            case tree.ChallengeCheck(password, realm, failed):
-                self._emit(Op.OP_CHALLENGE_CHECK, step.place, a=self._text_template(password),
-                           c=self._text_template(realm), b=self._aside(failed, step.place))
+            case tree.ChallengeCheck():
+                self._challenge_check(step)
             case tree.Count(counter, amount):
                 self._emit(Op.OP_COUNT, step.place, a=out.counters.named(counter), c=amount)
             case tree.End():
@@ -437,13 +503,38 @@ class _Entry:
         """Where the instance ends with this outcome; one END serves all who jump there."""
         return self._ends.setdefault(self._out.outcome(outcome, ok), (_Label(), place))[0]
 
+    def _capture(self, step: tree.Capture) -> None:
+        what = CAPTURES[step.what]
+        if what == Capture.CAPTURE_TEXT:
+            c = self._text_template(step.item)
+        elif what == Capture.CAPTURE_DIALOG:
+            c = step.leg
+        else:
+            c = header_number(step.header) if step.header else 0
+            if step.item:
+                c |= self._text_template(step.item) << HEADER_BITS
+        self._emit(Op.OP_CAPTURE, step.place, a=self._text(step.variable), flags=int(what), c=c)
+
+    def _jump_unless(self, test: tree.Test, label: _Label, place: tree.Place) -> None:
+        """Go to `label` when the test fails."""
+        match test:
+            case tree.Condition():
+                self._jump_if(_opposite(test), label, place)
+            case tree.HasHeader(header, item):
+                self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label,
+                           c=header_number(header))
+            case tree.SameText(variable, text):
+                self._emit(Op.OP_SAME, place, a=self._text(variable), b=label,
+                           c=self._text_template(text))
+
     def _jump_if(self, condition: tree.Condition, label: _Label, place: tree.Place) -> None:
         self._emit(Op.OP_JUMP_IF, place, a=self._subject(condition.subject),
                    flags=int(COMPARES[condition.compare]), b=label, c=condition.constant)
 
     def _if(self, step: tree.If) -> None:
         """Lay out the branch for which the condition holds straight."""
-        if not step.otherwise and len(step.steps) == 1:
+        if not step.otherwise and len(step.steps) == 1 and isinstance(
+                step.condition, tree.Condition):
             match step.steps[0]:
                 case tree.End(outcome, ok) as end:
                     self._jump_if(step.condition, self._end_label(outcome, end.place, ok),
@@ -454,7 +545,7 @@ class _Entry:
                     return
         beyond = _Label()
         other = _Label() if step.otherwise else beyond
-        self._jump_if(_opposite(step.condition), other, step.place)
+        self._jump_unless(step.condition, other, step.place)
         done = self._steps(step.steps)
         if step.otherwise:
             if not done:
@@ -533,19 +624,29 @@ class _Entry:
         self._place(beyond)
 
     def _authenticate(self, step: tree.Authenticate) -> None:
-        failed = self._end_label("auth_failed", step.place)
-        retries = tree.Condition(tree.Pseudo.RETRIES, tree.Compare.GE, step.attempts)
-        self._jump_if(retries, failed, step.place)
-        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user), b=failed,
+        if not 1 <= step.attempts <= ATTEMPTS_MAX:
+            raise ModelError(f"{step.attempts} attempts to answer a challenge",
+                             mend=f"from 1 to {ATTEMPTS_MAX} are possible")
+        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user),
+                   b=self._end_label("auth_failed", step.place), flags=step.attempts,
                    c=self._text_template(step.password))
+
+    def _challenge_check(self, step: tree.ChallengeCheck) -> None:
+        flags = challenge_kinds()[step.kind] if step.kind else 0
+        if step.proxy:
+            flags |= ChallengeFlag.CHALLENGE_PROXY
+        life_ms = max(1, min(round(step.life_ns / 1e6), NONCE_LIFE_MAX_MS))
+        self._emit(Op.OP_CHALLENGE_CHECK, step.place, a=self._text_template(step.password),
+                   b=self._aside(step.failed, step.place), flags=flags,
+                   c=self._text_template(step.realm) | life_ms << 32)
 
     # --- templates ---
 
     def _text_template(self, text: str) -> int:
         parts = compile_text(text, self._scope)
         for part in parts.parts:
-            if part.field not in (Field.FIELD_LITERAL, Field.FIELD_COLUMN, Field.FIELD_VARIABLE):
-                raise ModelError("a user name or a password can only be made of columns",
+            if part.field not in _TEXT_FIELDS:
+                raise ModelError("this text can only be made of columns and variables",
                                  mend="write {user} or the name itself")
         return self._out.template(TemplateKind.TEMPLATE_TEXT, parts)
 
@@ -556,7 +657,12 @@ class _Entry:
                 raise ModelError("there is no INVITE to cancel", mend="send one before it")
             return int(out.templates[self._invites[step.leg]][8])
         flags = int(TemplateFlag.TEMPLATE_IN_DIALOG) if step.in_dialog else 0
+        if step.reliable:
+            flags |= int(TemplateFlag.TEMPLATE_RELIABLE)
         parts = compile_message(step.text, self._scope)
+        if step.kind is tree.SendKind.REQUEST and step.method == "REGISTER" and any(
+                part.field is Field.FIELD_COLUMN for part in parts.parts):
+            self._flags |= EntryFlag.ENTRY_OWNS_USER  # the address of record is a row's
         ack = cancel = NO_TEMPLATE
         if step.kind is tree.SendKind.REQUEST and step.method == "INVITE":
             ack = out.template(TemplateKind.TEMPLATE_ACK_FAILURE,
@@ -582,6 +688,21 @@ def _shared(weights: Sequence[float]) -> list[int]:
     return [high - low for low, high in itertools.pairwise(bounds)]
 
 
+def header_number(name: str) -> int:
+    """Find the number of a header by its full name, any case.
+
+    >>> header_number("SIP-ETag") == HeaderId.HEADER_SIP_ETAG
+    True
+    """
+    known = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
+             if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
+    number = known.get(name.upper())
+    if number is None:
+        raise ModelError(f"the header {name} cannot be read",
+                         mend=nearest(name.upper(), known))
+    return number
+
+
 def _opposite(condition: tree.Condition) -> tree.Condition:
     return replace(condition, compare=OPPOSITES[condition.compare])
 
@@ -593,23 +714,36 @@ def _always_ends(steps: tuple[tree.Step, ...]) -> bool:
 
 def _written_variables(steps: Iterable[tree.Step]) -> Iterable[str]:
     """Names of the variables that some step sets."""
+    for step in _all_steps(steps):
+        if isinstance(step, tree.Change | tree.Extract):
+            yield step.variable
+
+
+def _all_steps(steps: Iterable[tree.Step]) -> Iterable[tree.Step]:
+    """Walk over steps and those inside them."""
     for step in steps:
+        yield step
         match step:
-            case tree.Change(variable=name) | tree.Extract(variable=name):
-                yield name
             case tree.If():
-                yield from _written_variables((*step.steps, *step.otherwise))
+                yield from _all_steps((*step.steps, *step.otherwise))
             case tree.Loop() | tree.Chance():
-                yield from _written_variables(step.steps)
+                yield from _all_steps(step.steps)
             case tree.ChallengeCheck():
-                yield from _written_variables(step.failed)
+                yield from _all_steps(step.failed)
             case tree.Await():
-                yield from _written_variables(step.late)
+                yield from _all_steps(step.late)
                 for case in step.cases:
-                    yield from _written_variables(case.steps)
+                    yield from _all_steps(case.steps)
             case tree.Pause():
                 for case in step.cases:
-                    yield from _written_variables(case.steps)
+                    yield from _all_steps(case.steps)
+
+
+def _captured_texts(steps: Iterable[tree.Step]) -> Iterable[str]:
+    """Names of the text variables that some step fills."""
+    for step in _all_steps(steps):
+        if isinstance(step, tree.Capture):
+            yield step.variable
 
 
 def compile_scenarios(*scenarios: tree.Scenario) -> Program:

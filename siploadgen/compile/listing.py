@@ -2,6 +2,7 @@
 
 from siploadgen.compile.program import ANY_LEG, NO_TEMPLATE, Program
 from siploadgen.core.program import (
+    Capture,
     Extract,
     Field,
     MatcherKind,
@@ -11,6 +12,7 @@ from siploadgen.core.program import (
     PseudoVariable,
     TemplateKind,
 )
+from siploadgen.core.sip.tokens import HeaderId
 from siploadgen.model.methods import Method
 from siploadgen.model.values import format_duration
 
@@ -85,6 +87,29 @@ def _variable(program: Program, number: int) -> str:
     return _PSEUDO[number] if number in _PSEUDO else program.variables[number]
 
 
+def _header(c: int) -> str:
+    return HeaderId(c & 0xFF).name.removeprefix("HEADER_").replace("_", "-").lower()
+
+
+def _captured(program: Program, kind: int, c: int) -> str:
+    """Say what an OP_CAPTURE takes."""
+    match Capture(kind):
+        case Capture.CAPTURE_HEADER:
+            return _header(c)
+        case Capture.CAPTURE_URI:
+            return f"URI of {_header(c)}"
+        case Capture.CAPTURE_URI_HEADER:
+            return f"{_header(c)}?{template_text(program, c >> 8)}"
+        case Capture.CAPTURE_PARAMETER:
+            return f"{_header(c)};{template_text(program, c >> 8)}"
+        case Capture.CAPTURE_DIALOG:
+            return f"dialog of leg {c}"
+        case Capture.CAPTURE_TEXT:
+            return repr(template_text(program, c))
+        case other:
+            return other.name.removeprefix("CAPTURE_").replace("_", " ").lower()
+
+
 def describe(program: Program, pc: int) -> tuple[str, str, str]:
     """Mnemonic, operands, and where it goes (empty when only to the next) of one instruction."""
     row = program.code[pc]
@@ -123,13 +148,27 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{program.variables[a]} {sign} {operand_name(program, c, op)}"
         case Op.OP_EXTRACT:
             source = Extract(b).name.removeprefix("EXTRACT_").lower()
+            if b == Extract.EXTRACT_NUMBER:
+                source = _header(c)
+            elif b == Extract.EXTRACT_PARAMETER:
+                source = f"{_header(c)};{template_text(program, c >> 8)}"
             what = f"{program.variables[a]} = {source}"
+        case Op.OP_CAPTURE:
+            what = f"{program.texts[a]} = {_captured(program, int(row['flags']), c)}"
+        case Op.OP_HAS:
+            item = template_text(program, a)
+            what = f"{_header(c)}{': ' if item else ''}{item}"
+            where = f"else → {b}"
+        case Op.OP_SAME:
+            what, where = f"{program.texts[a]} == {template_text(program, c)!r}", f"else → {b}"
+        case Op.OP_ROUTE:
+            what = f"{template_text(program, a)}{f' leg {b}' if b else ''}"
         case Op.OP_CREDENTIAL:
             what, where = f"user {template_name(program, a)}", f"else → {b}"
         case Op.OP_COUNT:
             what = f"{program.counters[a]} += {c}"
         case Op.OP_CHALLENGE_CHECK:
-            what, where = f"realm {template_name(program, c)}", f"else → {b}"
+            what, where = f"realm {template_name(program, c & 0xFFFFFFFF)}", f"else → {b}"
     return name, what, where
 
 
@@ -150,6 +189,8 @@ def template_text(program: Program, number: int) -> str:
             out += _text(program, int(segment["offset"]), int(segment["length"]))
         elif kind is Field.FIELD_VARIABLE:
             out += f"{{{program.variables[int(segment['arg'])]}}}"
+        elif kind is Field.FIELD_TEXT:
+            out += f"{{{program.texts[int(segment['arg'])]}}}"
         elif kind is Field.FIELD_COLUMN:
             out += f"{{{program.columns[int(segment['arg'])]}}}"
         else:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siploadgen.core.program import (
+    Capture,
     Compare,
     Extract,
     Field,
@@ -20,6 +21,7 @@ from siploadgen.core.program import (
     PseudoVariable,
     TemplateKind,
 )
+from siploadgen.core.sip.tokens import HeaderId
 
 INSN = np.dtype([("op", "u1"), ("flags", "u1"), ("a", "<u2"), ("b", "<u4"), ("c", "<i8")])
 SEGMENT = np.dtype([("field", "u1"), ("spare", "u1"), ("arg", "<u2"), ("offset", "<u4"),
@@ -58,6 +60,10 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_CREDENTIAL: {"a": "template", "b": "pc", "c": "template"},
     Op.OP_COUNT: {"a": "counter"},
     Op.OP_CHALLENGE_CHECK: {"a": "template", "b": "pc", "c": "template"},
+    Op.OP_CAPTURE: {"a": "text"},
+    Op.OP_HAS: {"a": "template", "b": "pc", "c": "header"},
+    Op.OP_SAME: {"a": "text", "b": "pc", "c": "template"},
+    Op.OP_ROUTE: {"a": "template", "b": "leg"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
 _MAGIC = b"siploadgen program 1\n"
@@ -88,6 +94,7 @@ class Program:
     text: bytes
     clocks: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
     outcomes: tuple[tuple[str, bool], ...] = ()
     columns: tuple[str, ...] = ()
@@ -96,7 +103,8 @@ class Program:
     sources: tuple[str, ...] = ()
 
     # names that the arrays refer to; what is only shown to people does not change the digest
-    _NAMES: ClassVar[tuple[str, ...]] = ("clocks", "variables", "counters", "outcomes", "columns")
+    _NAMES: ClassVar[tuple[str, ...]] = ("clocks", "variables", "texts", "counters", "outcomes",
+                                         "columns")
 
     def __post_init__(self) -> None:
         for name, dtype in _ARRAYS.items():
@@ -180,7 +188,8 @@ class Program:
                  "operand": len(self.operands), "clock": len(self.clocks),
                  "variable": len(self.variables), "counter": len(self.counters),
                  "outcome": int(Outcome.OUTCOME_USER) + len(self.outcomes), "extract": len(Extract),
-                 "column": len(self.columns)}
+                 "column": len(self.columns), "text": len(self.texts), "leg": LEGS_MAX,
+                 "header": int(HeaderId.HEADER_COUNT)}
 
         def need(holds: bool, where: str, what: str) -> None:
             if not holds:
@@ -189,6 +198,8 @@ class Program:
         for pc, (op, flags, a, b, c) in enumerate(code.tolist()):
             where = f"instruction {pc}"
             need(op < int(Op.OP_COUNT_OF_OPS), where, "the opcode")
+            if op == Op.OP_CHALLENGE_CHECK:
+                c &= 0xFFFFFFFF  # noqa: PLW2901 - above it stands the life of a nonce
             for member, value in zip("abc", (a, b, c), strict=True):
                 kind = _OPERANDS[op].get(member)
                 if kind == "variable" and a in _PSEUDO and op == Op.OP_JUMP_IF:
@@ -202,9 +213,30 @@ class Program:
                 need(flags < len(Compare), where, "its comparison")
             if op == Op.OP_SEND:
                 need(b < LEGS_MAX, where, "its leg")
+            if op == Op.OP_CAPTURE:
+                need(flags < len(Capture) and self._capture_leads(flags, c), where, "what it takes")
+            if op == Op.OP_EXTRACT and b == Extract.EXTRACT_NUMBER:
+                need(0 <= c < sizes["header"], where, "its header")
+            if op == Op.OP_EXTRACT and b == Extract.EXTRACT_PARAMETER:
+                need(self._capture_leads(Capture.CAPTURE_PARAMETER, c), where, "its parameter")
         # the last instruction must not run on into nothing
         need(len(code) > 0 and code["op"][-1] in (Op.OP_END, Op.OP_JUMP), "the code", "its end")
         self._check_tables(need)
+
+    def _capture_leads(self, what: int, c: int) -> bool:
+        """Whether the last operand of a capture leads somewhere."""
+        header, text = c & 0xFF, c >> 8
+        match Capture(what):
+            case Capture.CAPTURE_TEXT:
+                return 0 <= c < len(self.templates)
+            case Capture.CAPTURE_DIALOG:
+                return 0 <= c < LEGS_MAX
+            case Capture.CAPTURE_HEADER | Capture.CAPTURE_URI:
+                return 0 <= c < HeaderId.HEADER_COUNT
+            case Capture.CAPTURE_URI_HEADER | Capture.CAPTURE_PARAMETER:
+                return c >= 0 and header < HeaderId.HEADER_COUNT and text < len(self.templates)
+            case _:
+                return True
 
     def _check_tables(self, need: Callable[[bool, str, str], None]) -> None:
         length = len(self.text)
@@ -218,7 +250,8 @@ class Program:
                 need(row[companion] == NO_TEMPLATE or row[companion] < len(self.templates), where,
                      companion)
         limits = {int(Field.FIELD_VARIABLE): len(self.variables),
-                  int(Field.FIELD_COLUMN): len(self.columns)}
+                  int(Field.FIELD_COLUMN): len(self.columns),
+                  int(Field.FIELD_TEXT): len(self.texts)}
         for number, (kind, _, arg, offset, size) in enumerate(self.segments.tolist()):
             where = f"segment {number}"
             need(kind in list(Field), where, "its field")

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from siploadgen.core.program import Field
+from siploadgen.core.program import ChallengeFlag, Field
+from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ModelError, nearest
 
 FIELDS: Mapping[str, tuple[Field, int]] = {  # name -> field, arg
@@ -28,11 +29,14 @@ FIELDS: Mapping[str, tuple[Field, int]] = {  # name -> field, arg
     "authorization": (Field.FIELD_AUTHORIZATION, 0),
     "echo": (Field.FIELD_ECHO, 0),
     "content_length": (Field.FIELD_CONTENT_LENGTH, 0),
-    "challenge.md5": (Field.FIELD_CHALLENGE, 1),  # digest.pxd: DIGEST_MD5
-    "challenge.sha-256": (Field.FIELD_CHALLENGE, 2),  # digest.pxd: DIGEST_SHA256
+    **{f"challenge.{name}": (Field.FIELD_CHALLENGE, flags)  # challenge.md5, challenge.md5.auth-int
+       for name, flags in challenge_kinds().items()},
+    "challenge.next": (Field.FIELD_CHALLENGE, int(ChallengeFlag.CHALLENGE_NEXT)),
     "contacts": (Field.FIELD_CONTACTS, 0),
     "echo_parties": (Field.FIELD_ECHO_PARTIES, 0),
     "initial_uri": (Field.FIELD_INITIAL_URI, 0),
+    "rseq": (Field.FIELD_RSEQ, 0),
+    "rack": (Field.FIELD_RACK, 0),
 }
 # Fields whose text has one length in every instance of an engine. The length of the body varies
 # only when the body does, so it needs no entry of its own.
@@ -45,6 +49,7 @@ FIXED_WIDTH = frozenset({
 _BODY_FIELDS = frozenset({
     Field.FIELD_LITERAL, Field.FIELD_CALL_ID, Field.FIELD_LOCAL_TAG, Field.FIELD_TOKEN,
     Field.FIELD_LOCAL, Field.FIELD_LOCAL_HOST, Field.FIELD_COLUMN, Field.FIELD_VARIABLE,
+    Field.FIELD_TEXT,
 })
 _TOKENS = re.compile(r"\{\{|\}\}|\{([^{}\s]+)\}|[{}]")
 
@@ -75,11 +80,12 @@ class Parts:
 class Scope:
     """What the names in braces stand for.
 
-    `variable` and `column` give the number of a name, or None when there is none of that name.
+    `variable`, `text` and `column` give the number of a name, or None when there is none of it.
     """
 
     constants: Mapping[str, str] = field(default_factory=dict)
     variable: Callable[[str], int | None] = lambda _name: None
+    text: Callable[[str], int | None] = lambda _name: None
     column: Callable[[str], int | None] = lambda _name: None
     known: Callable[[], Iterable[str]] = tuple
 
@@ -92,6 +98,9 @@ class Scope:
         number = self.variable(name)
         if number is not None:
             return Part(Field.FIELD_VARIABLE, number)
+        number = self.text(name)
+        if number is not None:
+            return Part(Field.FIELD_TEXT, number)
         number = self.column(name)
         if number is not None:
             return Part(Field.FIELD_COLUMN, number)

@@ -20,7 +20,11 @@ class Op(IntEnum):
     OP_CREDENTIAL = 14
     OP_COUNT = 15
     OP_CHALLENGE_CHECK = 16
-    OP_COUNT_OF_OPS = 17
+    OP_CAPTURE = 17
+    OP_HAS = 18
+    OP_SAME = 19
+    OP_ROUTE = 20
+    OP_COUNT_OF_OPS = 21
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -41,6 +45,19 @@ class Extract(IntEnum):
     EXTRACT_MIN_EXPIRES = 2
     EXTRACT_RETRY_AFTER = 3
     EXTRACT_CONTENT_LENGTH = 4
+    EXTRACT_NUMBER = 5
+    EXTRACT_PARAMETER = 6
+    EXTRACT_SIPFRAG = 7
+
+class Capture(IntEnum):
+    CAPTURE_HEADER = 0
+    CAPTURE_URI = 1
+    CAPTURE_URI_HEADER = 2
+    CAPTURE_PARAMETER = 3
+    CAPTURE_REQUEST_URI = 4
+    CAPTURE_BODY = 5
+    CAPTURE_DIALOG = 6
+    CAPTURE_TEXT = 7
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0
@@ -62,6 +79,7 @@ class TemplateKind(IntEnum):
 class TemplateFlag(IntEnum):
     TEMPLATE_IN_DIALOG = 1
     TEMPLATE_FIXED_LENGTH = 2
+    TEMPLATE_RELIABLE = 4
 
 class Field(IntEnum):
     FIELD_LITERAL = 0
@@ -86,6 +104,9 @@ class Field(IntEnum):
     FIELD_CONTACTS = 19
     FIELD_ECHO_PARTIES = 20
     FIELD_INITIAL_URI = 21
+    FIELD_TEXT = 22
+    FIELD_RSEQ = 23
+    FIELD_RACK = 24
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0
@@ -108,6 +129,18 @@ class Outcome(IntEnum):
     OUTCOME_NO_ANSWER = 10
     OUTCOME_USER = 16
     OUTCOME_COUNT = 48
+
+class ChallengeFlag(IntEnum):
+    CHALLENGE_ALGORITHM = 3
+    CHALLENGE_SESSION = 4
+    CHALLENGE_AUTH = 8
+    CHALLENGE_AUTH_INT = 16
+    CHALLENGE_PROXY = 32
+    CHALLENGE_NEXT = 256
+
+class EntryFlag(IntEnum):
+    ENTRY_OWNS_USER = 1
+    ENTRY_KEEPS_NONCES = 2
 
 def layouts() -> dict[str, dict[str, tuple[int, int]]]:
     """Size of every record (under "") and offset and size of each of its members, in octets."""

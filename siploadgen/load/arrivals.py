@@ -195,7 +195,9 @@ class Pacer:
         self.handed = 0  # due times handed out so far
         self.reached_ns = 0  # everything due before this time is handed out
         self.end_ns = 2**62  # when the schedule is over; known once it is exhausted
-        self._rng = np.random.default_rng(seed)
+        # numpy's generators are a module of their own, loaded only for those who draw.
+        self._rng: np.random.Generator | None = (
+            np.random.default_rng(seed) if arrival.kind == "poisson" else None)
         self._points = np.empty(0)  # Poisson: points drawn and not handed out
         self._last_point = 0.0
         self._factor = 1.0
@@ -232,9 +234,11 @@ class Pacer:
         ends = end_ns is not None and until_ns >= end_ns
         last = self.shape.total
         wanted = last if ends else self.shape.calls_by(until_ns)
-        # The shape's end is exact but for rounding: the call due at the very end is not wanted.
-        goal = self._x0 + (min(wanted, last) - self._y0) * self._factor
-        goal -= 1e-9 * max(1.0, goal) if ends else 0.0
+        # The shape's end is exact but for rounding: the call due at the very end is not wanted, nor
+        # is it by a chunk that ends just before.
+        top = self._x0 + (last - self._y0) * self._factor
+        top -= 1e-9 * max(1.0, top) if math.isfinite(top) else 0.0
+        goal = min(self._x0 + (wanted - self._y0) * self._factor, top)
         if self.calls is not None:
             limit = min(limit, self.calls - self.handed)
         points, self._more = self._take_points(goal, limit)
@@ -265,6 +269,7 @@ class Pacer:
         return (index // batch * batch).astype(np.float64), count > limit
 
     def _take_poisson(self, goal: float, limit: int) -> tuple[NDArray[np.float64], bool]:
+        assert self._rng is not None
         blocks = [self._points]
         held = len(self._points)
         while self._last_point < goal and held <= limit:

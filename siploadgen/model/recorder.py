@@ -1,5 +1,6 @@
 """The recorder: the `c` of a call model, whose methods note down the steps of a scenario."""
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from siploadgen.model import messages
 from siploadgen.model import scenario as tree
+from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.scenario import NOWHERE, Place, Scenario
 from siploadgen.model.settings import Share, read_session, read_uri
@@ -28,6 +30,7 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 Read = TypeVar("Read")
 DEFAULT_FROM = "sip:caller@{local_host}"
 DEFAULT_USER = "service"  # of a target that names none
+DIALOG_METHODS = ("INVITE", "SUBSCRIBE", "REFER")  # RFC 3261 12.1, 6665 4.1.2, 3515 2.4
 _HERE = {__file__}
 _METHOD_CHARACTERS = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~")
@@ -217,12 +220,15 @@ class Wait:
         return self
 
     def auth(self, *statuses: int, user: str = "{user}", password: str = "{password}",
-             attempts: int = 2) -> "Wait":
+             attempts: int = 2, cache: bool = False) -> "Wait":
         """Answer these challenges and send the request again (RFC 3261 22).
 
-        `user` and `password` are texts with `{fields}`, by default the columns of those names.
-        The call ends as `auth_failed` when a challenge cannot be answered, or after `attempts` in
-        a row.
+        `user` and `password` are texts with `{fields}`, by default the columns of those names; a
+        password may be `ha1:` and HA1 in hex, or a SIM card's secret, `aka:k=...,opc=...` (or
+        `op=`). Each realm is answered; later requests of the call carry the credentials too, and
+        with `cache` those of the user's later calls.
+        The call ends as `auth_failed` when no challenge can be answered, when a realm refuses the
+        answer without calling it stale, or after `attempts` answers (at most 3) in a row.
         """
         place = _caller_place()
         request = self._leg.last_request
@@ -230,6 +236,7 @@ class Wait:
             raise ModelError("no request was sent that could be challenged", place=str(place),
                              mend="send one before auth(...)")
         self._leg.authenticates = True
+        self._recorder._keeps_nonces |= cache
         steps = [tree.Authenticate(user, password, attempts, place), replace(request, place=place)]
         self._add(statuses or (401, 407), steps, tree.Then.STAY, method=request.method)
         return self
@@ -266,6 +273,9 @@ class Wait:
             if (isinstance(one, str) and one != "ACK"
                     and isinstance(parse_what(one, "?"), tree.OnRequest)):
                 self._leg.last_received = one
+                if one in DIALOG_METHODS and self._leg.last_request is None:
+                    # a dialog that the peer opens with this instance, on a leg of its own
+                    self._leg.peer_opened = self._leg.in_dialog = True
         return block
 
 
@@ -295,15 +305,17 @@ class Recorder:
         self._stack: list[list[Any]] = [[]]
         self._legs: dict[str, _Leg] = {}
         self._counters = 0
+        self._keeps_nonces = False
         if role is tree.Role.ANSWERER:
             self._leg("").peer_opened = True
             self._leg("").last_received = method
-            self._leg("").in_dialog = method == "INVITE"
+            self._leg("").in_dialog = method in DIALOG_METHODS
 
     # --- messages ---
 
     def invite(self, to: str = "", *, sdp: str = "", body: str = "", content_type: str = "",
-               headers: Headers = (), start: Words = (), from_: str = "", leg: str = "") -> None:
+               headers: Headers = (), start: Words = (), from_: str = "", leg: str = "",
+               user: str = "") -> None:
         """Send an INVITE to the target, or to `to`; in a dialog a re-INVITE.
 
         `sdp` names a session (`g711`, `g729`) or is the description itself. `start` names the
@@ -312,7 +324,7 @@ class Recorder:
         >>> c.invite(to="sip:bob@{target.host}", sdp="g711", start="srd setup")
         """
         self.send("INVITE", to, sdp=sdp, body=body, content_type=content_type, headers=headers,
-                  start=start, from_=from_, leg=leg)
+                  start=start, from_=from_, leg=leg, user=user)
 
     def ack(self, *, sdp: str = "", headers: Headers = (), leg: str = "") -> None:
         """Acknowledge a 2xx (other finals are acknowledged by the transaction, RFC 3261 17.1.1.3).
@@ -344,6 +356,12 @@ class Recorder:
         """
         self.send("BYE", headers=headers, start=start, leg=leg)
 
+    def prack(self, *, sdp: str = "", headers: Headers = (), start: Words = (),
+              leg: str = "") -> None:
+        """Acknowledge the reliable provisional response that came last (RFC 3262 4)."""
+        self.send("PRACK", sdp=sdp, headers=(*_headers(headers), ("RAck", "{rack}")),
+                  start=start, leg=leg, early=True)
+
     def register(self, *, expires: int | str | Variable = 3600, domain: str = "",
                  user: str = "{user}", headers: Headers = (), start: Words = (),
                  leg: str = "") -> None:
@@ -366,34 +384,47 @@ class Recorder:
 
     def send(self, method: str, to: str = "", *, sdp: str = "", body: str = "",
              content_type: str = "", headers: Headers = (), start: Words = (), from_: str = "",
-             leg: str = "") -> None:
-        """Send a request of any method, inside the leg's dialog once there is one."""
+             leg: str = "", user: str = "", early: bool = False) -> None:
+        """Send a request of any method, inside the leg's dialog once there is one.
+
+        `user` is called at the target when it names nobody itself; `early` says that the dialog is
+        one that a provisional response made.
+        """
+        state = self._leg(leg)
+        state.in_dialog = state.in_dialog or early
         address = f"<{from_ or DEFAULT_FROM}>"
         self._send(method, to, from_value=address + ";tag={local_tag}", sdp=sdp, body=body,
-                   content_type=content_type, headers=headers, start=start, leg=leg)
+                   content_type=content_type, headers=headers, start=start, leg=leg, user=user)
 
     def respond(self, status: int, reason: str = "", *, sdp: str = "", body: str = "",
                 content_type: str = "", headers: Headers = (), method: str = "",
-                leg: str = "") -> None:
+                leg: str = "", reliable: bool = False) -> None:
         """Answer the leg's request last received, or its open request of `method`.
 
-        A 2xx to an INVITE is repeated until the ACK comes (RFC 3261 13.3.1.4).
+        A 2xx to an INVITE is repeated until the ACK comes (RFC 3261 13.3.1.4), a `reliable`
+        provisional response until its PRACK (RFC 3262 3).
         """
         place = _caller_place()
         state = self._leg(leg)
-        asked = method or state.last_received
+        asked = method or ("INVITE" if reliable else state.last_received)
         if not asked:
             raise ModelError(f"there is no request to answer with {status}", place=str(place),
                              mend="expect one first")
         if not 100 <= status <= 699:
             raise ModelError(f"{status} is not a status", place=str(place),
                              mend="statuses go from 100 to 699 (RFC 3261 7.2)")
+        given = _headers(headers)
+        if reliable:
+            if not 101 <= status <= 199 or asked != "INVITE":
+                raise ModelError(f"{status}/{asked} cannot be reliable", place=str(place),
+                                 mend="only 101 to 199 to an INVITE are (RFC 3262 3)")
+            given = (("Require", "100rel"), ("RSeq", "{rseq}"), *given)
         text = messages.response_text(
-            status, asked, reason=reason, transport=self._transport, headers=_headers(headers),
+            status, asked, reason=reason, transport=self._transport, headers=given,
             body=self._body(sdp, body, place),
             content_type=content_type or ("application/sdp" if sdp else "text/plain"))
         self._step(tree.Send(tree.SendKind.RESPONSE, asked, text, status, state.number,
-                             place=place))
+                             reliable=reliable, place=place))
 
     # --- waiting ---
 
@@ -492,19 +523,98 @@ class Recorder:
         self._step(tree.Change(tree.Arithmetic.MUL, name, value, place))
 
     def extract(self, name: str, what: str) -> None:
-        """Read a number out of the message last matched: status, expires, min_expires, ...
+        """Read a number out of the message last matched; -1 when it is not there.
+
+        `what` is status, expires (granted to our Contact), min_expires, retry_after,
+        content_length, sipfrag (the status in the body of a NOTIFY for a REFER), the name of a
+        header that begins with a number, or a header and its parameter.
 
         >>> c.extract("granted", "expires")
+        >>> c.extract("interval", "Session-Expires")
+        >>> c.extract("left", "Subscription-State;expires")
         """
-        known = [one.value for one in tree.ExtractWhat]
-        if what not in known:
-            raise ModelError(f"nothing is called {what}", place=str(_caller_place()),
-                             mend=nearest(what, known))
-        self._step(tree.Extract(name, tree.ExtractWhat(what), _caller_place()))
+        place = _caller_place()
+        named = [one.value for one in tree.ExtractWhat
+                 if one not in (tree.ExtractWhat.NUMBER, tree.ExtractWhat.PARAMETER)]
+        header, _, parameter = what.partition(";")
+        if what in named:
+            self._step(tree.Extract(name, tree.ExtractWhat(what), place=place))
+        elif not header[:1].isupper():
+            raise ModelError(f"nothing is called {what}", place=str(place),
+                             mend=nearest(what, named))
+        else:
+            kind = tree.ExtractWhat.PARAMETER if parameter else tree.ExtractWhat.NUMBER
+            self._step(tree.Extract(name, kind, header, parameter, place))
+
+    def capture(self, name: str, what: str, *, leg: str = "") -> None:
+        """Take a text out of the message last matched into a text variable; empty: not there.
+
+        `what` is the name of a header, `Header.uri` (URI of its first address), `Header?Name` (a
+        header in that URI), `Header;name` (a parameter), request_uri, body, or dialog: Call-ID and
+        tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
+
+        >>> c.capture("etag", "SIP-ETag")
+        >>> c.capture("moved", "Contact.uri")
+        """
+        place = _caller_place()
+        words = {"request_uri": tree.CaptureWhat.REQUEST_URI, "body": tree.CaptureWhat.BODY,
+                 "dialog": tree.CaptureWhat.DIALOG}
+        found = re.fullmatch(r"([A-Z][A-Za-z-]*)(?:(\.uri)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
+        if what in words:
+            step = tree.Capture(name, words[what], leg=self._leg(leg).number, place=place)
+        elif not found:
+            raise ModelError(f"nothing is called {what}", place=str(place),
+                             mend="write the name of a header, Header.uri, Header?Name, "
+                                  f"Header;name, or {nearest(what, words)}")
+        else:
+            header, uri, inner, parameter = found.groups()
+            kind = (tree.CaptureWhat.URI if uri else tree.CaptureWhat.URI_HEADER if inner
+                    else tree.CaptureWhat.PARAMETER if parameter else tree.CaptureWhat.HEADER)
+            item = inner or (parameter or "").lower()
+            step = tree.Capture(name, kind, header, item, place=place)
+        self._step(step)
+
+    def text(self, name: str, text: str) -> None:
+        """Make a text variable of a text with `{fields}`: columns, variables, other texts.
+
+        >>> c.capture("etag", "SIP-ETag")
+        >>> c.text("tag", "{etag}.1")
+        """
+        self._step(tree.Capture(name, tree.CaptureWhat.TEXT, item=text, place=_caller_place()))
+
+    def route(self, uri: str, *, leg: str = "") -> None:
+        """Send the leg's requests to the numeric host of a URI instead of the run's target.
+
+        >>> c.capture("moved", "Contact.uri")
+        >>> c.route("{moved}")
+        """
+        self._step(tree.Route(uri, self._leg(leg).number, _caller_place()))
 
     def if_(self, condition: tree.Condition) -> _Block:
         """`with c.if_(c.v.n >= 3): ...`."""
         return self._block(tree.If, condition=self._condition(condition))
+
+    def if_header(self, name: str, item: str = "") -> _Block:
+        """Record a block for when the message last matched has this header, or an item in its list.
+
+        Items are compared without their parameters, in any case.
+
+        >>> c.invite()
+        >>> with c.expect(optional="18x").on("18x"):
+        ...     with c.if_header("Require", "100rel"):
+        ...         c.prack()
+        >>> wait = c.expect(200)
+        """
+        return self._block(tree.If, condition=tree.HasHeader(name, item))
+
+    def if_text(self, name: str, text: str) -> _Block:
+        """Record a block for when a text variable is the same as a text with `{fields}`.
+
+        >>> c.capture("etag", "SIP-ETag")
+        >>> with c.if_text("etag", ""):
+        ...     c.end("no_etag")
+        """
+        return self._block(tree.If, condition=tree.SameText(name, text))
 
     def else_(self) -> _Block:
         """Record the other branch of the `if_` just before."""
@@ -555,9 +665,47 @@ class Recorder:
                              mend="send one first")
         self._step(replace(request, place=_caller_place()))
 
-    def challenge(self, password: str, *, realm: str) -> _Block:
-        """Answering side: a block for requests whose credentials are missing or wrong."""
-        return self._block(tree.ChallengeCheck, password=password, realm=realm)
+    def redirect(self, uri: str, *, leg: str = "") -> None:
+        """Send the leg's last request again, to another URI: 3xx followed (RFC 3261 8.1.3.4).
+
+        A new branch and CSeq + 1; Call-ID, From and To stay.
+
+        >>> c.invite(sdp="g711")
+        >>> with (wait := c.expect(200)).on("300-399"):
+        ...     c.capture("moved", "Contact.uri")
+        ...     c.redirect("{moved}")
+        """
+        request = self._leg(leg).last_request
+        if request is None:
+            raise ModelError("there is no request to send again", place=str(_caller_place()),
+                             mend="send one first")
+        rest = request.text.partition("\r\n")[2]
+        again = replace(request, text=f"{request.method} {uri} SIP/2.0\r\n{rest}",
+                        place=_caller_place())
+        self._leg(leg).last_request = again
+        self.route(uri, leg=leg)
+        self._step(again)
+
+    def challenge(self, password: str, *, realm: str, kind: str = "", proxy: bool = False,
+                  life: str | int = "5m") -> _Block:
+        """Answering side: a block for requests whose credentials are missing or wrong.
+
+        `kind` is the challenge that must have been answered, `md5` or `sha-256-sess.auth-int`
+        (empty: any); `proxy` asks for Proxy-Authorization. When only the nonce is older than
+        `life`, the challenge of the block says `stale`.
+
+        >>> with c.challenge("secret", realm="r", kind="md5"):
+        ...     c.respond(401, method="INVITE",
+        ...               headers={"WWW-Authenticate": 'Digest realm="r", {challenge.md5}'})
+        ...     c.end("challenged", ok=True)
+        """
+        place = _caller_place()
+        if kind and kind not in challenge_kinds():
+            raise ModelError(f"there is no challenge {kind}", place=str(place),
+                             mend=nearest(kind, challenge_kinds()))
+        life_ns = self._placed(parse_duration_ns, life, place) if isinstance(life, str) else life
+        return self._block(tree.ChallengeCheck, password=password, realm=realm, kind=kind,
+                           proxy=proxy, life_ns=life_ns)
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter of the model's own."""
@@ -596,7 +744,7 @@ class Recorder:
             raise ModelError("this expectation has only optional cases", place=str(wait._place),
                              mend="follow it by c.expect(...) with what must come")
 
-    def _block(self, kind: type, **members: Any) -> _Block:
+    def _block(self, kind: type, /, **members: Any) -> _Block:
         builder = _BlockBuilder(kind, members, _caller_place())
         self._step(builder)
         return _Block(self, builder.steps)
@@ -646,14 +794,14 @@ class Recorder:
     def _note_dialog(self, leg: _Leg, matches: tuple[tree.Match, ...]) -> None:
         """After a 2xx to INVITE, SUBSCRIBE or REFER the leg has a dialog (RFC 3261 12.1)."""
         for match in matches:
-            if (isinstance(match, tree.OnResponse) and match.method in ("INVITE", "SUBSCRIBE",
-                    "REFER") and match.low <= 299 and match.high >= 200):
+            if (isinstance(match, tree.OnResponse) and match.method in DIALOG_METHODS
+                    and match.low <= 299 and match.high >= 200):
                 leg.in_dialog = True
 
     def _send(self, method: str, to: str = "", *, kind: tree.SendKind = tree.SendKind.REQUEST,
               from_value: str = "", to_value: str = "", sdp: str = "", body: str = "",
               content_type: str = "", headers: Headers = (), start: Words = (),
-              leg: str = "") -> None:
+              leg: str = "", user: str = "") -> None:
         place = _caller_place()
         state = self._leg(leg)
         if not method or not set(method) <= _METHOD_CHARACTERS:
@@ -672,26 +820,26 @@ class Recorder:
             else:
                 from_value, to_value = state.from_value, state.to_value + "{remote_tag}"
         else:
-            uri = to or self._target_uri(place)
+            uri = to or self._target_uri(place, user)
             to_value = to_value or f"<{address_of(uri)}>"
             state.from_value, state.to_value = from_value, to_value
         text = messages.request_text(
             method, uri=uri, from_value=from_value, to_value=to_value,
             transport=self._transport, routes=in_dialog,
-            authorization=kind is tree.SendKind.REQUEST, headers=_headers(headers),
+            authorization=kind is not tree.SendKind.CANCEL, headers=_headers(headers),
             body=self._body(sdp, body, place),
             content_type=content_type or ("application/sdp" if sdp else "text/plain"))
         self.start(*words(start))
-        request = tree.Send(kind, method, text, 0, state.number, in_dialog, place)
+        request = tree.Send(kind, method, text, 0, state.number, in_dialog, place=place)
         if kind is tree.SendKind.REQUEST:
             state.last_request = request
         self._step(request)
 
-    def _target_uri(self, place: Place) -> str:
+    def _target_uri(self, place: Place, user: str) -> str:
         if self.target is None:
             raise ModelError("there is no target to send to", place=str(place),
                              mend="name one with --target, or with to=")
-        return self.target.uri(DEFAULT_USER)
+        return self.target.uri(user or DEFAULT_USER)
 
     def _frozen(self, items: Iterable[Any]) -> tuple[tree.Step, ...]:
         steps: list[tree.Step] = []
@@ -738,7 +886,7 @@ class Recorder:
                          ("target.user", self.target.user))
         return Scenario(self._name, self._role, self._frozen(self._stack[0]), self._method,
                         self._user, max(1, len(self._legs)), self.columns, constants,
-                        place=self._place)
+                        keeps_nonces=self._keeps_nonces, place=self._place)
 
 
 @dataclass(slots=True)

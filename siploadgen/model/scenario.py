@@ -68,6 +68,22 @@ class ExtractWhat(Enum):
     MIN_EXPIRES = "min_expires"
     RETRY_AFTER = "retry_after"
     CONTENT_LENGTH = "content_length"
+    NUMBER = "number"  # the digits that a header begins with
+    PARAMETER = "parameter"  # of the first item of a header
+    SIPFRAG = "sipfrag"  # status in a body of type message/sipfrag (RFC 3420)
+
+
+class CaptureWhat(Enum):
+    """Texts that can be taken out of the message last matched, or made."""
+
+    HEADER = "header"  # value of the first header of that name
+    URI = "uri"  # of the first address in that header, without its headers
+    URI_HEADER = "uri header"  # header `item` of that URI, unescaped
+    PARAMETER = "parameter"  # parameter `item` of the first item of that header
+    REQUEST_URI = "request_uri"
+    BODY = "body"
+    DIALOG = "dialog"  # of a leg, as Replaces names it (RFC 3891 6.1)
+    TEXT = "text"  # `item`, a text with `{fields}`
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,25 @@ class Condition:
     subject: str | Pseudo
     compare: Compare
     constant: int
+
+
+@dataclass(frozen=True, slots=True)
+class HasHeader:
+    """The message last matched has this header; with `item` one whose list has that item."""
+
+    header: str
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SameText:
+    """A text variable is the same as `text`, which may hold `{fields}`."""
+
+    variable: str
+    text: str
+
+
+Test: TypeAlias = Condition | HasHeader | SameText
 
 
 # --- what a wait can wait for ---
@@ -133,6 +168,7 @@ class Send:
     status: int = 0
     leg: int = 0
     in_dialog: bool = False  # goes to the leg's next hop, not to the run's target
+    reliable: bool = False  # a provisional response that is repeated until its PRACK (RFC 3262)
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -195,6 +231,29 @@ class Extract:
 
     variable: str
     what: ExtractWhat
+    header: str = ""
+    parameter: str = ""
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Take a text out of the message last matched into a text variable; empty: not there."""
+
+    variable: str
+    what: CaptureWhat
+    header: str = ""
+    item: str = ""
+    leg: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Send the leg's requests to the numeric host of a URI, a text with `{fields}`."""
+
+    uri: str
+    leg: int = 0
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -202,7 +261,7 @@ class Extract:
 class If:
     """Do `steps` when the condition holds, else `otherwise`."""
 
-    condition: Condition
+    condition: Test
     steps: tuple["Step", ...]
     otherwise: tuple["Step", ...] = ()
     place: Place = field(default=NOWHERE, compare=False)
@@ -247,8 +306,9 @@ class Jump:
 class Authenticate:
     """Answer the challenge last received, from the next request on.
 
-    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when the
-    challenge cannot be answered, or was answered `attempts` times in a row.
+    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when no
+    challenge can be answered, or one was answered already and its nonce is not just too old, or
+    `attempts` (1 to 3) times in a row.
     """
 
     user: str
@@ -259,11 +319,19 @@ class Authenticate:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeCheck:
-    """Answering side: do `failed` when the request's credentials are missing or wrong."""
+    """Answering side: do `failed` when the request's credentials are missing or wrong.
+
+    `kind` is that of the challenge (`model.challenges`), which the credentials must
+    answer as it was; empty: any. With `proxy` they stand in Proxy-Authorization. A nonce is good
+    for `life_ns`.
+    """
 
     password: str
     realm: str
     failed: tuple["Step", ...]
+    kind: str = ""
+    proxy: bool = False
+    life_ns: int = 300_000_000_000
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -286,8 +354,8 @@ class End:
 
 
 Step: TypeAlias = (
-    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | If | Loop | Chance
-    | Label | Jump | Authenticate | ChallengeCheck | Count | End
+    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route | If | Loop
+    | Chance | Label | Jump | Authenticate | ChallengeCheck | Count | End
 )
 
 
@@ -311,4 +379,5 @@ class Scenario:
     columns: tuple[str, ...] = ()  # columns of the data that texts may use
     constants: tuple[tuple[str, str], ...] = ()  # fields known at compile time, such as target.host
     weight: float = 1.0  # share in a mix, relative to the other scenarios
+    keeps_nonces: bool = False  # challenges are kept for the user's later calls
     place: Place = field(default=NOWHERE, compare=False)

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +16,9 @@ from siploadgen.figures import Figures, RunRecord, Sample
 from siploadgen.report import limits, metrics
 from siploadgen.report.limits import Judge
 from siploadgen.report.metrics import Names
+from siploadgen.report.summary import SCHEMA
 from siploadgen.report.thresholds import Meter, Threshold
 from siploadgen.units import NANOS
-
-SCHEMA = "siploadgen/run/1"
 
 
 class Writer(Protocol):
@@ -170,6 +169,7 @@ class Collector:
         result: dict[str, Any] = {
             "schema": SCHEMA,
             **head,
+            "target": self._target(head["target"], record),
             "started_at": datetime.fromtimestamp(record.started_at, UTC).isoformat(
                 timespec="milliseconds"),
             "elapsed_s": round(record.elapsed_ns / NANOS, 6),
@@ -194,6 +194,12 @@ class Collector:
         if sample.answerer is not None:
             result["answerer"] = self._answerer(sample.answerer)
         return result
+
+    @staticmethod
+    def _target(target: Mapping[str, Any] | None, record: RunRecord) -> dict[str, Any] | None:
+        """Add to what the plan knows of the target how many calls went to each of its servers."""
+        return None if target is None else {
+            **target, "addresses": [asdict(one) for one in record.targets]}
 
     def _generator(self, record: RunRecord) -> dict[str, Any]:
         sample = record.last
@@ -247,7 +253,7 @@ def _rates(counted: Mapping[str, Any], length_s: float) -> dict[str, float | Non
 
 def environment() -> dict[str, Any]:
     """Describe the host and the versions, as far as they matter to the numbers."""
-    cpu = platform.processor() or platform.machine()
+    cpu = platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -143,6 +143,8 @@ def messages(figures: Figures) -> dict[str, Any]:
         "dialog_mismatch": int(counters[Counter.COUNT_DIALOG_MISMATCH]),
         "keepalive": int(counters[Counter.COUNT_KEEPALIVE]),
         "oversize": int(counters[Counter.COUNT_OVERSIZE]),
+        "rspauth_mismatch": int(counters[Counter.COUNT_RSPAUTH_MISMATCH]),
+        "failover": int(counters[Counter.COUNT_FAILOVER]),
     }
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from siploadgen.tx_table import T1_NS, T2_NS, T4_NS
-from siploadgen.units import NANOS, format_duration, format_rate
+from siploadgen.units import NANOS, SOCKET_BUFFER, format_duration, format_rate
 
+SCHEMA = "siploadgen/run/1"  # of run.json
 Result = Mapping[str, Any]
 _TIMERS = {"t1": T1_NS, "t2": T2_NS, "t4": T4_NS}
 _DURATIONS = ("late_start_p99", "receive_delay_p99")
@@ -28,12 +29,13 @@ _MEANING = {
 _MENDS = {
     "late_start_p99": "a quieter host, more --workers, or a lower --rate",
     "attained": "more memory, a lower --rate, or a --max-calls that is meant",
-    "receive_drops": "sysctl -w net.core.rmem_max=8388608, or more --workers",
-    "send_errors": "see `doctor`: routes, ports, sysctl -w net.core.wmem_max=8388608",
+    "receive_drops": f"sysctl -w net.core.rmem_max={SOCKET_BUFFER}, or more --workers",
+    "send_errors": f"see `doctor`: routes, ports, sysctl -w net.core.wmem_max={SOCKET_BUFFER}",
     "slab_full": "a lower --rate, shorter calls, more --workers, or --linger 0s",
     "receive_delay_p99": "a quieter host, a shorter --coalesce, or more --workers",
     "loop_busy": "more --workers, each on a core of its own",
-    "answerer_receive_drops": "sysctl -w net.core.rmem_max=8388608, or an answerer on another host",
+    "answerer_receive_drops": f"sysctl -w net.core.rmem_max={SOCKET_BUFFER}, or an answerer on "
+                              "another host",
 }
 
 
@@ -127,6 +129,16 @@ def call_lines(result: Result) -> list[tuple[str, str]]:
     return lines
 
 
+def target_lines(result: Result) -> list[tuple[str, str]]:
+    """Return label and text of where calls went, when there was more than one place."""
+    rows = result["target"].get("addresses", ()) if result["target"] else []
+    if len(rows) < 2:
+        return []
+    return [("targets", ", ".join(
+        f"{row['calls']:,} to {row['address']} (priority {row['priority']}, "
+        f"weight {row['weight']})" for row in rows))]
+
+
 def latency_rows(result: Result) -> list[list[str]]:
     """Return a row for each latency that was measured: name, count, p50 ... max."""
     rows = []
@@ -151,7 +163,7 @@ def message_lines(result: Result) -> list[tuple[str, str]]:
                                            for name, count in said[label].items())))
     odd = [(name, said[name]) for name in (
         "retransmitted", "received_again", "unexpected", "malformed", "stray", "auto_answered",
-        "dialog_mismatch", "oversize") if said.get(name)]
+        "dialog_mismatch", "oversize", "failover") if said.get(name)]
     if odd:
         lines.append(("of these", ", ".join(f"{count:,} {name.replace('_', ' ')}"
                                             for name, count in odd)))
@@ -207,7 +219,7 @@ def plain(result: Result, paths: Sequence[str] = ()) -> str:
     if result["interrupted"]:
         lines.append("stopped before its end")
     lines += ["", headline(result)] if lines else [headline(result)]
-    pairs = [*call_lines(result), *message_lines(result)]
+    pairs = [*call_lines(result), *target_lines(result), *message_lines(result)]
     lines += [f"{label:<10} {text}" for label, text in pairs]
     rows = latency_rows(result)
     if rows:
@@ -244,8 +256,8 @@ def markdown(result: Result) -> str:
         lines.append("")
     lines += ["| | |", "|---|---|"]
     lines += [f"| {label} | {_cell(text)} |" for label, text in
-              [*call_lines(result), *message_lines(result), ("generator", generator_line(result)),
-               *timer_lines(result)]]
+              [*call_lines(result), *target_lines(result), *message_lines(result),
+               ("generator", generator_line(result)), *timer_lines(result)]]
     rows = latency_rows(result)
     if rows:
         lines += ["", "| " + " | ".join(LATENCY_HEAD) + " |",

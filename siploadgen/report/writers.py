@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any, TextIO
 
 from siploadgen.errors import UsageError
-from siploadgen.figures import Figures
-from siploadgen.report import histogram, summary
-from siploadgen.report.metrics import Names
+from siploadgen.report import summary
+
+if TYPE_CHECKING:
+    from siploadgen.figures import Figures
+    from siploadgen.report.histogram import HlogWriter
+    from siploadgen.report.metrics import Names
 
 FILES = {"json": "run.json", "ndjson": "intervals.ndjson", "hlog": "hist.hlog",
          "errors": "errors.ndjson", "md": "summary.md", "junit": "junit.xml"}
@@ -97,14 +99,14 @@ def _plain(value: Any) -> Any:
 class Outputs:
     """Everything that a run writes: streams while it goes on, documents at its end."""
 
-    def __init__(self, outputs: Sequence[Output], names: Names, started_at: float) -> None:
+    def __init__(self, outputs: Sequence[Output], names: "Names", started_at: float) -> None:
         """Make folders and open streams, before anything is sent. Raises UsageError."""
         self.paths: list[str] = []
         self._documents = [output for output in outputs if output.kind not in _STREAMS]
         self._names = names
         self._ndjson: list[TextIO] = []
         self._errors: list[TextIO] = []
-        self._hlogs: list[histogram.HlogWriter] = []
+        self._hlogs: list[HlogWriter] = []
         for output in outputs:
             try:
                 if output.path != "-":
@@ -115,13 +117,13 @@ class Outputs:
                 elif output.kind == "errors":
                     self._errors.append(_open(output.path))
                 elif output.kind == "hlog":
-                    self._hlogs.append(histogram.HlogWriter(output.path, started_at))
+                    self._hlogs.append(_open_hlog(output.path, started_at))
                 elif output.path != "-":
                     Path(output.path).open("a", encoding="utf-8").close()
             except OSError as error:
                 raise UsageError(f"--out {output.path}: {error.strerror}") from None
 
-    def interval(self, row: Mapping[str, Any], figures: Figures) -> None:
+    def interval(self, row: Mapping[str, Any], figures: "Figures") -> None:
         """Append one interval to the streams."""
         for file in self._ndjson:
             file.write(json.dumps(row, allow_nan=False) + "\n")
@@ -170,8 +172,16 @@ def _open(path: str) -> TextIO:
     return sys.stdout if path == "-" else Path(path).open("w", encoding="utf-8")
 
 
+def _open_hlog(path: str, started_at: float) -> "HlogWriter":
+    from siploadgen.report.histogram import HlogWriter  # and numpy, for whoever has histograms
+
+    return HlogWriter(path, started_at)
+
+
 def junit(result: Mapping[str, Any]) -> str:
     """JUnit XML: one test case for each threshold, one for the verdict, one for the calls."""
+    from xml.etree import ElementTree
+
     name = result["scenario"]["name"]
     cases: list[tuple[str, str | None]] = []
     verdict = result["verdict"]

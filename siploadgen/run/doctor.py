@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from siploadgen.units import SOCKET_BUFFER
+
 WANTED_FILES = 1024
-WANTED_BUFFER = 4 * 1024 * 1024
 WANTED_PORTS = 10_000
 UDP_SEGMENT = 103  # linux/udp.h
 UDP_GRO = 104
@@ -46,7 +47,7 @@ def check_buffer(name: str, read: Callable[[str], str] = read_text) -> Finding:
     text = read(f"/proc/sys/net/core/{name}")
     size = int(text) if text.isdigit() else 0
     return Finding(f"net.core.{name}", f"{size:,}" if size else "not readable",
-                   size >= WANTED_BUFFER, f"sysctl -w net.core.{name}={WANTED_BUFFER}")
+                   size >= SOCKET_BUFFER, f"sysctl -w net.core.{name}={SOCKET_BUFFER}")
 
 
 def check_ports(read: Callable[[str], str] = read_text) -> Finding:

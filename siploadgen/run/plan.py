@@ -9,6 +9,8 @@ from typing import Any
 from siploadgen.errors import UsageError
 from siploadgen.load.arrivals import Arrival, RateShape
 from siploadgen.load.rows import Rows
+from siploadgen.run.resolve import Server
+from siploadgen.run.targets import Found
 from siploadgen.tx_table import T1_NS, T2_NS, T4_NS
 from siploadgen.units import NANOS, format_duration
 
@@ -29,11 +31,12 @@ def choose_workers(asked: str | int, peak_per_s: float, cores: int, embedded: bo
     """Choose the number of engines: as asked for, or as few as the peak rate needs.
 
     `auto` takes one for each 10,000 calls a second of the peak rate, at most the number of cores
-    (one less with the embedded answerer, which needs one itself) and at least one.
+    (one less with the embedded answerer, which needs one itself) and at least one. A peak rate that
+    nobody knows is infinite.
     """
     if asked == "auto":
         spare = max(cores - 1, 1) if embedded else max(cores, 1)
-        return max(1, min(math.ceil(peak_per_s / CALLS_PER_S_PER_WORKER), spare, MAX_WORKERS))
+        return max(1, math.ceil(min(peak_per_s / CALLS_PER_S_PER_WORKER, spare, MAX_WORKERS)))
     try:
         count = int(asked)
     except ValueError:
@@ -121,6 +124,7 @@ class RunPlan:
     graceful_stop_ns: int = GRACEFUL_STOP_NS
     tuning: Tuning = field(default_factory=Tuning)
     run_id: int = 1
+    found: Found | None = None  # the servers behind the target; without it `target` is the only one
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -143,6 +147,11 @@ class RunPlan:
             raise UsageError(f"--users: the model needs the columns {', '.join(columns)}")
         if self.rows is not None and self.rows.names != columns:
             raise UsageError("users: not the columns that the model wants")
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Where calls may go; `target` is the first of them."""
+        return self.found.location.servers if self.found else (Server("udp", *self.target),)
 
     @property
     def total_calls(self) -> float:

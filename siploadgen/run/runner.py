@@ -20,15 +20,15 @@ from siploadgen.load.arrivals import Pacer
 from siploadgen.run.answer import Answerer
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import RunPlan
+from siploadgen.run.targets import Book, Follower
 from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, open_socket
 from siploadgen.units import NANOS
 
-START_DELAY_NS = 50_000_000  # from handing out the first due times to the first of them
+START_DELAY_NS = 20_000_000  # from handing out the first due times to the first of them
 LEAD_NS = 1_500_000_000  # how far ahead due times are handed out, at least
 TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
 HANG_UP_NS = 10 * NANOS  # what calls may take to end after they were told to
-_IDLE_POLL_NS = 20_000_000
 
 
 class Runner:
@@ -56,6 +56,8 @@ class Runner:
         self._held = False  # paused when the feeding thread last looked
         self._factor = 1.0
         self._workers: list[Worker] = []
+        self._book = Book(plan.servers)
+        self._follower: Follower | None = None
         self._start_ns = 0  # clock time of due time 0; moved on by pauses
         self._origin_ns = 0  # clock time of due time 0, as it was at first
         self._next_interval = 0  # clock time of the next sample that is kept
@@ -107,10 +109,14 @@ class Runner:
         self._feed()
         for worker in self._workers:
             worker.start()
+        if self._follower is not None:
+            self._follower.start()
         try:
             load_ns = self._load()
             self._drain()
         finally:
+            if self._follower is not None:
+                self._follower.stop()
             self._abort()
         end_ns = self._clock()
         for worker in self._workers:
@@ -134,6 +140,8 @@ class Runner:
             problems=tuple(self._problems),
             local=tuple(worker.local for worker in self._workers),
             memory=self._memory(),
+            targets=self._book.uses(np.sum([worker.engine.target_calls
+                                            for worker in self._workers], axis=0)),
         )
 
     def _open(self) -> None:
@@ -142,8 +150,15 @@ class Runner:
                    for number in range(self.plan.workers)]
         for number, sock in enumerate(sockets):
             arguments = self.plan.engine_arguments(number, sock.getsockname()[1])
+            if len(self._book.rows) > 1:
+                arguments["targets"] = self._book.rows
             self._workers.append(Worker(self._factory, self.plan.program, sock, arguments,
-                                        name=f"call-{number}", gso=self.plan.tuning.gso))
+                                        name=f"call-{number}", gso=self.plan.tuning.gso,
+                                        when_over=self._look_up))
+        found = self.plan.found
+        if found is not None and found.locate is not None:
+            self._follower = Follower(self._book, found.location.ttl_s, found.locate,
+                                      [worker.engine for worker in self._workers])
 
     def _load(self) -> int:
         """Feed and sample until every due time has passed; return how long the load was, in ns."""
@@ -158,12 +173,16 @@ class Runner:
         return max(min(self._clock(), self._last_due()) - self._origin_ns, 0)
 
     def _over(self) -> bool:
-        """Tell whether the last due time has passed and every call is counted as due."""
+        """Tell whether the schedule is over, though its last call may have ended long before."""
         if any(worker.error for worker in self._workers):
             return True
-        if not any(worker.is_alive() for worker in self._workers):
-            return True
-        return self._last_handed and self._clock() >= self._last_due()
+        if self._last_handed:
+            return self._clock() >= self._last_due()
+        return self._idle()
+
+    def _idle(self) -> bool:
+        """Tell whether no engine runs any more."""
+        return all(worker.over or not worker.is_alive() for worker in self._workers)
 
     def _last_due(self) -> int:
         """Clock time at which the schedule is over."""
@@ -177,7 +196,7 @@ class Runner:
         if self._stops:
             self._hang_up()
             told = True
-        while any(worker.is_alive() for worker in self._workers):
+        while not self._idle():
             if self._stops and not told:
                 deadline = self._clock() + self.plan.graceful_stop_ns
                 self._hang_up()
@@ -194,9 +213,9 @@ class Runner:
             wake = min(now + TICK_NS, self._next_interval, max(deadline, now + 1_000_000))
             stops = self._stops
             while self._clock() < wake and self._stops == stops:
-                if not any(worker.is_alive() for worker in self._workers):
+                if self._idle():
                     return
-                self._sleep(min(_IDLE_POLL_NS, wake - self._clock()))
+                self._sleep(wake - self._clock())
 
     def _hang_up(self) -> None:
         self._state = "stopping"
@@ -239,6 +258,10 @@ class Runner:
         if held and not self._last_handed:
             behind = self._clock() + START_DELAY_NS - (self._start_ns + self.pacer.reached_ns)
             self._start_ns += max(behind, 0)
+
+    def _look_up(self) -> None:
+        """End a sleep."""
+        self._wake.put(None)
 
     def _sleep(self, wait_ns: int) -> None:
         with contextlib.suppress(queue.Empty):

@@ -67,6 +67,7 @@ class Worker(threading.Thread):
         name: str,
         gso: bool = True,
         until_idle: bool = True,
+        when_over: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.local: tuple[str, int] = sock.getsockname()[:2]
@@ -74,9 +75,11 @@ class Worker(threading.Thread):
         # From here on the descriptor is the engine's, which closes it.
         self.socket_facts: dict[str, Any] = self.engine.open_udp(sock.detach(), gso, gso)
         self.error: BaseException | None = None
+        self.over = False  # the engine runs no more, though the thread may
         self.cpu_user_s = 0.0
         self.cpu_system_s = 0.0
         self._until_idle = until_idle
+        self._when_over = when_over
 
     def run(self) -> None:
         """Run the engine until it is idle (or aborted); keep what goes wrong for the runner."""
@@ -86,6 +89,9 @@ class Worker(threading.Thread):
             self.error = error
         usage = resource.getrusage(resource.RUSAGE_THREAD)
         self.cpu_user_s, self.cpu_system_s = usage.ru_utime, usage.ru_stime
+        self.over = True
+        if self._when_over is not None:
+            self._when_over()
 
     def figures(self) -> Figures:
         """Copy the engine's figures."""

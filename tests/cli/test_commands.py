@@ -6,8 +6,8 @@ from importlib import resources
 import jsonschema
 import pytest
 
-from siploadgen import cli
-from siploadgen.cli import command_line, load_shape, open_settings
+from siploadgen.cli.load import load_shape
+from siploadgen.cli.options import check_gso, command_line, open_settings
 from siploadgen.errors import UsageError
 from siploadgen.units import NANOS
 
@@ -69,6 +69,9 @@ def test_what_a_silent_target_looked_like(command):
     (("run", "cal", *TARGET), 104, 'did you mean "call"'),
     (("run", "calls.yaml", *TARGET), 104, "scenario files are not supported"),
     (("run", "call", "-t", "8.8.8.8"), 2, "add --i-may-load-this-target"),
+    (("run", "call", "-t", "tel:+1201"), 2, "give the next hop by -t sip:HOST"),
+    (("run", "call", "-t", "a.invalid", "--dns", "ns.example"), 2, "--dns"),
+    (("run", "call", "--self", "--dns", "127.0.0.1"), 2, "--dns: with --self"),
     (("run", "call", "-t", "host.invalid"), 100, "cannot be resolved"),
     (("run", "call", "-t", "sip:10.0.0.1;transport=tcp"), 2, "use transport=udp"),
     (("run", "call", *TARGET, "-r", "fast"), 2, '--rate "fast"'),
@@ -296,6 +299,22 @@ def test_an_answering_side_is_tuned_too(command, monkeypatch, tmp_path, given):
     assert ("timers     T1 50 ms" in done.out) == given
 
 
+@pytest.mark.parametrize(("options", "count"), [
+    ((), 1), (("--workers", "auto"), 3), (("--workers", "auto", "--rate-limit", "15k"), 2),
+    (("--workers", "2"), 2),
+])
+def test_workers_of_an_answering_side(command, monkeypatch, options, count):
+    from siploadgen.run import plan
+    from siploadgen.run.answer import AnswerRunner
+
+    life = AnswerRunner.run
+    monkeypatch.setattr(AnswerRunner, "run", lambda self: (self.stop(), life(self))[1])
+    monkeypatch.setattr(plan, "available_cores", lambda: 3)
+    done = command("answer", "--listen", "udp:127.0.0.1:0", *options)
+    assert done.code == 0, done
+    assert len(command.answering.engines) == count
+
+
 @pytest.mark.parametrize(("options", "wanted"), [
     (("2k", "60s", None, None), (120_000, 60 * NANOS, None)),
     ((None, None, None, None), (100, 10 * NANOS, None)),
@@ -322,8 +341,8 @@ def test_secrets_are_left_out_of_command_lines():
 def test_gso_must_be_there_when_it_is_asked_for(monkeypatch):
     from siploadgen.run import doctor
 
-    assert cli.check_gso("auto")
-    assert not cli.check_gso("off")
+    assert check_gso("auto")
+    assert not check_gso("off")
     monkeypatch.setattr(doctor, "UDP_SEGMENT", 9999)
     with pytest.raises(UsageError, match="--gso on: no"):
-        cli.check_gso("on")
+        check_gso("on")

@@ -238,8 +238,11 @@ class Instance:
                 case Op.OP_CREDENTIAL:
                     user, password = (stamp(self.program, n, self.leg, row=self.row).decode()
                                       for n in (a, c))
-                    self.retries += 1
-                    self.leg.authorization = f"Authorization: Digest {user} {password}\r\n"
+                    if self.retries:  # no challenge of this world is stale
+                        nxt = b
+                    else:
+                        self.retries += 1
+                        self.leg.authorization = f"Authorization: Digest {user} {password}\r\n"
                 case Op.OP_CHALLENGE_CHECK:
                     password = stamp(self.program, a, self.leg).decode()
                     if not (self.last.has("Authorization")

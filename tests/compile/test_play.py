@@ -118,7 +118,7 @@ def test_challenged_call(columns):
 
 def test_wrong_password_ends_as_auth_failed():
     world = play(columns=("user", "password"), row={"user": "a", "password": "x"}, challenge="md5")
-    assert world.starts.count("INVITE") == 3
+    assert world.starts.count("INVITE") == 2       # a plain second challenge is a refusal
     assert world.caller.outcome == "auth_failed"
 
 

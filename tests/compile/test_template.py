@@ -71,7 +71,7 @@ def test_line_ends_become_crlf():
 
 
 def test_what_is_known_is_folded():
-    scope = Scope({"target.host": "h"}, {"n": 3}.get, {"user": 1}.get)
+    scope = Scope({"target.host": "h"}, {"n": 3}.get, column={"user": 1}.get)
     parts = compile_text("a{target.host}b{n}{user}", scope).parts
     assert [(part.field, part.arg, part.literal) for part in parts] == [
         (Field.FIELD_LITERAL, 0, b"ahb"), (Field.FIELD_VARIABLE, 3, b""),

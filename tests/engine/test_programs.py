@@ -179,7 +179,7 @@ def test_each_index_is_checked() -> None:
     refused("code", first[Op.OP_JUMP_IF], a=len(program.variables))
     refused("code", first[Op.OP_SET], a=0xFFFF)
     refused("code", first[Op.OP_SET], c=len(program.operands))
-    refused("code", first[Op.OP_EXTRACT], b=5)
+    refused("code", first[Op.OP_EXTRACT], b=8)
     refused("code", first[Op.OP_CREDENTIAL], a=0)            # no text
     refused("code", first[Op.OP_END], a=48)
     refused("code", -1, op=int(Op.OP_CLOCK_STOP), a=0)       # runs off the end

@@ -130,7 +130,7 @@ TRIALS = {
                              answers={"limit": "60s"}),
     "callee-hangs-up": Trial(calls=40, settings={"callee_hangs_up": "yes"},
                              answers={"callee_hangs_up": "yes", "hold": "1s"}),
-    "register": Trial("register", calls=40, users=20, settings={"refreshes": "1",
+    "register": Trial("register", calls=40, users=40, settings={"refreshes": "1",
                                                                 "refresh_at": "2s"},
                       answerer={"challenge": "sha-256"}),
     "refused": Trial(calls=40, answerer={"reject": "486:30%,503:20%,no_answer:20%"},

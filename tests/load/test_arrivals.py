@@ -61,6 +61,12 @@ def test_chunks_do_not_matter(stages, arrival, seed, steps):
     assert np.array_equal(np.concatenate(chunks), whole)
 
 
+def test_a_chunk_just_before_the_end_holds_no_more_than_the_whole():
+    stages = [Stage(1e-6, 1e-6, 1_000_000)]
+    pacer = Pacer(RateShape(stages), Arrival(), 1)
+    assert len(pacer.take(1)) + len(pacer.take(1_000_000)) == len(due_times(stages, Arrival()))
+
+
 def test_constant_rate_is_exact():
     assert np.array_equal(due_times(constant(1000.0, NANOS), Arrival()),
                           np.arange(1000) * 1_000_000)

@@ -443,7 +443,7 @@ def test_messages_name_the_nearest():
 
 def test_limits_are_told():
     def variables(c):
-        for n in range(9):
+        for n in range(17):
             c.set(f"v{n}", 0)
 
     def clocks(c):
@@ -454,7 +454,7 @@ def test_limits_are_told():
         for n in range(9):
             c.options(leg=str(n))
 
-    for body, what in ((variables, "more than 8 variables"), (clocks, "more than 8 clocks"),
+    for body, what in ((variables, "more than 16 variables"), (clocks, "more than 8 clocks"),
                        (legs, "uses 9 legs")):
         with pytest.raises(ModelError, match=what):
             compile_scenarios(record(body))

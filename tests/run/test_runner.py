@@ -71,6 +71,21 @@ def test_every_planned_call_is_started(workers):
     assert elapsed == sorted(elapsed)
 
 
+@pytest.mark.timeout(30)
+def test_an_engine_that_is_done_ends_the_run_at_once(monkeypatch):
+    for name in ("TICK_NS", "INTERVAL_NS"):
+        monkeypatch.setattr(f"siploadgen.run.runner.{name}", 3600 * NANOS)
+    world = World(latency_s=0.05)
+    record, _ = run(plan(calls=1, duration_ns=None, graceful_stop_ns=3600 * NANOS), world)
+    assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 1
+
+
+def test_a_load_is_as_long_as_planned_though_its_last_call_ends_before():
+    record, _ = run(plan(rate=4.0, duration_ns=500 * MS), World())
+    assert record.last.figures.counters[Counter.COUNT_DUE] == 2
+    assert record.load_ns == 500 * MS
+
+
 def test_engines_get_the_seeded_schedule():
     world = World()
     seen = []
@@ -281,6 +296,10 @@ def test_bad_tunings(change, message):
 ])
 def test_workers(asked, peak, cores, embedded, count):
     assert choose_workers(asked, peak, cores, embedded) == count
+
+
+def test_a_peak_rate_that_nobody_knows_takes_every_core():
+    assert choose_workers("auto", float("inf"), 4, False) == 4
 
 
 @pytest.mark.parametrize("asked", ["0", "-1", "65", "many", ""])

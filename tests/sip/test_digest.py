@@ -255,3 +255,25 @@ def test_changed_nonce_is_not_ours(place, digit):
 @pytest.mark.parametrize("nonce", [b"", b"0" * 31, b"0" * 33, b"f" * 32])
 def test_foreign_nonce(nonce):
     assert Digester().nonce_age(1, 2**62, nonce) == -1
+
+
+@pytest.mark.parametrize(("name", "protection"), list(itertools.product(NAMES, QOPS)))
+@pytest.mark.parametrize("upper", [False, True])
+def test_a_hashed_password_is_as_good(name, protection, upper):
+    kind = HASHES[name.removesuffix(b"-sess")]
+    ha1 = hashlib.new(kind, b":".join(
+        ALICE[one] for one in ("username", "realm", "password"))).hexdigest()
+    secret = b"ha1:" + (ha1.upper() if upper else ha1).encode()
+    fields = {**ALICE, "cnonce": b"c1", "nc": 3, "body": b"x"}
+    assert Digester().response(name, QOPS[protection], **{**fields, "password": secret}) \
+        == expected(name, protection, **fields)
+    right = parameters(Digester().credentials(name, QOPS[protection], **fields))
+    assert Digester().verify(right, ALICE["method"], secret, b"x")
+
+
+@pytest.mark.parametrize("password", [b"ha1:", b"ha1:" + b"0" * 31, b"ha1:" + b"0" * 33,
+                                      b"ha1:" + b"0" * 31 + b"g", b"HA1:" + b"0" * 32])
+def test_what_only_looks_like_a_hashed_password_is_a_password(password):
+    fields = {**ALICE, "password": password, "cnonce": b"", "nc": 1, "body": b""}
+    assert Digester().response(b"MD5", DigestQop.QOP_NONE, **fields) == expected(
+        b"MD5", b"", **fields)

@@ -19,7 +19,7 @@ HOUSE = {
             " | texts"),
         (1, "sip net"),
         (2, "tx"),
-        (3, "records | auth plain | outgoing | dialog match refuse | vm"),
+        (3, "records | user | auth plain targets | outgoing | dialog capture refuse failover | vm"),
         (4, "feed | advance | loop | engine"),
     ),
     "siploadgen": (
@@ -42,7 +42,8 @@ FLOORS["siploadgen"] = 9  # the package itself: what users import
 # Arrows that point down and are forbidden all the same.
 NEVER = {("siploadgen.report", "siploadgen.run")}
 # Rooms that are folders: their files may use each other.
-FOLDERS = {"siploadgen.core.sip", "siploadgen.core.net", "siploadgen.model", "siploadgen.compile",
+FOLDERS = {"siploadgen.core.sip", "siploadgen.core.net", "siploadgen.model",
+           "siploadgen.model.builtin", "siploadgen.compile",
            "siploadgen.load", "siploadgen.run", "siploadgen.report", "siploadgen.cluster",
            "siploadgen.cli"}
 
@@ -169,6 +170,9 @@ def test_a_cython_arrow_is_judged(module: str, line: str, legal: bool) -> None:
     ("siploadgen.compile.assemble", "from siploadgen.model.scenario import Scenario", True),
     ("siploadgen.model.scenario", "from siploadgen.compile import assemble", False),
     ("siploadgen.load.arrivals", "from siploadgen import cli", False),
+    ("siploadgen.report.live", "from siploadgen.cli.load import load_shape", False),
+    ("siploadgen.cli.run", "from siploadgen.cli.load import load_shape", True),
+    ("siploadgen.cli.run", "from siploadgen.run.runner import Runner", True),
     ("siploadgen.run.worker", "from siploadgen.core.engine import Engine", True),
     ("siploadgen.core.engine", "import siploadgen.run.plan", False),
 ])

@@ -2,20 +2,23 @@
 
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from siploadgen.core.counters cimport (
-    COUNT_DUE, COUNT_NOT_STARTED_NO_SLOT, COUNT_NOT_STARTED_STOPPED, COUNT_STARTED,
+    COUNT_DUE, COUNT_NOT_STARTED_NO_SLOT, COUNT_NOT_STARTED_NO_USER, COUNT_NOT_STARTED_STOPPED,
+    COUNT_STARTED,
 )
 from siploadgen.core.feed cimport feed_failure
 from siploadgen.core.outgoing cimport send_again, send_plain, tx_event, tx_free
-from siploadgen.core.program cimport OUTCOME_ABORTED
+from siploadgen.core.program cimport ENTRY_OWNS_USER, OUTCOME_ABORTED
 from siploadgen.core.records cimport (
-    Chunk, CHUNKS, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE, COMMAND_STOP_STARTS, Core,
-    core_count, instance_at, ROLE_CALLER, tx_at, tx_node,
+    Chunk, CHUNKS, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE, COMMAND_STOP_STARTS,
+    Core, core_count, instance_at, ROLE_CALLER, tx_at, tx_node,
 )
 from siploadgen.core.tx cimport (
     Tx, tx_due, tx_next, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_RESEND, TXA_SEND,
     TXE_EVENTS,
 )
+from siploadgen.core.targets cimport targets_take
 from siploadgen.core.types cimport Nanos, NONE
+from siploadgen.core.user cimport user_give, user_take
 from siploadgen.core.vm cimport vm_end, vm_hang_up, vm_run, vm_take, vm_timer
 from siploadgen.core.wheel cimport wheel_add, wheel_next, wheel_pop
 
@@ -58,15 +61,26 @@ cdef inline const int64_t* due_peek(Core* core) noexcept nogil:
 cdef void call_start(Core* core, Nanos due) noexcept nogil:
     cdef uint32_t row = core.next_row
     cdef uint32_t index
+    cdef bint owns = core.entries[core.entry].flags & ENTRY_OWNS_USER != 0
     core_count(core, COUNT_DUE)
     if core.rows:
-        core.next_row = (row + core.row_stride) % core.rows
+        # An engine has its rows to itself, so that a user is in one engine only.
+        core.next_row = row + core.users.row_stride
+        if core.next_row >= core.rows:
+            core.next_row = core.users.first_row
     if core.open_calls >= core.max_calls:
         core_count(core, COUNT_NOT_STARTED_NO_SLOT)
         return
+    if owns:
+        row = user_take(core)
+        if row == NONE:
+            core_count(core, COUNT_NOT_STARTED_NO_USER)
+            return
     index = vm_take(core, core.entry, ROLE_CALLER, due)
     if index == NONE:
         core_count(core, COUNT_NOT_STARTED_NO_SLOT)
+        if owns:
+            user_give(core, row)
         return
     core_count(core, COUNT_STARTED)
     instance_at(core, index).row = row
@@ -106,6 +120,8 @@ cdef uint32_t calls_hang_up(Core* core, uint32_t budget) noexcept nogil:
 
 cdef bint advance(Core* core, uint32_t budget) noexcept nogil:
     cdef uint32_t node, started, count = 0
+    if slg_load_acquire(&core.targets_given) != core.targets_taken:
+        targets_take(core)
     while count < budget:
         node = wheel_pop(&core.wheel, core.now)
         if node == NONE:

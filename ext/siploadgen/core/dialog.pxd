@@ -9,6 +9,9 @@ from siploadgen.core.types cimport Handle, Peer
 cdef void dialog_from_response(Core* core, uint32_t leg) noexcept nogil
 # The same and the parties, from a request of the peer (core.message) that opens a dialog.
 cdef void dialog_from_request(Core* core, uint32_t leg) noexcept nogil
+# The same from a NOTIFY of the peer (core.message) that comes before the 2xx to our SUBSCRIBE or
+# REFER (RFC 6665 4.4.1).
+cdef void dialog_from_notify(Core* core, uint32_t leg) noexcept nogil
 # Remote target of a target refresh request in the dialog (RFC 3261 12.2.2).
 cdef void dialog_refresh(Core* core, uint32_t leg) noexcept nogil
 # Handle in a token of ours (a tag or a Contact user), 0 when it is none of this engine and run.

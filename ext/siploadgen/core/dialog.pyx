@@ -6,7 +6,7 @@ from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
 from siploadgen.core.net.addr cimport host_parse, peer_clear, peer_format
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.records cimport (
-    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, ROLE_ANSWERER,
+    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, LEG_NEW, ROLE_ANSWERER,
 )
 from siploadgen.core.sip.parse cimport (
     address_parse, list_next, sip_header, sip_header_next, SipAddress, SipHeader, SipMessage,
@@ -279,6 +279,8 @@ cdef void dialog_from_response(Core* core, uint32_t index) noexcept nogil:
     h = dialog_fingerprint(core)
     if h != leg.dialog_hash:
         leg.dialog_hash = h
+        if leg.state == LEG_NEW:
+            peer_clear(&leg.next_hop)   # so far the target; who answered is nearer to the peer
         count = routes_collect(message, routes, True)
         leg.remote_tag_hash = call_id_hash(core, message.to_tag) if message.to_tag.length else 0
         dialog_write(core, index, message.to_tag, target_of(core, host), routes, count,
@@ -299,6 +301,18 @@ cdef void dialog_from_request(Core* core, uint32_t index) noexcept nogil:
     leg.remote_tag_hash = call_id_hash(core, message.from_tag) if message.from_tag.length else 0
     dialog_write(core, index, span_make(NULL, 0), target_of(core, host), routes, count,
                  message.call_id, message.to_value, message.from_value)
+
+
+cdef void dialog_from_notify(Core* core, uint32_t index) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = leg_at(core, index)
+    cdef Span routes[32]
+    cdef uint8_t host[72]
+    cdef uint32_t count = routes_collect(message, routes, False)
+    leg.remote_tag_hash = call_id_hash(core, message.from_tag)
+    dialog_write(core, index, message.from_tag, target_of(core, host), routes, count,
+                 span_make(NULL, 0), span_make(NULL, 0), span_make(NULL, 0))
+    leg.state = LEG_CONFIRMED
 
 
 cdef uint32_t last_route(Span routes) noexcept nogil:

@@ -1,7 +1,7 @@
 """The door of the core: one Engine per thread, sharing nothing (see engine.pyi)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from siploadgen.core.advance cimport (
@@ -12,43 +12,44 @@ from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.hist cimport HIST_STRIDE
 from siploadgen.core.loop cimport loop_close, loop_open, loop_run
 from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
-from siploadgen.core.net.outbox cimport (
-    outbox_clear, outbox_close, outbox_open, OutMessage,
-)
+from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
-    FIELD_ECHO, FIELD_INITIAL_URI, FIELD_LITERAL, FIELD_VARIABLE, Insn, MATCH_REQUEST, Matcher,
-    OP_ADD, OP_AWAIT,
-    OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT,
-    OP_COUNT_OF_OPS,
-    OP_CREDENTIAL, OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET,
-    Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER,
-    Segment,
-    Template,
-    TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE,
-    TEMPLATE_TEXT, VAR_RETRIES,
+    FIELD_ECHO, FIELD_LITERAL, FIELD_RACK, FIELD_RSEQ, FIELD_TEXT, FIELD_VARIABLE, Insn,
+    Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
+    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_END, OP_EXTRACT,
+    OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
+    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
+    CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
+    OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
+    MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
+    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES,
+    ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
-    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, STATUS_SPAN, STEP_FIELDS,
-    TEMPLATE_NONE,
+    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, ROLE_ANSWERER, STATUS_SPAN,
+    STEP_FIELDS, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
 from siploadgen.core.records cimport HIST_RECEIVE_DELAY as _RECEIVE_DELAY
 from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
+from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
-from siploadgen.core.sip.stamp cimport Column, stamp_needs
-from siploadgen.core.sip.tokens cimport METHOD_COUNT, METHOD_MESSAGE
+from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
+from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSAGE
 from siploadgen.core.slab cimport slab_check, slab_close, slab_open
 from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open
+from siploadgen.core.targets cimport targets_take
 from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
+from siploadgen.core.user cimport user_at, users_check, users_close, users_open
 from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open
 
 import numpy as np
@@ -94,6 +95,7 @@ cdef class Engine:
     cdef readonly object histograms
     cdef readonly object steps
     cdef readonly object user_counters
+    cdef readonly object target_calls
 
     def __cinit__(
         self, program, *, local, target=None, rows=None, uint32_t engine_id=0, uint32_t run_id=1,
@@ -102,7 +104,7 @@ cdef class Engine:
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
         uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
-        str supported="", str packages="",
+        str supported="", str packages="", targets=None,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -115,6 +117,7 @@ cdef class Engine:
             raise MemoryError("engine state")
         core.epoll = -1
         core.request = NONE
+        core.request_user = NONE
         core.fresh = NONE
         self.keep = []
         self.lent = []
@@ -124,7 +127,7 @@ cdef class Engine:
         self._load_program(program)
         self._load_rows(program, rows, first_row, row_stride)
         self._load_results(len(program.clocks), len(program.counters))
-        self._load_identity(local, target, engine_id, run_id, seed)
+        self._load_identity(local, target, engine_id, run_id, seed, targets)
         core.merge = merge
         core.strict = strict
         core.supported_length = _copy_list(core.supported, supported)
@@ -156,11 +159,13 @@ cdef class Engine:
         slab_open(&core.legs, max_instances, (sizeof(Leg) + 63) // 64 * 64)
         slab_open(&core.txs, max_transactions, (sizeof(Tx) + 63) // 64 * 64)
         texts_open(&core.texts, max_instances)
+        users_open(core, _users_needed(core, first_row))
         table_open(&core.requests, max_transactions)
         wheel_open(&core.wheel, max_instances + max_transactions, now)
         outbox_open(&core.outbox, gso_group)
         ring_open(&core.trace, 1 << 20)
         digest_open(&core.digest)
+        aka_open(&core.aka)
         udp_open(&core.udp, gso_group > 1, True)
 
     def __dealloc__(self):
@@ -170,11 +175,13 @@ cdef class Engine:
         loop_close(core)
         udp_close(&core.udp)
         digest_close(&core.digest)
+        aka_close(&core.aka)
         ring_close(&core.trace)
         outbox_close(&core.outbox)
         wheel_close(&core.wheel)
         table_close(&core.requests)
         texts_close(&core.texts)
+        users_close(core)
         slab_close(&core.txs)
         slab_close(&core.legs)
         slab_close(&core.instances)
@@ -210,6 +217,10 @@ cdef class Engine:
             program.answers, sizeof(Answer), &core.answer_count)
         core.clock_count = len(program.clocks)
         core.variable_count = len(program.variables)
+        if len(program.texts) > TEXTS_MAX:
+            raise ValueError(f"{len(program.texts)} text variables: {TEXTS_MAX} are possible")
+        core.text_count = len(program.texts)
+        core.entry_count = entries
         core.leg_max = 1
         core.entry = 0
         for i in range(entries):
@@ -219,6 +230,7 @@ cdef class Engine:
         core.legs_at = sizeof(Instance)
         core.clocks_at = (core.legs_at + 4 * core.leg_max + 7) // 8 * 8
         core.variables_at = core.clocks_at + core.clock_count * sizeof(Clock)
+        core.texts_at = core.variables_at + 8 * core.variable_count
         core.needs = <uint32_t*>calloc(templates + 1, sizeof(uint32_t))
         if core.needs == NULL:
             raise MemoryError("template masks")
@@ -252,6 +264,7 @@ cdef class Engine:
         cdef uint32_t wanted = len(program.columns)
         cdef uint32_t i
         cdef Column* columns
+        core.users.row_stride = row_stride if row_stride else 1
         if not wanted:
             return 0
         if rows is None or list(rows.names)[:wanted] != list(program.columns) or rows.count < 1:
@@ -268,8 +281,8 @@ cdef class Engine:
                 raise ValueError(f"column {program.columns[i]}: broken offsets")
             columns[i].blob = <const uint8_t*>self._borrow(rows.blobs[i], 1, NULL)
             columns[i].offsets = <const uint32_t*>self._borrow(offsets, 4, NULL)
-        core.next_row = first_row % core.rows
-        core.row_stride = row_stride
+        core.users.first_row = first_row % core.rows
+        core.next_row = core.users.first_row
         return 0
 
     cdef object _zeroes(self, shape, int64_t** place):
@@ -296,10 +309,11 @@ cdef class Engine:
         self.steps = self._zeroes((core.insns + 1, STEP_FIELDS), &core.steps)[:core.insns]
         self.user_counters = self._zeroes(max(user_counters, 1),
                                           &core.user_counters)[:user_counters]
+        self.target_calls = self._zeroes(TARGET_NUMBERS, &core.target_calls)
         return 0
 
     cdef int _load_identity(self, local, target, uint32_t engine_id, uint32_t run_id,
-                            uint64_t seed) except -1:
+                            uint64_t seed, targets) except -1:
         cdef Core* core = self.core
         host, port = local
         text = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -315,8 +329,32 @@ cdef class Engine:
         rand_seed(&core.rand, seed)
         core.hash_seed = rand_next(&core.rand) ^ (<uint64_t>run_id << 32)
         core.nonce_secret = rand_next(&core.rand)
-        if target is not None:
-            self._peer(target, &core.target)
+        if target is not None and not targets:
+            targets = [(*target, 0, 1, 0)]
+        if targets:
+            self._load_targets(targets)
+            targets_take(core)
+        return 0
+
+    cdef int _load_targets(self, targets) except -1:
+        """Write the next table and announce it; ValueError when it cannot be one."""
+        cdef Targets* table = &self.core.targets_next
+        cdef Target* entry
+        if not 1 <= len(targets) <= TARGETS_MAX:
+            raise ValueError(f"targets: 1 .. {TARGETS_MAX}")
+        for host, port, priority, share, number in targets:
+            if not (0 <= priority <= 0xFFFF and 1 <= share <= 0xFFFFFFFF
+                    and 0 <= number < TARGET_NUMBERS):
+                raise ValueError(f"target {host}:{port}: priority, share or number out of range")
+        for i, (host, port, priority, share, number) in enumerate(targets):
+            entry = &table.entries[<int>i]
+            self._peer((host, port), &entry.peer)
+            entry.priority = priority
+            entry.number = number
+            entry.share = share
+            entry.out_until = INT64_MIN
+        table.count = len(targets)
+        slg_store_release(&self.core.targets_given, self.core.targets_given + 1)
         return 0
 
     cdef int _peer(self, address, Peer* peer) except -1:
@@ -433,6 +471,12 @@ cdef class Engine:
     def pause(self, bint paused):
         self._command(COMMAND_PAUSE, paused)
 
+    def set_targets(self, targets):
+        if slg_load_acquire(&self.core.targets_taken) != self.core.targets_given:
+            return False
+        self._load_targets(targets)
+        return True
+
     # --- sockets ---
 
     def open_udp(self, int fd, bint gso, bint gro):
@@ -525,6 +569,15 @@ cdef class Engine:
             "ladder": ladder, "message": PyBytes_FromStringAndSize(message, failure.length),
         }
 
+    def user(self, uint32_t row):
+        cdef Core* core = self.core
+        cdef User* user
+        if row < core.users.first_row or (row - core.users.first_row) % core.users.row_stride \
+                or (row - core.users.first_row) // core.users.row_stride >= core.users.count:
+            raise IndexError(f"row {row} is no user of this engine")
+        user = user_at(core, row)
+        return {"busy": bool(user.busy), "cseq": user.cseq, "expires": user.expires}
+
     def memory(self):
         cdef Core* core = self.core
         cdef int i
@@ -547,6 +600,7 @@ cdef class Engine:
         texts = 0
         for i in range(TEXT_CLASSES):
             texts += core.texts.slabs[i].used
+        texts -= core.users.texts       # what users know stays with them
         return {"instances": core.instances.used, "legs": core.legs.used,
                 "transactions": core.txs.used, "texts": texts, "timers": core.wheel.armed,
                 "requests": core.requests.used}
@@ -560,6 +614,7 @@ cdef class Engine:
         for i in range(TEXT_CLASSES):
             slab_check(&core.texts.slabs[i])
         wheel_check(&core.wheel)
+        users_check(core)
         c = self.counters
         if c[0] != c[1] + c[2] + c[3] + c[4]:
             raise AssertionError("due is not started + not_started")
@@ -579,7 +634,22 @@ cdef uint32_t _copy_list(uint8_t* place, str names) except? 0xFFFFFFFF:
 
 
 cdef uint32_t _record_size(Core* core) noexcept:
-    return <uint32_t>((core.variables_at + 8 * core.variable_count + 63) // 64 * 64)
+    return (core.texts_at + 4 * core.text_count + 63) // 64 * 64
+
+
+cdef uint32_t _users_needed(Core* core, uint32_t first_row) noexcept:
+    """Users of this engine: none when the program needs none; without rows there is one."""
+    cdef uint32_t flags = 0
+    cdef uint32_t i
+    cdef Users* users = &core.users
+    for i in range(core.entry_count):
+        flags |= core.entries[i].flags
+    if flags & ENTRY_OWNS_USER and core.rows and first_row >= core.rows:
+        return 0                        # the other engines have them all
+    if flags == 0:
+        return 0
+    return (core.rows - users.first_row + users.row_stride - 1) // users.row_stride \
+        if core.rows else 1
 
 
 cdef void _set_linger(Core* core, int64_t linger, bint both) noexcept:
@@ -636,14 +706,18 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 good = segment.arg < columns
             elif segment.field == FIELD_VARIABLE:
                 good = segment.arg < core.variable_count
+            elif segment.field == FIELD_TEXT:
+                good = segment.arg < core.text_count
             elif template.kind == TEMPLATE_TEXT:
                 good = False                    # no message, so nothing of one
-            elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE):
+            elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE, FIELD_RSEQ):
                 good = template.kind == TEMPLATE_RESPONSE
+            elif segment.field == FIELD_AUTHORIZATION:
+                good = template.kind in (TEMPLATE_REQUEST, TEMPLATE_ACK)
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_INITIAL_URI
+                good = segment.field <= FIELD_RACK
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
@@ -655,13 +729,18 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 0 <= core.operands[i].value < core.variable_count
                 or 0xFFFD <= core.operands[i].value <= 0xFFFF):
             raise ValueError(f"operand {i}: no such variable")
+    for i in range(matchers):
+        if core.matchers[i].method > METHOD_MESSAGE:
+            raise ValueError(f"matcher {i}: method {core.matchers[i].method}")
     for i in range(core.insns):
         insn = core.code + i
         _check_insn(core, insn, i, templates, matchers, operands, counters)
     if not entries:
         raise ValueError("a program without an entry")
     for i in range(entries):
-        if not _lands(core, core.entries[i].pc) or not 1 <= core.entries[i].legs <= 8:
+        if not _lands(core, core.entries[i].pc) or not 1 <= core.entries[i].legs <= 8 \
+                or core.entries[i].flags > (0 if core.entries[i].role == ROLE_ANSWERER
+                                            else ENTRY_OWNS_USER | ENTRY_KEEPS_NONCES):
             raise ValueError(f"entry {i}: broken")
     for i in range(core.answer_count):
         if core.answers[i].entry >= entries \
@@ -702,9 +781,36 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
     elif insn.op in (OP_SET, OP_ADD, OP_MUL):
         good = insn.a < core.variable_count and 0 <= insn.c < operands
     elif insn.op == OP_EXTRACT:
-        good = insn.a < core.variable_count and insn.b <= 4
-    elif insn.op in (OP_CREDENTIAL, OP_CHALLENGE_CHECK):
+        good = insn.a < core.variable_count and insn.b <= EXTRACT_SIPFRAG
+        if insn.b == EXTRACT_NUMBER:
+            good = good and 0 <= insn.c < HEADER_COUNT
+        elif insn.b == EXTRACT_PARAMETER:
+            good = good and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
+                and _is_text(core, insn.c >> 8, templates)
+    elif insn.op == OP_CAPTURE:
+        good = insn.a < core.text_count and insn.flags <= CAPTURE_TEXT and insn.c >= 0
+        if insn.flags == CAPTURE_TEXT:
+            good = good and _is_text(core, insn.c, templates)
+        elif insn.flags == CAPTURE_DIALOG:
+            good = good and insn.c < core.leg_max
+        elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI):
+            good = good and insn.c & 0xFF < HEADER_COUNT
+            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI):
+                good = good and _is_text(core, insn.c >> 8, templates)
+    elif insn.op == OP_HAS:
+        good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
+            and 0 <= insn.c < HEADER_COUNT
+    elif insn.op == OP_SAME:
+        good = insn.a < core.text_count and _lands(core, insn.b) \
+            and _is_text(core, insn.c, templates)
+    elif insn.op == OP_ROUTE:
+        good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
+    elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \
+            and _lands(core, insn.b) and 1 <= insn.flags <= 3
+    elif insn.op == OP_CHALLENGE_CHECK:
+        good = _is_text(core, insn.a, templates) \
+            and _is_text(core, insn.c & <int64_t>NONE, templates) and insn.c >= 0 \
             and _lands(core, insn.b)
     elif insn.op == OP_COUNT:
         good = insn.a < counters

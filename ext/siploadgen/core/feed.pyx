@@ -2,50 +2,54 @@
 the code.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 from siploadgen.core.counters cimport (
     COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_FORKED_2XX, COUNT_KEEPALIVE, COUNT_LIMITED,
-    COUNT_MALFORMED, COUNT_MERGED,
-    COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED, COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST,
-    COUNT_STRAY_RESPONSE, COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
+    COUNT_MALFORMED, COUNT_MERGED, COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED,
+    COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST, COUNT_STRAY_RESPONSE,
+    COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
 )
+from siploadgen.core.auth cimport auth_settle
 from siploadgen.core.dialog cimport (
-    dialog_find, dialog_from_request, dialog_from_response, dialog_is_of, dialog_place,
-    dialog_refresh, dialog_tag_hash, host_is_local, token_read,
+    dialog_find, dialog_from_notify, dialog_from_request, dialog_from_response, dialog_is_of,
+    dialog_place, dialog_refresh, dialog_tag_hash, host_is_local, token_read,
 )
+from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
-    send_hang_up, send_plain, server_acknowledged, token_write, tx_await_answer, tx_event, tx_free,
-    tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_PASSED_2XX,
+    send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
+    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_PASSED_2XX,
+    TXF_REGISTRATION,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
     OUTCOME_CANCELLED, OUTCOME_NO_ACK, OUTCOME_NO_RESOURCE, OUTCOME_REJECTED, OUTCOME_TIMEOUT,
-    OUTCOME_TRANSPORT,
-    OUTCOME_UNEXPECTED, Template,
+    OUTCOME_TRANSPORT, OUTCOME_UNEXPECTED, Template,
 )
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.records cimport (
-    Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs, instance_rung, Leg,
-    leg_at, LEG_CONFIRMED, leg_handle, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT, RUNG_TRANSPORT,
-    STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, TEMPLATE_NONE, tx_at, tx_handle,
+    Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs, instance_rung,
+    Leg, leg_at, LEG_CONFIRMED, leg_handle, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT,
+    RUNG_TRANSPORT, STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, TEMPLATE_NONE,
+    tx_at, tx_handle,
 )
 from siploadgen.core.refuse cimport (
     refuse_acknowledged, refuse_find, REFUSE_LARGE, refuse_malformed, refuse_merged,
     refuse_merged_note, refuse_too_large, refuse_unwanted, send_refusal, send_stateless,
 )
 from siploadgen.core.sip.parse cimport (
-    PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK, ParseStatus, sip_parse, sip_validate,
-    SipMessage, SipUri, uri_parse,
+    contact_expires, header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK,
+    ParseStatus, sip_header, sip_parse, sip_validate, SipHeader, SipMessage, SipUri, uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
-    METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, METHOD_OPTIONS, METHOD_UNKNOWN,
-    METHOD_UPDATE,
+    HEADER_RACK, HEADER_REQUIRE, HEADER_RSEQ, HEADER_SIP_IF_MATCH, METHOD_ACK, METHOD_BYE,
+    METHOD_CANCEL, METHOD_INVITE, METHOD_NOTIFY, method_opens_dialog, METHOD_OPTIONS,
+    METHOD_PRACK, METHOD_PUBLISH, method_refreshes_target, METHOD_UNKNOWN, METHOD_UPDATE,
 )
 from siploadgen.core.slab cimport slab_get
-from siploadgen.core.span cimport Span, span_equal, span_make
+from siploadgen.core.span cimport Span, span_equal, span_make, span_to_uint, word_next
 from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
@@ -54,12 +58,16 @@ from siploadgen.core.tx cimport (
     TXE_3XX_6XX, TXE_ACK, TXE_REQUEST, TXE_TRANSPORT,
 )
 from siploadgen.core.types cimport Handle, handle_index, Nanos, NONE, Peer, TOKEN_LENGTH
-from siploadgen.core.vm cimport vm_end, vm_event, vm_run, vm_take
+from siploadgen.core.user cimport user_handle, user_registered, user_row
+from siploadgen.core.vm cimport vm_end, vm_event, vm_invites, vm_run, vm_take
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
 
 cdef const char* COOKIE = b"z9hG4bK"
+
+cdef enum:
+    RSEQ_MAX = 0x7FFFFFFF
 
 
 # --- responses ---
@@ -198,6 +206,36 @@ cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
         vm_end(core, instance_index, OUTCOME_UNEXPECTED)
 
 
+cdef bint in_order(Core* core, Leg* leg) noexcept nogil:
+    """A provisional response that is not reliable, or the next reliable one of its dialog: what is
+    repeated or came out of order is dropped (RFC 3262 4).
+    """
+    cdef uint64_t number
+    if sip_header(core.message, HEADER_RSEQ) == NULL \
+            or not list_has(core.message, HEADER_REQUIRE, b"100rel"):
+        return True
+    if not header_uint(core.message, HEADER_RSEQ, &number) or number == 0 or number > RSEQ_MAX:
+        return False
+    if leg.remote_rseq and dialog_is_of(core, leg) and number != leg.remote_rseq + 1:
+        return False
+    leg.remote_rseq = <uint32_t>number
+    return True
+
+
+cdef inline void dialog_answered(Core* core, uint32_t index) noexcept nogil:
+    if leg_at(core, index).state == LEG_CONFIRMED:
+        dialog_refresh(core, index)
+    else:
+        dialog_from_response(core, index)
+
+
+cdef void registration_granted(Core* core, const Tx* tx) noexcept nogil:
+    """A 2xx to a user's REGISTER says how long it is registered (RFC 3261 10.2.4)."""
+    cdef uint8_t token[24]
+    token_write(core, token, user_handle(core, tx.row))
+    user_registered(core, tx.row, contact_expires(core.message, span_make(token, TOKEN_LENGTH)))
+
+
 cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Tx* tx = tx_at(core, index)
@@ -216,18 +254,24 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, tx.method, status)
     if tx.method == METHOD_INVITE and status < 300:
-        if leg.state == LEG_CONFIRMED:
-            dialog_refresh(core, leg_index)
-        else:
-            dialog_from_response(core, leg_index)
+        if status < 200 and not in_order(core, leg):
+            core_count(core, COUNT_RECEIVED_AGAIN)
+            return
+        dialog_answered(core, leg_index)
         if status >= 200:
             tx.flags |= TXF_PASSED_2XX
             tx.key = leg.remote_tag_hash        # tells its copies from answers of other branches
         elif tx.flags & TXF_CANCEL_WANTED:
             tx.flags &= <uint16_t>~TXF_CANCEL_WANTED
             send_cancel(core, index)
-    elif tx.method == METHOD_UPDATE and 200 <= status < 300:
-        dialog_refresh(core, leg_index)
+    elif 200 <= status < 300 and method_refreshes_target(tx.method):
+        dialog_answered(core, leg_index)
+    if status == 503 and send_elsewhere(core, index):
+        return
+    if status >= 200 and (tx.auth or (leg.auth and tx.method == METHOD_INVITE)):
+        auth_settle(core, instance_at(core, instance), leg, tx)
+    if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
+        registration_granted(core, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
         response_unwanted(core, index, instance, status)
 
@@ -250,6 +294,9 @@ cdef void feed_response(Core* core) noexcept nogil:
         core_count(core, COUNT_RETRANSMITTED_OWN_FAULT)
         tx.key = 0
     tx.status = message.status
+    if message.status >= 200:
+        text_give(&core.texts, tx.whole)        # nothing more to repeat
+        tx.whole = NONE
     actions = tx_event(core, index, TXE_1XX if message.status < 200
                        else (TXE_2XX if message.status < 300 else TXE_3XX_6XX))
     if actions & TXA_SEND_ACK:
@@ -346,6 +393,7 @@ cdef void request_done(Core* core) noexcept nogil:
         tx_await_answer(core, core.fresh)
         echo_keep(core)
     core.request = NONE
+    core.request_user = NONE
     core.fresh = NONE
 
 
@@ -380,6 +428,29 @@ cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
     return 0
 
 
+cdef bint pracked(Core* core, Leg* leg) noexcept nogil:
+    """Whether core.message, a PRACK, acknowledges the reliable response that is repeated now."""
+    cdef SipHeader* header = sip_header(core.message, HEADER_RACK)
+    cdef uint64_t number, cseq
+    cdef Span rest, word
+    cdef Tx* tx
+    if header == NULL or leg.server_invite == NONE or leg.local_rseq == 0:
+        return False
+    tx = tx_at(core, leg.server_invite)
+    rest = header.value
+    word = word_next(&rest)
+    if not span_to_uint(word, &number) or number != leg.local_rseq:
+        return False
+    word = word_next(&rest)
+    if not span_to_uint(word, &cseq) or cseq != tx.cseq \
+            or not span_equal(rest, span_make(<const uint8_t*>b"INVITE", 6)):
+        return False
+    if tx.state != TX_PROCEEDING or tx.deadline == INT64_MAX:
+        return False
+    server_pracked(core, leg.server_invite)
+    return True
+
+
 cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = dialog_find(core)
@@ -392,6 +463,10 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
         send_stateless(core, 481, 0)
         return
     leg = leg_at(core, leg_index)
+    if message.method == METHOD_PRACK and not pracked(core, leg):
+        core_count(core, COUNT_STRAY_REQUEST)
+        send_stateless(core, 481, leg_handle(core, leg_index))      # RFC 3262 3
+        return
     if leg.remote_cseq and message.cseq < leg.remote_cseq:
         send_stateless(core, 500, leg_handle(core, leg_index))      # RFC 3261 12.2.2
         return
@@ -414,11 +489,12 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     core.fresh = index
     if message.method == METHOD_INVITE:
         leg.server_invite = index
-        dialog_refresh(core, leg_index)
     else:
         leg.server_other = index
-        if message.method == METHOD_UPDATE:     # a target refresh too (RFC 3311 5.2)
-            dialog_refresh(core, leg_index)
+    if message.method == METHOD_NOTIFY and leg.remote_tag_hash == 0:
+        dialog_from_notify(core, leg_index)
+    elif method_refreshes_target(message.method):
+        dialog_refresh(core, leg_index)
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
     if not vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
@@ -475,13 +551,83 @@ cdef bint rate_admits(Core* core) noexcept nogil:
     return True
 
 
+cdef uint32_t leg_of_token(Core* core, const uint8_t* token) noexcept nogil:
+    cdef Handle handle = token_read(core, span_make(token, TOKEN_LENGTH))
+    return handle_index(handle) if slab_get(&core.legs, handle) != NULL else NONE
+
+
+cdef uint32_t addressed_leg(Core* core) noexcept nogil:
+    """The leg that a request outside of dialogs is meant for: the one whose Contact it calls, which
+    gives it a leg of its own, or the one whose publication it changes (RFC 3903 4.1); NONE.
+    """
+    cdef SipMessage* message = core.message
+    cdef SipHeader* header
+    cdef uint32_t leg = NONE
+    if message.method == METHOD_PUBLISH:
+        header = sip_header(message, HEADER_SIP_IF_MATCH)
+        if header != NULL and header.value.length >= TOKEN_LENGTH:
+            leg = leg_of_token(core, header.value.data)
+        return leg
+    # "sip:" and the token
+    if message.uri.length > 4 + TOKEN_LENGTH and message.uri.data[4 + TOKEN_LENGTH] == 64:
+        leg = leg_of_token(core, message.uri.data + 4)
+    if leg == NONE:
+        return NONE
+    return vm_invites(core, leg_at(core, leg).instance, message.method)
+
+
+cdef void feed_addressed(Core* core, uint32_t leg_index, uint64_t key) noexcept nogil:
+    """A request outside of dialogs that goes to a running instance."""
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = leg_at(core, leg_index)
+    cdef uint32_t instance = leg.instance
+    cdef uint32_t index = tx_open_server(core, key, leg_handle(core, leg_index))
+    if index == NONE:
+        send_stateless(core, 503, leg_handle(core, leg_index))
+        return
+    request_open(core, leg_index, index)
+    instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
+    if not vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
+        core_count(core, COUNT_UNEXPECTED)
+        send_plain(core, index, 480)
+    request_done(core)
+
+
+cdef void request_open(Core* core, uint32_t leg_index, uint32_t index) noexcept nogil:
+    """A request outside of dialogs is the one that its leg answers, and opens its dialog."""
+    cdef uint8_t method = core.message.method
+    cdef uint8_t tag[24]
+    token_write(core, tag, leg_handle(core, leg_index))
+    echo_make(core, tag, TOKEN_LENGTH)
+    core.request = index
+    core.fresh = index
+    if method_opens_dialog(method) and leg_at(core, leg_index).text == NONE:
+        dialog_from_request(core, leg_index)
+    if method == METHOD_INVITE:
+        leg_at(core, leg_index).server_invite = index
+    else:
+        leg_at(core, leg_index).server_other = index
+
+
+cdef uint32_t request_user(Core* core) noexcept nogil:
+    """Row of the user whose registered Contact core.message was sent to, NONE."""
+    cdef SipUri uri
+    if core.users.count == 0 or not uri_parse(&uri, core.message.uri):
+        return NONE
+    return user_row(core, token_read(core, uri.user))
+
+
 cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
-    cdef uint32_t entry = answer_entry(core)
-    cdef uint32_t instance, leg_index, index
-    cdef uint8_t tag[24]
+    cdef uint32_t leg_index = addressed_leg(core)
+    cdef uint32_t entry, instance, index
     cdef Span reason = span_make(NULL, 0)
-    cdef uint16_t status = refuse_unwanted(core) if entry == NONE else 0
+    cdef uint16_t status
+    if leg_index != NONE:
+        feed_addressed(core, leg_index, key)
+        return
+    entry = answer_entry(core)
+    status = refuse_unwanted(core) if entry == NONE else 0
     if status == 0 or status == 200:
         status = max(refuse_find(core, &reason), status)
     if status == 0 and message.length > REFUSE_LARGE and refuse_too_large(core):
@@ -506,6 +652,9 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
         send_stateless(core, 503, 0)
         return
     core_count(core, COUNT_ANSWERED)
+    core.request_user = request_user(core)
+    if core.request_user != NONE:
+        instance_at(core, instance).row = core.request_user
     leg_index = instance_legs(core, instance_at(core, instance))[0]
     index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:
@@ -513,15 +662,7 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
         vm_end(core, instance, OUTCOME_NO_RESOURCE)
         return
     refuse_merged_note(core, index)
-    token_write(core, tag, leg_handle(core, leg_index))
-    echo_make(core, tag, TOKEN_LENGTH)
-    core.request = index
-    core.fresh = index
-    if message.method == METHOD_INVITE:
-        dialog_from_request(core, leg_index)
-        leg_at(core, leg_index).server_invite = index
-    else:
-        leg_at(core, leg_index).server_other = index
+    request_open(core, leg_index, index)
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
     vm_run(core, instance)
     # A program may begin with the AWAIT of the request that starts it.
@@ -587,6 +728,7 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
     cdef uint32_t instance
     cdef uint8_t method = tx.method
     cdef bint server = tx.kind > TX_CLIENT
+    cdef bint provisional = tx.state == TX_PROCEEDING       # of a server: no PRACK came
     if transport:
         core_count(core, COUNT_TRANSPORT_ERRORS)
     if leg == NULL or method == METHOD_CANCEL:
@@ -596,11 +738,14 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
                   method, 0)
     if tx.insn != NONE and not transport:
         core.steps[tx.insn * STEP_FIELDS + STEP_TIMEOUT] += 1
+    # A timeout speaks against the server only when nothing came from it (RFC 3263 4.3).
+    if not server and (transport or tx.status == 0) and send_elsewhere(core, index):
+        return
     if vm_event(core, instance, MATCH_TRANSPORT if transport else MATCH_TIMEOUT, leg.number,
                 method, 0):
         return
     vm_end(core, instance, OUTCOME_TRANSPORT if transport
-           else (OUTCOME_NO_ACK if server else OUTCOME_TIMEOUT))
+           else (OUTCOME_NO_ACK if server and not provisional else OUTCOME_TIMEOUT))
 
 
 cdef void feed_error(Core* core, const uint8_t* data, uint32_t length) noexcept nogil:

@@ -10,9 +10,10 @@ cdef enum:                          # Tx.flags
     TXF_PASSED_2XX = 1              # INVITE client: the first 2xx went up
     TXF_CANCEL_WANTED = 2           # INVITE client: CANCEL as soon as a provisional response comes
     TXF_CANCELLED = 4               # INVITE client: CANCEL sent
+    TXF_REGISTRATION = 8            # client: a REGISTER of the user whose row is in the record
     # INVITE client: its call is over; Tx.text is then what an ACK in its dialog needs, NONE when
     # the template knows enough
-    TXF_ABANDONED = 8
+    TXF_ABANDONED = 16
 
 # False: no record left, or the message was larger than a datagram; counted.
 cdef bint send_request(Core* core, uint32_t instance, uint32_t leg, uint16_t template,
@@ -46,6 +47,10 @@ cdef void send_again(Core* core, uint32_t tx) noexcept nogil
 cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil
 # of the fresh request, when its transaction still needs it
 cdef void echo_keep(Core* core) noexcept nogil
+# One of the strings that a leg keeps, in the order of their lengths in the record.
+cdef Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept nogil
+# Its Call-ID; in core.scratch when it is ours.
+cdef Span leg_call_id(Core* core, uint32_t leg) noexcept nogil
 # TOKEN_LENGTH octets
 cdef void token_write(Core* core, uint8_t* out, Handle handle) noexcept nogil
 
@@ -55,6 +60,8 @@ cdef void tx_await_answer(Core* core, uint32_t tx) noexcept nogil
 cdef uint32_t tx_event(Core* core, uint32_t tx, uint32_t event) noexcept nogil
 # An INVITE server transaction whose 2xx needs no more repeats: its ACK came, or its dialog is over.
 cdef void server_acknowledged(Core* core, uint32_t tx) noexcept nogil
+# An INVITE server transaction whose reliable provisional response was acknowledged.
+cdef void server_pracked(Core* core, uint32_t tx) noexcept nogil
 cdef void tx_free(Core* core, uint32_t tx) noexcept nogil
 # An open INVITE of a call that ends: its final response is still acknowledged, a 2xx hung up (RFC
 # 3261 13.2.2.4, 17.1.1.3).

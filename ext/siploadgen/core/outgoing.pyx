@@ -3,47 +3,53 @@
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport (
-    COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE, COUNT_RETRANSMITTED,
-    COUNT_SLAB_FULL, COUNT_UNEXPECTED,
+    COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
+    COUNT_RETRANSMITTED, COUNT_SLAB_FULL, COUNT_UNEXPECTED,
 )
-from siploadgen.core.auth cimport auth_header, challenge_text
+from siploadgen.core.auth cimport auth_kept, auth_lines, challenge_text
 from siploadgen.core.hist cimport hist_record
 from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
 from siploadgen.core.net.udp cimport udp_flush
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
-    FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE, FIELD_CONTACTS, FIELD_CSEQ,
-    FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL, FIELD_LOCAL_HOST,
-    FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI,
-    FIELD_ROUTES, FIELD_TOKEN, Template,
+    ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
+    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
+    FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
+    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_TEXT, FIELD_TOKEN,
+    FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
-    LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED, STEP_SENT,
-    TEMPLATE_NONE, tx_at, tx_handle, tx_node, core_count,
+    LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
+    STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
 from siploadgen.core.sip.parse cimport (
-    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress, SipHeader,
-    SipMessage,
+    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress,
+    SipHeader, SipMessage,
 )
 from siploadgen.core.sip.stamp cimport stamp_message, StampFields
 from siploadgen.core.sip.tokens cimport (
-    HEADER_CONTACT, HEADER_CSEQ, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_TIMESTAMP, HEADER_VIA,
-    METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, METHOD_REGISTER,
+    HEADER_CONTACT, HEADER_CSEQ, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_TIMESTAMP,
+    HEADER_VIA, METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, method_opens_dialog,
+    METHOD_REGISTER,
 )
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
 from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
 from siploadgen.core.table cimport table_add, table_remove
-from siploadgen.core.texts cimport text_data, text_give, text_head, text_take
+from siploadgen.core.rand cimport rand_next
+from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take
 from siploadgen.core.tx cimport (
     Tx, tx_abandoned, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED,
-    TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next, tx_on_event, TX_PROCEEDING, TX_SERVER,
+    TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING,
+    tx_reliable, TX_SERVER,
     TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
 )
 from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.targets cimport target_assign
+from siploadgen.core.user cimport user_at, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef extern from "slg_hash.h" nogil:
@@ -55,20 +61,25 @@ cdef enum:                                  # places in Core.scratch
     AT_BRANCH = 0
     AT_TOKEN = 32                           # then "@host": the Call-ID
     AT_CSEQ = 128
+    AT_RSEQ = 160
+    AT_USER = 192                           # as AT_TOKEN, of a registration
+    AT_RACK = 320
     AT_PARTIES = 4096
-    AT_AUTHORIZATION = 8192
+    # auth.pyx has what is between
     AT_CHALLENGE = 12288
     # an ACK's branch is its INVITE's with this bit of the handle turned
     ACK_BRANCH_BIT = 63
 
 cdef enum:
     ECHO_ROOM = 65536 - 16
+    # fields whose text may be another one when the message is repeated
+    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK
 
 
 # --- transaction records ---
 
 cdef inline bint is_hang_up(const Tx* tx) noexcept nogil:
-    """The engine's own BYE (send_hang_up), whose text is kept because no template gives it."""
+    """The engine's own BYE (send_hang_up), kept whole because no template gives it."""
     return tx.kind == TX_CLIENT and tx.template == TEMPLATE_NONE
 
 
@@ -85,16 +96,21 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
             leg.server_invite = NONE
         if leg.server_other == index:
             leg.server_other = NONE
-    if tx.kind >= TX_INVITE_SERVER or is_hang_up(tx):
+    if is_hang_up(tx):
+        table_remove(&core.requests, tx.key, index)
+    elif tx.kind >= TX_INVITE_SERVER:
         table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
-    elif tx.flags & TXF_ABANDONED:
+    else:
+        text_give(&core.texts, tx.auth - 1)
+    if tx.flags & TXF_ABANDONED:
         text_give(&core.texts, tx.text)
-    elif tx.method == METHOD_CANCEL:
+    elif tx.method == METHOD_CANCEL and tx.kind == TX_CLIENT:
         # The INVITE outlives its CANCEL and must not point at whoever gets this record next.
         invite = <Tx*>slab_get(&core.txs, tx.key)
         if invite != NULL and invite.text == index:
             invite.text = NONE
+    text_give(&core.texts, tx.whole)
     if core.request == index:
         core.request = NONE
     if core.fresh == index:
@@ -177,6 +193,11 @@ cdef void server_acknowledged(Core* core, uint32_t index) noexcept nogil:
         tx_arm(core, index)
 
 
+cdef void server_pracked(Core* core, uint32_t index) noexcept nogil:
+    tx_pracked(tx_at(core, index))
+    tx_arm(core, index)
+
+
 cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t index = slab_take(&core.txs)
@@ -197,6 +218,7 @@ cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogi
     tx.peer = core.source
     tx.reliable = core.source.family == PEER_STREAM
     tx.insn = NONE
+    tx.whole = NONE
     # Without rport the answer goes to the port of the sent-by (RFC 3261 18.2.2, 3581).
     if not message.via.has_rport and not tx.reliable:
         tx.peer.port = message.via.port if message.via.port else 5060
@@ -404,8 +426,7 @@ cdef uint8_t* parties_write(Core* core, uint8_t* at) noexcept nogil:
     return put(at, b"\r\n", 2)
 
 
-cdef inline Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept nogil:
-    """One of the strings that a leg keeps, in the order of their lengths in the record."""
+cdef Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept nogil:
     cdef const uint16_t* lengths = &leg.tag_length
     cdef const uint8_t* data
     cdef uint32_t i
@@ -415,6 +436,30 @@ cdef inline Span leg_string(Core* core, const Leg* leg, uint32_t which) noexcept
     for i in range(which):
         data += lengths[i]
     return span_make(data, lengths[which])
+
+
+cdef inline Span own_call_id(Core* core, uint8_t* token) noexcept nogil:
+    """The Call-ID of a dialog that we open: a token, and behind it our host."""
+    token[TOKEN_LENGTH] = 64
+    memcpy(token + TOKEN_LENGTH + 1, core.local, core.local_host_length)
+    return span_make(token, TOKEN_LENGTH + 1 + core.local_host_length)
+
+
+cdef Span leg_call_id(Core* core, uint32_t leg) noexcept nogil:
+    if leg_at(core, leg).call_id_length:
+        return leg_string(core, leg_at(core, leg), 3)
+    token_write(core, core.scratch + AT_TOKEN, leg_handle(core, leg))
+    return own_call_id(core, core.scratch + AT_TOKEN)
+
+
+cdef uint32_t rack_write(const Leg* leg, uint8_t* out) noexcept nogil:
+    """Value of RAck (RFC 3262 7.2): the provisional response that came last, and our INVITE."""
+    cdef uint8_t* at = out
+    at += slg_decimal(at, leg.remote_rseq if leg != NULL else 0)
+    at = put(at, b" ", 1)
+    at += slg_decimal(at, leg.invite_cseq if leg != NULL else 0)
+    at = put(at, b" INVITE", 7)
+    return <uint32_t>(at - out)
 
 
 cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg* leg,
@@ -430,17 +475,21 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN):
         token_write(core, scratch + AT_TOKEN, leg_name)
         fields.values[<int>FIELD_LOCAL_TAG] = span_make(scratch + AT_TOKEN, TOKEN_LENGTH)
-        fields.values[<int>FIELD_TOKEN] = fields.values[<int>FIELD_LOCAL_TAG]
-        if leg != NULL and leg.call_id_length:
-            fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3)
-        else:
-            scratch[AT_TOKEN + TOKEN_LENGTH] = 64
-            memcpy(scratch + AT_TOKEN + TOKEN_LENGTH + 1, core.local, core.local_host_length)
-            fields.values[<int>FIELD_CALL_ID] = span_make(
-                scratch + AT_TOKEN, TOKEN_LENGTH + 1 + core.local_host_length)
+        data = scratch + AT_TOKEN
+        if tx != NULL and tx.flags & TXF_REGISTRATION:
+            data = scratch + AT_USER
+            token_write(core, data, user_handle(core, tx.row))
+        fields.values[<int>FIELD_TOKEN] = span_make(data, TOKEN_LENGTH)
+        fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3) \
+            if leg != NULL and leg.call_id_length else own_call_id(core, data)
     if needs & (1 << FIELD_CSEQ):
         fields.values[<int>FIELD_CSEQ] = span_make(
             scratch + AT_CSEQ, slg_decimal(scratch + AT_CSEQ, cseq))
+    if needs & (1 << FIELD_RSEQ | 1 << FIELD_RACK):
+        fields.values[<int>FIELD_RSEQ] = span_make(scratch + AT_RSEQ, slg_decimal(
+            scratch + AT_RSEQ, leg.local_rseq if leg != NULL else 0))
+        fields.values[<int>FIELD_RACK] = span_make(
+            scratch + AT_RACK, rack_write(leg, scratch + AT_RACK))
     if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
         fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
         fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
@@ -478,7 +527,10 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
                 data, <uint32_t>(parties_write(core, data) - data))
         else:
             fields.values[<int>FIELD_ECHO_PARTIES].length = 0
-    fields.values[<int>FIELD_AUTHORIZATION].length = 0
+    if needs & (1 << FIELD_AUTHORIZATION):
+        # The ACK for a 2xx repeats what its INVITE carried (RFC 3261 22.1).
+        fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(
+            core, tx.auth if tx != NULL else (leg.auth if leg != NULL else 0))
 
 
 # --- stamping and committing ---
@@ -489,6 +541,28 @@ cdef uint8_t* outgoing_room(Core* core) noexcept nogil:
         udp_flush(&core.udp, &core.outbox)
         out = outbox_reserve(&core.outbox)
     return out
+
+
+cdef void whole_keep(Core* core, Tx* tx, const uint8_t* message, uint32_t length) noexcept nogil:
+    """Keep a message that a later stamping may not repeat, because variables change."""
+    text_give(&core.texts, tx.whole)
+    tx.whole = text_take(&core.texts, length)
+    if tx.whole == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+    else:
+        memcpy(text_data(&core.texts, tx.whole), message, length)
+
+
+cdef bint whole_send(Core* core, Tx* tx, Instance* instance) noexcept nogil:
+    cdef Span message = text_span(&core.texts, tx.whole)
+    cdef uint8_t* out = outgoing_room(core)
+    if out == NULL:
+        core_count(core, COUNT_OVERSIZE)
+        return False
+    memcpy(out, message.data, message.length)
+    outbox_commit(&core.outbox, message.length, &tx.peer,
+                  &instance.order if instance != NULL else NULL)
+    return True
 
 
 cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFields* fields,
@@ -503,18 +577,31 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     fields.columns = core.columns
     fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
     fields.variables = instance_variables(core, instance) if instance != NULL else NULL
+    fields.texts_known = False
+    if core.needs[number] & (1 << FIELD_TEXT):
+        texts_fill(core, instance, fields)
     length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
-    if length and instance != NULL and instance.auth != NONE \
-            and core.needs[number] & (1 << FIELD_AUTHORIZATION):
-        # The digest covers the Request-URI, which the first stamping has just spelled out.
-        fields.values[<int>FIELD_AUTHORIZATION] = auth_header(
-            core, instance.auth, tx, out, length, core.scratch + AT_AUTHORIZATION, 4096)
-        length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
+    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and length and tx != NULL \
+            and tx.auth == 0 and tx.retransmits == 0 and instance != NULL:
+        # The digest covers Request-URI and body, which this first stamping has just spelled out.
+        fields.values[<int>FIELD_AUTHORIZATION] = auth_lines(core, instance, tx, out, length)
+        if fields.values[<int>FIELD_AUTHORIZATION].data == NULL:
+            return False
+        if fields.values[<int>FIELD_AUTHORIZATION].length:
+            length = stamp_message(template, core.segments, core.text, fields, out,
+                                   OUTBOX_MESSAGE_MAX)
     if length == 0:
         core_count(core, COUNT_OVERSIZE)
         return False
+    if tx != NULL and core.needs[number] & CHANGING:
+        whole_keep(core, tx, out, length)
     outbox_commit(&core.outbox, length, peer, &instance.order if instance != NULL else NULL)
     return True
+
+
+cdef inline void whole_drop(Core* core, Tx* tx) noexcept nogil:
+    text_give(&core.texts, tx.whole)
+    tx.whole = NONE
 
 
 cdef inline void record_lateness(Core* core, Instance* instance) noexcept nogil:
@@ -537,6 +624,7 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     cdef const Template* template = core.templates + number
     cdef uint32_t index = slab_take(&core.txs)
     cdef StampFields fields
+    cdef User* user
     cdef Tx* tx
     if index == NONE:
         core_count(core, COUNT_SLAB_FULL)
@@ -551,10 +639,19 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.cseq = leg.local_cseq
     tx.row = instance.row
     tx.text = NONE
+    tx.whole = NONE
     tx.insn = insn
     tx.started = core.now
+    if leg.next_hop.family == PEER_NONE and core.targets.count:
+        target_assign(core, leg)
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
+    if template.method == METHOD_REGISTER \
+            and core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+        user = user_at(core, instance.row)
+        user.cseq = user.cseq + 1 if user.cseq else CSEQ_BASE
+        tx.cseq = user.cseq
+        tx.flags |= TXF_REGISTRATION
     tx_event(core, index, TXE_START)
     if instance.scheduled:
         record_lateness(core, instance)
@@ -657,23 +754,31 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
         return True
     if echo_lost(core, index):
         return False
+    whole_drop(core, tx)
     tx.template = number
     tx.status = template.status
     tx.row = instance.row
     tx.insn = insn
+    if template.flags & TEMPLATE_RELIABLE:
+        # RFC 3262 3: the first number is a random one below 2^31, the next are one higher each.
+        leg.local_rseq = leg.local_rseq + 1 if leg.local_rseq \
+            else <uint32_t>(rand_next(&core.rand) >> 34) + 1
     actions = tx_event(core, index, response_event(template.status))
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, 0, tx.cseq)
     if template.status == 100:
         fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
     if core.needs[number] & (1 << FIELD_CHALLENGE):
         fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, number, tx.started, core.scratch + AT_CHALLENGE)
+            core, number, tx, core.scratch + AT_CHALLENGE)
     if not template_send(core, instance, number, &fields, &tx.peer, tx):
         if actions & TXA_END:
             tx_free(core, index)
         return False
-    if template.method == METHOD_INVITE and 200 <= template.status < 300:
+    if 200 <= template.status < 300 and method_opens_dialog(template.method):
         leg.state = LEG_CONFIRMED
+    if template.flags & TEMPLATE_RELIABLE:
+        tx_reliable(tx, core.now, &core.timers)
+        tx_arm(core, index)
     core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
     instance_rung(core, instance, RUNG_SENT, tx.method, template.status)
     response_sent(core, index, actions)
@@ -707,6 +812,7 @@ cdef void send_cancel(Core* core, uint32_t index) noexcept nogil:
     tx.cseq = invite.cseq
     tx.row = invite.row
     tx.text = NONE
+    tx.whole = NONE
     tx.insn = invite.insn
     tx.started = core.now
     tx.peer = invite.peer
@@ -831,7 +937,8 @@ cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Spa
     tx.leg = 0
     tx.key = key
     tx.cseq = cseq
-    tx.text = text
+    tx.text = NONE
+    tx.whole = text
     tx.insn = NONE
     tx.peer = hop[0]
     tx.reliable = hop.family == PEER_STREAM
@@ -840,19 +947,6 @@ cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Spa
     outbox_commit(&core.outbox, length, hop, NULL)
     core.sent_requests[<int>METHOD_BYE] += 1
     return True
-
-
-cdef void hang_up_again(Core* core, uint32_t index) noexcept nogil:
-    cdef Tx* tx = tx_at(core, index)
-    cdef uint8_t* out = outgoing_room(core)
-    cdef uint32_t length = text_head(&core.texts, tx.text).length
-    if out == NULL:
-        return
-    memcpy(out, text_data(&core.texts, tx.text), length)
-    outbox_commit(&core.outbox, length, &tx.peer, NULL)
-    core.sent_requests[<int>METHOD_BYE] += 1
-    core_count(core, COUNT_RETRANSMITTED)
-    core.retransmitted[<int>METHOD_BYE] += 1
 
 
 # --- responses of the engine itself ---
@@ -886,6 +980,7 @@ cdef void send_plain(Core* core, uint32_t index, uint16_t status) noexcept nogil
     if echo_lost(core, index):
         tx_free(core, index)
         return
+    whole_drop(core, tx)
     tx.template = TEMPLATE_NONE
     tx.status = status
     actions = tx_event(core, index, response_event(status))
@@ -894,15 +989,26 @@ cdef void send_plain(Core* core, uint32_t index, uint16_t status) noexcept nogil
     response_sent(core, index, actions)
 
 
+cdef void stamp_again(Core* core, Tx* tx, const Leg* leg, Instance* instance,
+                      Handle branch) noexcept nogil:
+    cdef StampFields fields
+    fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
+    if tx.kind >= TX_INVITE_SERVER and tx.status == 100:
+        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
+    if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
+        fields.values[<int>FIELD_CHALLENGE] = challenge_text(
+            core, tx.template, tx, core.scratch + AT_CHALLENGE)
+    template_send(core, instance, tx.template, &fields, &tx.peer, tx)
+
+
 cdef void send_again(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
     cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
     cdef Instance* instance = instance_at(core, leg.instance) if leg != NULL else NULL
     cdef Handle branch = tx_handle(core, index)
     cdef uint8_t tag[24]
-    cdef StampFields fields
     if tx.kind >= TX_INVITE_SERVER:
-        if tx.text == NONE:
+        if tx.text == NONE and tx.whole == NONE:
             if core.message == NULL:
                 return
             token_write(core, tag, tx.leg)
@@ -915,22 +1021,16 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
                 core.retransmitted[tx.method] += 1
             return
         core.sent_responses[tx.method * STATUS_SPAN + tx.status - 100] += 1
-    elif is_hang_up(tx):
-        hang_up_again(core, index)
-        return
     else:
         if tx.method == METHOD_CANCEL:
             branch = tx.key
-        else:
+        elif not is_hang_up(tx):
             tx.key = <uint64_t>core.now         # when it was last sent again
         core.sent_requests[tx.method] += 1
-    fields_fill(core, &fields, core.needs[tx.template], leg, tx.leg, tx, branch, tx.cseq)
-    if tx.kind >= TX_INVITE_SERVER and tx.status == 100:
-        fields.values[<int>FIELD_ECHO] = echo_untagged(core, tx.leg, fields.values[<int>FIELD_ECHO])
-    if core.needs[tx.template] & (1 << FIELD_CHALLENGE):
-        fields.values[<int>FIELD_CHALLENGE] = challenge_text(
-            core, tx.template, tx.started, core.scratch + AT_CHALLENGE)
-    template_send(core, instance, tx.template, &fields, &tx.peer, tx)
+    if tx.whole != NONE:
+        whole_send(core, tx, instance)
+    else:
+        stamp_again(core, tx, leg, instance, branch)
     core_count(core, COUNT_RETRANSMITTED)
     core.retransmitted[tx.method] += 1
     if tx.insn != NONE:

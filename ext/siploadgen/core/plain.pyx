@@ -5,9 +5,10 @@ from libc.string cimport memcpy, strlen
 from siploadgen.core.records cimport Core
 from siploadgen.core.sip.parse cimport (
     FAULT_ADDRESS, FAULT_BODY_SHORT, FAULT_CALL_ID, FAULT_CHARACTER, FAULT_CONTACT,
-    FAULT_CONTENT_LENGTH, FAULT_CSEQ, FAULT_CSEQ_METHOD, FAULT_DATE, FAULT_DUPLICATE, FAULT_FROM,
-    FAULT_HEADER_NAME, FAULT_LINE_END, FAULT_NO_END, FAULT_NUMBER, FAULT_START_LINE, FAULT_TO,
-    FAULT_TOKEN, FAULT_URI, FAULT_VIA, list_next, sip_header, sip_header_next, SipHeader,
+    FAULT_CONTENT_LENGTH, FAULT_CSEQ, FAULT_CSEQ_METHOD, FAULT_DATE, FAULT_DUPLICATE,
+    FAULT_FROM, FAULT_HEADER_NAME, FAULT_LINE_END, FAULT_NO_END, FAULT_NUMBER, FAULT_START_LINE,
+    FAULT_TO, FAULT_TOKEN, FAULT_URI, FAULT_VIA, list_next, sip_header, sip_header_next,
+    SipHeader,
 )
 from siploadgen.core.sip.tokens cimport HEADER_REQUIRE, METHOD_INVITE, METHOD_OPTIONS, METHOD_UPDATE
 from siploadgen.core.span cimport Span, span_iequal, span_make

@@ -24,12 +24,25 @@ cpdef enum Op:
     OP_ADD              # a: variable, c: operand
     OP_MUL              # a: variable, c: operand in 1e-9: variable = variable * operand / 1e9
     OP_EXTRACT          # a: variable, b: Extract, from the message last matched
-    # a: text (user name), c: text (password), b: pc when the challenge cannot be answered. Takes
-    # the challenge of the message last matched; FIELD_AUTHORIZATION answers it from then on.
+    # a: text (user name), c: text (password), flags: attempts (1 .. 3), b: pc when a challenge
+    # cannot be answered or was, in a row, as often. Takes the challenges of the message last
+    # matched; FIELD_AUTHORIZATION answers them from then on.
     OP_CREDENTIAL
     OP_COUNT            # a: user counter, c: amount
-    # a: text (password), c: realm text, b: pc when the request's credentials are missing or wrong
+    # a: text (password), c: realm text, and in its upper half how long a nonce is good in ms (0:
+    # five minutes), flags: ChallengeFlag (0: any), b: pc when the request's credentials are
+    # missing or wrong
     OP_CHALLENGE_CHECK
+    # a: text variable, flags: Capture, c: as Capture says, with the header in its low 8 bits. From
+    # the message last matched; the variable is empty when there is nothing to take.
+    OP_CAPTURE
+    # a: text (item; empty: any), b: pc when not, c: HeaderId. The message last matched has such a
+    # header, with that item in its comma separated list (any case, parameters left out).
+    OP_HAS
+    # a: text variable, b: pc when it is not the same as c: text
+    OP_SAME
+    # a: text (URI), b: leg. Requests of the leg go there from now on when the host is numeric.
+    OP_ROUTE
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -51,6 +64,23 @@ cpdef enum Extract:
     EXTRACT_MIN_EXPIRES         # -1: none
     EXTRACT_RETRY_AFTER         # -1: none
     EXTRACT_CONTENT_LENGTH
+    EXTRACT_NUMBER              # c: HeaderId; the digits that the header begins with, -1: none
+    # c: HeaderId and in the next 32 bits a text, the name of a parameter (lower case); -1: none
+    EXTRACT_PARAMETER
+    EXTRACT_SIPFRAG             # status in the body, a message/sipfrag (RFC 3420); -1: none
+
+cpdef enum Capture:             # what OP_CAPTURE takes
+    CAPTURE_HEADER = 0          # c: HeaderId; the value of the first such header
+    # c: HeaderId; URI of the first address in that header, without its headers
+    CAPTURE_URI
+    # c: HeaderId, and a text from bit 8: that header in the URI, unescaped (RFC 3261 19.1.1)
+    CAPTURE_URI_HEADER
+    CAPTURE_PARAMETER           # c: HeaderId, and a text from bit 8: parameter of the first address
+    CAPTURE_REQUEST_URI
+    CAPTURE_BODY
+    # c: leg. "Call-ID;to-tag=...;from-tag=..." of its dialog, as Replaces wants it (RFC 3891 6.1)
+    CAPTURE_DIALOG
+    CAPTURE_TEXT                # c: text
 
 cpdef enum OperandKind:
     OPERAND_CONST = 0           # value
@@ -74,6 +104,7 @@ cpdef enum TemplateKind:
 cpdef enum TemplateFlag:
     TEMPLATE_IN_DIALOG = 1      # to the leg's next hop rather than to the run's target
     TEMPLATE_FIXED_LENGTH = 2   # every instance has the same length
+    TEMPLATE_RELIABLE = 4       # provisional response, repeated until its PRACK (RFC 3262)
 
 cpdef enum Field:
     FIELD_LITERAL = 0           # text[offset : offset + length]
@@ -98,7 +129,7 @@ cpdef enum Field:
     # response: Via ... CSeq and Record-Route of the request, our To tag added; lines with CRLF
     FIELD_ECHO
     FIELD_CONTENT_LENGTH        # digits of the body's length, when the body has variable parts
-    # 'nonce="...", algorithm=..., qop="auth"' of a challenge; arg: DigestAlgorithm
+    # 'nonce="...", algorithm=..., qop="auth"' of a challenge; arg: ChallengeFlag
     FIELD_CHALLENGE
     # response to REGISTER: "Contact: ...;expires=n\r\n" for each Contact of the request
     FIELD_CONTACTS
@@ -106,6 +137,9 @@ cpdef enum Field:
     FIELD_ECHO_PARTIES
     # Request-URI of the leg's INVITE when that was in a dialog: as FIELD_REQUEST_URI at the time
     FIELD_INITIAL_URI
+    FIELD_TEXT                  # arg: text variable
+    FIELD_RSEQ                  # number of the leg's last reliable provisional response (RFC 3262)
+    FIELD_RACK                  # what a PRACK acknowledges: "RSeq CSeq INVITE"
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method
@@ -129,6 +163,21 @@ cpdef enum Outcome:             # how an instance ended; classes of `calls.faile
     OUTCOME_NO_ANSWER           # answering side and caller: rang until the ring limit
     OUTCOME_USER = 16           # first of the program's own (Program.outcomes)
     OUTCOME_COUNT = 48
+
+cpdef enum ChallengeFlag:
+    CHALLENGE_ALGORITHM = 3     # mask: DigestAlgorithm
+    CHALLENGE_SESSION = 4       # its -sess form
+    CHALLENGE_AUTH = 8          # qop
+    CHALLENGE_AUTH_INT = 16
+    CHALLENGE_PROXY = 32        # the credentials stand in Proxy-Authorization
+    CHALLENGE_NEXT = 256        # FIELD_CHALLENGE alone: 'nextnonce="..."' of Authentication-Info
+
+cpdef enum EntryFlag:
+    # Its REGISTERs are its user's: an instance has the user to itself, and all registrations of
+    # one user, in this instance and in later ones, go on with one Call-ID, CSeq and Contact.
+    ENTRY_OWNS_USER = 1
+    # what its user's challenges are answered with is kept for the user's later requests
+    ENTRY_KEEPS_NONCES = 2
 
 cdef packed struct Insn:        # 16 bytes
     uint8_t op
@@ -177,7 +226,7 @@ cdef packed struct Entry:       # 16 bytes: one scenario
     uint32_t pc
     # 0 caller (started by the schedule), 1 answerer (started by a request)
     uint16_t role
-    uint16_t flags
+    uint16_t flags              # EntryFlag
     uint16_t legs               # legs that it uses, 1 .. 8
     uint16_t spare
     uint32_t weight             # of a mix, in 1e-6; 0: only by name

@@ -7,12 +7,13 @@ from siploadgen.core.net.udp cimport Udp
 from siploadgen.core.program cimport Answer, Entry, Insn, Matcher, Operand, Segment, Template
 from siploadgen.core.rand cimport Rand
 from siploadgen.core.ring cimport Ring
+from siploadgen.core.sip.aka cimport Aka
 from siploadgen.core.sip.digest cimport Digest
 from siploadgen.core.sip.parse cimport SipMessage
-from siploadgen.core.sip.stamp cimport Column
+from siploadgen.core.sip.stamp cimport Column, StampFields
 from siploadgen.core.slab cimport Slab, slab_at
 from siploadgen.core.table cimport Table
-from siploadgen.core.texts cimport Texts
+from siploadgen.core.texts cimport text_span, Texts
 from siploadgen.core.tx cimport Tx, TxTimers
 from siploadgen.core.types cimport Handle, handle_make, Nanos, NONE, Peer
 from siploadgen.core.wheel cimport Wheel
@@ -30,6 +31,8 @@ cdef enum:
     CSEQ_BASE = 1000            # a leg's first CSeq: four digits wide for its first 9,000 requests
     TEMPLATE_NONE = 0xFFFF
     MERGED_SLOTS = 16384        # latest requests that copies on another path are compared with
+    TARGETS_MAX = 16
+    TARGET_NUMBERS = 64         # targets that one run tells apart, those gone included
 
     ROLE_CALLER = 0
     ROLE_ANSWERER = 1
@@ -68,8 +71,8 @@ cdef enum RungKind:
     RUNG_TIMEOUT = 3
     RUNG_TRANSPORT = 4
 
-# One running program. In the slab it is followed by its legs (uint32), clocks (Clock) and variables
-# (int64).
+# One running program. In the slab it is followed by its legs (uint32), clocks (Clock), variables
+# (int64) and text variables (uint32).
 cdef struct Instance:
     uint32_t generation
     uint32_t pc
@@ -77,14 +80,14 @@ cdef struct Instance:
     uint32_t row
     uint8_t wait                # WAIT_
     uint8_t role                # ROLE_
-    uint8_t retries             # challenges answered in a row
+    uint8_t retries             # challenges answered in a row: two bits for each realm
     uint8_t scheduled           # the next request sent has a due time: its lateness is recorded
     uint8_t rungs               # steps taken, modulo 256
     uint8_t hung_up             # its pauses are over
     uint16_t status             # of the message last matched
     uint16_t entry
     uint16_t failed_status      # final response that decided a failure
-    uint32_t auth               # text with the challenge being answered, NONE
+    uint32_t auth               # text with the challenges being answered, plus 1; 0: none
     OutOrder order
     Nanos due
     Nanos intended              # when what is being done now should have been done
@@ -102,6 +105,8 @@ cdef struct Leg:
     uint32_t local_cseq         # last used
     uint32_t remote_cseq        # last seen
     uint32_t invite_cseq        # of our last INVITE, for its ACK
+    uint32_t local_rseq         # of our last reliable provisional response, 0: none yet
+    uint32_t remote_rseq        # of the peer's
     uint32_t client_invite      # our open INVITE, NONE
     uint32_t client_other       # our open other request, NONE
     uint32_t server_invite      # the peer's INVITE not yet acknowledged, NONE
@@ -119,12 +124,45 @@ cdef struct Leg:
     uint16_t remote_length      # To value likewise
     uint32_t call_id_hash       # peer's Call-ID; 0: ours
     uint32_t remote_tag_hash
+    uint8_t target              # number of the target it goes to, and 1; 0: nothing sent yet
     uint64_t dialog_hash        # of all that `text` was made from
     Peer next_hop
+    uint32_t auth               # text with the credentials of our last INVITE, plus 1; 0: none
 
 cdef struct Merged:              # of a request from outside dialogs (RFC 3261 8.2.2.2)
     uint64_t print              # hash of From tag, Call-ID and CSeq
     Handle tx
+
+# An address of record: a row of the data, in an engine that registers or keeps nonces (user.pxd).
+cdef struct User:               # 24 bytes
+    Nanos expires               # when its registration ends; 0: not registered
+    uint32_t cseq               # of its last REGISTER; 0: none yet (RFC 3261 10.2)
+    uint32_t auth               # text with the challenges that it can answer, plus 1; 0: none
+    uint32_t next_free          # in the queue of those that are nobody's
+    uint8_t busy                # an instance has it to itself
+    uint8_t socket              # that its registration names
+
+cdef struct Users:
+    User* base
+    uint32_t count              # 0: the program needs none
+    uint32_t first_row          # row of user 0
+    uint32_t row_stride         # rows from one user to the next
+    uint32_t fresh              # users from here on have never been taken
+    uint32_t free_head          # given back longest ago, NONE: none
+    uint32_t free_tail
+    uint32_t texts              # kept by users
+
+# A server that calls may go to.
+cdef struct Target:
+    Peer peer
+    uint16_t priority           # the lowest goes first
+    uint8_t number              # its cell of target_calls
+    uint32_t share              # of the calls, among those of its priority; never 0
+    Nanos out_until             # it failed: left out of choices until then
+
+cdef struct Targets:
+    uint32_t count
+    Target entries[16]
 
 cdef struct Chunk:
     const int64_t* due
@@ -158,17 +196,20 @@ cdef struct Core:
     uint32_t* needs                 # by template: bit f set when it has Field f
     uint32_t insns
     uint32_t answer_count
+    uint32_t entry_count
     uint32_t legs_at                # offsets inside an instance record
     uint32_t clocks_at
     uint32_t variables_at
+    uint32_t texts_at
     uint32_t leg_max
     uint32_t clock_count
     uint32_t variable_count
+    uint32_t text_count
     uint32_t entry                  # the scenario that the schedule starts
     const Column* columns
     uint32_t rows
     uint32_t next_row
-    uint32_t row_stride
+    Users users
     # --- identity ---
     uint32_t engine_id
     uint64_t hash_seed
@@ -186,7 +227,11 @@ cdef struct Core:
     uint32_t packages_length
     bint strict                     # messages are judged by the whole grammar
     bint merge                      # a merged request is refused
-    Peer target
+    Peer target                     # the first target
+    Targets targets
+    Targets targets_next            # written by Python while targets_given is targets_taken
+    uint64_t targets_given          # tables that Python has left (release)
+    uint64_t targets_taken          # tables that came into force (release)
     # --- memory ---
     Slab instances
     Slab legs
@@ -197,6 +242,7 @@ cdef struct Core:
     Outbox outbox
     Udp udp
     Digest digest
+    Aka aka
     Rand rand
     TxTimers timers
     # for finished transactions once the slab is nearly full (linger auto)
@@ -212,6 +258,7 @@ cdef struct Core:
     SipMessage* message             # the message at hand, NULL outside feed
     Peer source                     # where it came from
     uint32_t request                # server transaction of the request at hand, NONE
+    uint32_t request_user           # row of the user whose Contact it was sent to, NONE
     # that transaction while its echo block is still in `echo`, else NONE
     uint32_t fresh
     SipMessage parsed
@@ -249,6 +296,7 @@ cdef struct Core:
     int64_t* histograms
     int64_t* steps
     int64_t* user_counters
+    int64_t* target_calls           # by number: calls sent there, failed over ones included
     Nanos coalesce                  # shortest time from one wake-up to the next
     bint live_clock                 # `now` may be read from the clock (real sockets)
     int epoll
@@ -270,6 +318,20 @@ cdef inline Clock* instance_clocks(Core* core, Instance* instance) noexcept nogi
 
 cdef inline int64_t* instance_variables(Core* core, Instance* instance) noexcept nogil:
     return <int64_t*>(<uint8_t*>instance + core.variables_at)
+
+cdef inline uint32_t* instance_texts(Core* core, Instance* instance) noexcept nogil:
+    return <uint32_t*>(<uint8_t*>instance + core.texts_at)
+
+cdef inline void texts_fill(Core* core, Instance* instance, StampFields* fields) noexcept nogil:
+    """The texts that FIELD_TEXT writes."""
+    cdef uint32_t* texts
+    cdef uint32_t i
+    fields.texts_known = instance != NULL
+    if instance == NULL:
+        return
+    texts = instance_texts(core, instance)
+    for i in range(core.text_count):
+        fields.texts[i] = text_span(&core.texts, texts[i])
 
 cdef inline Handle leg_handle(Core* core, uint32_t index) noexcept nogil:
     return handle_make(leg_at(core, index).generation, core.engine_id, index)

@@ -7,8 +7,8 @@ from siploadgen.core.outgoing cimport echo_make, plain_stamp, token_write
 from siploadgen.core.plain cimport plain_lists
 from siploadgen.core.records cimport Core, core_count, Merged, MERGED_SLOTS, STATUS_SPAN, tx_handle
 from siploadgen.core.sip.parse cimport (
-    address_parse, header_uint, list_next, parse_error_status, sip_header,
-    sip_header_next, SipAddress, SipHeader, SipMessage, SipUri, uri_parse,
+    address_parse, header_uint, list_next, parse_error_status, sip_header, sip_header_next,
+    SipAddress, SipHeader, SipMessage, SipUri, uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
     HEADER_ACCEPT, HEADER_CONTACT, HEADER_CONTENT_ENCODING, HEADER_CONTENT_TYPE, HEADER_CSEQ,

@@ -40,6 +40,18 @@ cdef inline Span span_trim(Span s) noexcept nogil:
         s.length -= 1
     return s
 
+cdef inline Span word_next(Span* rest) noexcept nogil:
+    """Take the first word of a trimmed text off it, and the blanks behind it."""
+    cdef uint32_t i = 0
+    cdef Span word
+    while i < rest.length and rest.data[i] != 32 and rest.data[i] != 9:
+        i += 1
+    word = span_make(rest.data, i)
+    while i < rest.length and (rest.data[i] == 32 or rest.data[i] == 9):
+        i += 1
+    rest[0] = span_make(rest.data + i, rest.length - i)
+    return word
+
 cdef inline bint span_to_uint(Span s, uint64_t* value) noexcept nogil:
     """Decimal digits only, at most 18 significant ones; False and value untouched otherwise."""
     cdef uint64_t v = 0

@@ -2,6 +2,7 @@
 # size.
 from libc.stdint cimport uint8_t, uint32_t
 from siploadgen.core.slab cimport Slab, slab_at, slab_give, slab_take
+from siploadgen.core.span cimport Span, span_make
 from siploadgen.core.types cimport NONE, SLG_ASSERT
 
 cdef enum:
@@ -27,6 +28,12 @@ cdef inline TextHead* text_head(Texts* texts, uint32_t text) noexcept nogil:
 
 cdef inline uint8_t* text_data(Texts* texts, uint32_t text) noexcept nogil:
     return <uint8_t*>text_head(texts, text) + sizeof(TextHead)
+
+cdef inline Span text_span(Texts* texts, uint32_t text) noexcept nogil:
+    """Its octets; none for NONE."""
+    if text == NONE:
+        return span_make(NULL, 0)
+    return span_make(text_data(texts, text), text_head(texts, text).length)
 
 cdef inline void text_give(Texts* texts, uint32_t text) noexcept nogil:
     """Nothing for NONE."""

@@ -186,9 +186,6 @@ cdef uint32_t enter(Tx* tx, uint8_t state, Nanos now, const TxTimers* timers) no
 cdef void repeat_again(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil:
     """The retransmission timer fired: set its next instant."""
     cdef uint8_t then = clocks[tx.kind][tx.state].then
-    if then == THEN_NEVER:
-        repeat_never(tx)
-        return
     if then == THEN_T2:
         tx.interval = timers.t2
     elif tx.interval > INT64_MAX // 2:
@@ -247,6 +244,19 @@ cdef void tx_abandoned(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
             tx.deadline = after(now, timers.timer_b)
 
 
+cdef void tx_reliable(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil:
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING:
+        tx.interval = timers.t1
+        tx.next_retransmit = after(now, timers.t1) if timers.t1 > 0 else INT64_MAX
+        tx.deadline = after(now, timers.timer_h)
+
+
+cdef void tx_pracked(Tx* tx) noexcept nogil:
+    if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING:
+        repeat_never(tx)
+        tx.deadline = INT64_MAX
+
+
 cdef void tx_trying(Tx* tx, Nanos now) noexcept nogil:
     if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING and tx.status == 0:
         tx.next_retransmit = after(now, TRYING_AFTER)
@@ -269,13 +279,16 @@ cdef uint32_t tx_on_event(Tx* tx, uint32_t event, Nanos now, const TxTimers* tim
         actions |= enter(tx, rule.then, now, timers)
     elif event == TXE_RETRANSMIT:
         repeat_again(tx, now, timers)
+    elif event == TXE_TIMEOUT:
+        tx_pracked(tx)                  # a state that outlives its deadline: it has no more of it
     elif event == TXE_ACK:
         actions |= tx_acked(tx, now, timers)
-    elif event == TXE_1XX and tx.kind == TX_INVITE_SERVER:
+    elif event == TXE_1XX and tx.kind == TX_INVITE_SERVER and tx.deadline == INT64_MAX:
         repeat_never(tx)                # no 100 of the machine's own any more
     if actions & TXA_RESEND:
         if tx.status == 0 and tx.kind >= TX_INVITE_SERVER:
-            return actions ^ (TXA_RESEND | TXA_ABSORB)  # RFC 3261 17.2.1: nothing to repeat yet
+            # RFC 3261 17.2.1: nothing to repeat yet; its own timer asks for a 100.
+            return actions ^ (TXA_RESEND | (TXA_SEND if event == TXE_RETRANSMIT else TXA_ABSORB))
         if tx.retransmits < 255:
             tx.retransmits += 1
     SLG_ASSERT(((actions & TXA_END) != 0) == (tx.state == TX_TERMINATED))

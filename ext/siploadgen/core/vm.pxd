@@ -10,6 +10,9 @@ cdef void vm_run(Core* core, uint32_t instance) noexcept nogil
 # went on.
 cdef bint vm_event(Core* core, uint32_t instance, uint8_t kind, uint8_t leg, uint8_t method,
                    uint16_t status) noexcept nogil
+# A request from outside that opens a dialog with this instance: a fresh leg of those that its wait
+# names for such a request, NONE when it names none.
+cdef uint32_t vm_invites(Core* core, uint32_t instance, uint8_t method) noexcept nogil
 cdef void vm_timer(Core* core, uint32_t instance) noexcept nogil        # its wheel node fired
 # cut its pause, cancel its ringing INVITE
 cdef void vm_hang_up(Core* core, uint32_t instance) noexcept nogil

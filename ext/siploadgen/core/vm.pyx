@@ -3,29 +3,31 @@
 from libc.math cimport exp
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from siploadgen.core.auth cimport auth_accept, auth_check
+from siploadgen.core.auth cimport auth_accept, auth_check, auth_retries
+from siploadgen.core.capture cimport capture, extract_number, leg_route, message_has, text_same
 from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
-    echo_keep, send_ack, send_cancel, send_plain, send_request, send_response, server_acknowledged,
-    token_write, tx_abandon, tx_free,
+    echo_keep, send_ack, send_cancel, send_plain, send_request, send_response,
+    server_acknowledged, token_write, tx_abandon, tx_free,
 )
 from siploadgen.core.program cimport (
-    CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, EXTRACT_CONTENT_LENGTH, EXTRACT_EXPIRES,
-    EXTRACT_MIN_EXPIRES, EXTRACT_RETRY_AFTER, EXTRACT_STATUS, Insn, MATCH_RESPONSE, Matcher, OP_ADD,
-    OP_AWAIT, OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
-    OP_END, OP_EXTRACT, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_SEND, OP_SET, Operand,
-    OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL,
-    OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED,
-    TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS,
-    VAR_STOPPING,
+    CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, ENTRY_OWNS_USER, EXTRACT_CONTENT_LENGTH,
+    EXTRACT_EXPIRES, EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS,
+    Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE,
+    OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
+    OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
+    OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL,
+    OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT,
+    OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
+    TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
 )
 from siploadgen.core.rand cimport rand_below, rand_exponential, rand_normal, rand_unit
 from siploadgen.core.records cimport (
     Clock, COMMAND_HANG_UP, Core, Failure, HIST_CLOCKS, Instance, instance_at, instance_clocks,
-    instance_legs, instance_rung, instance_variables, Leg, leg_at, leg_handle, ROLE_CALLER,
-    RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at, WAIT_AWAIT, WAIT_NOTHING,
-    WAIT_PAUSE, core_count,
+    instance_legs, instance_rung, instance_texts, instance_variables, Leg, leg_at, leg_handle,
+    ROLE_CALLER, RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at, WAIT_AWAIT,
+    WAIT_NOTHING, WAIT_PAUSE, core_count,
 )
 from siploadgen.core.ring cimport ring_push
 from siploadgen.core.sip.parse cimport contact_expires, header_uint
@@ -37,6 +39,7 @@ from siploadgen.core.tx cimport (
     Tx, TX_ACCEPTED, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TX_TRYING,
 )
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT, SLG_UNREACHABLE, TOKEN_LENGTH
+from siploadgen.core.user cimport user_give, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef enum:
@@ -53,6 +56,7 @@ cdef uint32_t vm_take(Core* core, uint32_t entry, uint8_t role, Nanos due) noexc
     cdef uint32_t i
     cdef Instance* instance
     cdef uint32_t* legs
+    cdef uint32_t* texts
     cdef Clock* clocks
     if index == NONE:
         core_count(core, COUNT_SLAB_FULL)
@@ -62,7 +66,6 @@ cdef uint32_t vm_take(Core* core, uint32_t entry, uint8_t role, Nanos due) noexc
     instance.pc = core.entries[entry].pc
     instance.wait_pc = NONE
     instance.role = role
-    instance.auth = NONE
     instance.due = due
     instance.intended = due
     instance.deadline = INT64_MAX
@@ -73,6 +76,9 @@ cdef uint32_t vm_take(Core* core, uint32_t entry, uint8_t role, Nanos due) noexc
     clocks = instance_clocks(core, instance)
     for i in range(core.clock_count):
         clocks[i].due = -1
+    texts = instance_texts(core, instance)
+    for i in range(core.text_count):
+        texts[i] = NONE
     if leg_take(core, index, 0) == NONE:
         slab_give(&core.instances, index)
         return NONE
@@ -148,7 +154,10 @@ cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexce
     failure.status = instance.failed_status
     failure.role = instance.role
     failure.rungs = instance.rungs
-    failure.leg = leg_handle(core, leg) if leg != NONE else 0
+    if core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+        failure.leg = user_handle(core, instance.row)   # its registrations have this Call-ID
+    else:
+        failure.leg = leg_handle(core, leg) if leg != NONE else 0
     failure.due = instance.due
     failure.ended = core.now
     memcpy(failure.ladder, instance.ladder, sizeof(instance.ladder))
@@ -179,14 +188,19 @@ cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
             echo_keep(core)
             core.fresh = NONE
         text_give(&core.texts, leg.text)
+        text_give(&core.texts, leg.auth - 1)
         slab_give(&core.legs, number)
     if instance.role == ROLE_CALLER:
         core.outcomes[outcome] += 1
         core.open_calls -= 1
+        if core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+            user_give(core, instance.row)
     else:
         core.answered_outcomes[outcome] += 1
         core.open_answers -= 1
-    text_give(&core.texts, instance.auth)
+    text_give(&core.texts, instance.auth - 1)
+    for i in range(core.text_count):
+        text_give(&core.texts, instance_texts(core, instance)[i])
     wheel_del(&core.wheel, index)
     slab_give(&core.instances, index)
 
@@ -234,7 +248,7 @@ cdef int64_t variable_value(Core* core, Instance* instance, uint32_t number) noe
     elif number == VAR_STATUS:
         return instance.status
     elif number == VAR_RETRIES:
-        return instance.retries
+        return auth_retries(instance)
     return instance_variables(core, instance)[number]
 
 
@@ -255,15 +269,20 @@ cdef bint compare(int64_t value, uint8_t how, int64_t other) noexcept nogil:
     return False
 
 
-cdef int64_t extract_value(Core* core, Instance* instance, uint32_t what) noexcept nogil:
+cdef int64_t extract_value(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
+    cdef uint32_t what = insn.b
     cdef uint64_t value
     cdef uint8_t token[24]
     if core.message == NULL:
         return -1
+    if what >= EXTRACT_NUMBER:
+        return extract_number(core, instance, what, insn.c)
     if what == EXTRACT_STATUS:
         return core.message.status
     elif what == EXTRACT_EXPIRES:
-        token_write(core, token, leg_handle(core, instance_legs(core, instance)[0]))
+        token_write(core, token, user_handle(core, instance.row)
+                    if core.entries[instance.entry].flags & ENTRY_OWNS_USER
+                    else leg_handle(core, instance_legs(core, instance)[0]))
         return contact_expires(core.message, span_make(token, TOKEN_LENGTH))
     elif what == EXTRACT_MIN_EXPIRES:
         return <int64_t>value if header_uint(core.message, HEADER_MIN_EXPIRES, &value) else -1
@@ -400,14 +419,28 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
                 <double>variables[insn.a] * <double>operand_value(core, instance, insn.c) / 1e9)
             pc += 1
         elif insn.op == OP_EXTRACT:
-            variables[insn.a] = extract_value(core, instance, insn.b)
+            variables[insn.a] = extract_value(core, instance, insn)
             pc += 1
         elif insn.op == OP_CREDENTIAL:
             pc = pc + 1 if core.message != NULL \
-                and auth_accept(core, instance, insn.a, <uint16_t>insn.c) else insn.b
+                and auth_accept(core, instance, insn) else insn.b
         elif insn.op == OP_CHALLENGE_CHECK:
             pc = pc + 1 if core.message != NULL \
-                and auth_check(core, instance, insn.a, <uint16_t>insn.c) else insn.b
+                and auth_check(core, instance, insn) else insn.b
+        elif insn.op == OP_CAPTURE:
+            capture(core, instance, insn)
+            pc += 1
+        elif insn.op == OP_HAS:
+            pc = pc + 1 if message_has(core, instance, insn) else insn.b
+        elif insn.op == OP_SAME:
+            pc = pc + 1 if text_same(core, instance, insn) else insn.b
+        elif insn.op == OP_ROUTE:
+            if instance_legs(core, instance)[insn.b] == NONE \
+                    and leg_take(core, index, <uint8_t>insn.b) == NONE:
+                vm_end(core, index, OUTCOME_NO_RESOURCE)
+                return
+            leg_route(core, instance, instance_legs(core, instance)[insn.b], insn.a)
+            pc += 1
         elif insn.op == OP_COUNT:
             core.user_counters[insn.a] += insn.c
             pc += 1
@@ -455,6 +488,23 @@ cdef bint vm_event(Core* core, uint32_t index, uint8_t kind, uint8_t leg, uint8_
             vm_run(core, index)
             return True
     return False
+
+
+cdef uint32_t vm_invites(Core* core, uint32_t index, uint8_t method) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    cdef const Insn* insn
+    cdef const Matcher* matcher
+    cdef uint32_t i
+    if instance.wait == WAIT_NOTHING:
+        return NONE
+    insn = core.code + instance.wait_pc
+    for i in range(1, insn.a + 1):
+        matcher = core.matchers + insn[i].a
+        if matcher.kind == MATCH_REQUEST and matcher.leg < core.leg_max \
+                and (matcher.method == method or matcher.method == METHOD_UNKNOWN) \
+                and instance_legs(core, instance)[matcher.leg] == NONE:
+            return leg_take(core, index, matcher.leg)
+    return NONE
 
 
 cdef void vm_timer(Core* core, uint32_t index) noexcept nogil:

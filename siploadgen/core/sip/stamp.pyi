@@ -16,7 +16,8 @@ class Stamper:
     The methods take the number of a template, and raise ValueError when there is none, when a
     field that it needs has no value, when there is no such row, and when there are fewer variables
     than the program has. `values` is keyed by siploadgen.core.program.Field; what the template
-    does not need is passed over. Without `variables` all of them are 0.
+    does not need is passed over; FIELD_TEXT stands for every text variable. Without `variables` all
+    of them are 0.
     """
 
     def __new__(cls, program: Program, rows: Rows | None = None) -> Self: ...

@@ -1,6 +1,9 @@
 # Digest access authentication (RFC 2617, 7616, 8760): challenges answered and answers checked.
 # Hashes are libcrypto's. Strings are hashed and written as they stand, without their quotes and
 # with the backslashes that they came with (unq() of RFC 7616 3.4).
+#
+# A password "ha1:" with as many hex digits as the hash has stands for H(user:realm:password), as
+# servers keep it.
 from siploadgen.core.span cimport Span
 from siploadgen.core.sip.parse cimport SipCredentials
 from siploadgen.core.types cimport Nanos

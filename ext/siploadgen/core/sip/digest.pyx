@@ -91,17 +91,35 @@ cdef uint32_t hash_parts(Digest* digest, uint8_t algorithm, const Span* parts, i
     return 2 * length
 
 
+cdef uint32_t ha1_given(const DigestInput* input, uint8_t* ha1) noexcept nogil:
+    """HA1 in lower case when the password is one, its length; else 0."""
+    cdef uint32_t length = 32 if input.algorithm == DIGEST_MD5 else DIGEST_HEX_MAX
+    cdef uint32_t i
+    cdef uint8_t c
+    if input.password.length != 4 + length or memcmp(input.password.data, b"ha1:", 4) != 0:
+        return 0
+    for i in range(length):
+        c = input.password.data[4 + i]
+        if 65 <= c <= 70:
+            c |= 0x20
+        if not (48 <= c <= 57 or 97 <= c <= 102):
+            return 0
+        ha1[i] = c
+    return length
+
+
 cdef uint32_t respond(Digest* digest, const DigestInput* input, Span nc,
                       uint8_t* hex) noexcept nogil:
     """RFC 7616 3.4.1 to 3.4.3."""
     cdef uint8_t ha1[DIGEST_HEX_MAX]
     cdef uint8_t ha2[DIGEST_HEX_MAX]
     cdef Span parts[6]
-    cdef uint32_t length
-    parts[0] = input.username
-    parts[1] = input.realm
-    parts[2] = input.password
-    length = hash_parts(digest, input.algorithm, parts, 3, ha1)
+    cdef uint32_t length = ha1_given(input, ha1)
+    if length == 0:
+        parts[0] = input.username
+        parts[1] = input.realm
+        parts[2] = input.password
+        length = hash_parts(digest, input.algorithm, parts, 3, ha1)
     if length == 0:
         return 0
     if input.session:

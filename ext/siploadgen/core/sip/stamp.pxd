@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 cdef enum:
     STAMP_FIELDS = 32
+    TEXTS_MAX = 8                       # text variables of one instance
 
 cdef struct Column:                     # one column of the injected rows
     const uint8_t* blob
@@ -18,6 +19,8 @@ cdef struct StampFields:
     const Column* columns
     uint32_t row
     const int64_t* variables            # NULL: none, stamped as 0
+    bint texts_known                    # else text variables are stamped empty
+    Span texts[8]                       # text variables
 
 # Octets written, 0 when `room` does not hold them.
 cdef uint32_t stamp_message(const Template* template, const Segment* segments, const uint8_t* text,

@@ -5,8 +5,8 @@ from array import array
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from siploadgen.core.program cimport (
-    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_INITIAL_URI, FIELD_LITERAL, FIELD_VARIABLE, Segment,
-    Template,
+    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_LITERAL, FIELD_RACK, FIELD_TEXT, FIELD_VARIABLE,
+    Segment, Template,
 )
 from siploadgen.core.program import Field
 from siploadgen.core.span cimport Span, span_make
@@ -38,6 +38,8 @@ cdef inline Span segment_text(const Segment* segment, const uint8_t* text,
     if segment.field == FIELD_VARIABLE:
         return span_make(digits, decimal_signed(
             digits, fields.variables[segment.arg] if fields.variables != NULL else 0))
+    if segment.field == FIELD_TEXT:
+        return fields.texts[segment.arg] if fields.texts_known else span_make(NULL, 0)
     return fields.values[segment.field]
 
 
@@ -128,9 +130,10 @@ cdef class Stamper:
                 raise ValueError(f"template {i}: segments beyond the table")
         for i in range(<uint32_t>segments):
             segment = self.segments + i
-            if segment.field > FIELD_INITIAL_URI \
+            if segment.field > FIELD_RACK \
                     or <uint64_t>segment.offset + segment.length > text \
                     or segment.field == FIELD_COLUMN and segment.arg >= columns \
+                    or segment.field == FIELD_TEXT and segment.arg >= TEXTS_MAX \
                     or segment.field == FIELD_VARIABLE and segment.arg >= self.variables:
                 raise ValueError(f"segment {i} leads nowhere")
         return 0
@@ -172,18 +175,22 @@ cdef class Stamper:
         """Put everything into `fields`; what must live as long as they do is returned."""
         cdef uint32_t needs = stamp_needs(template, self.segments)
         cdef uint32_t given = 1 << FIELD_LITERAL | 1 << FIELD_CONTENT_LENGTH | 1 << FIELD_VARIABLE
-        cdef uint32_t field
+        cdef uint32_t field, i
         cdef bytes value
         cdef int64_t[::1] numbers
         cdef list held = []
         memset(fields, 0, sizeof(StampFields))
         for key, value in values.items():
-            if not 0 <= key <= FIELD_INITIAL_URI or value is None:
+            if not 0 <= key <= FIELD_RACK or value is None:
                 raise ValueError(f"value of field {key}: no Field, or None")
             field = key
             fields.values[field] = span_make(value, <uint32_t>len(value))
             given |= <uint32_t>1 << field
             held.append(value)
+            if field == FIELD_TEXT:
+                fields.texts_known = True
+                for i in range(<uint32_t>TEXTS_MAX):
+                    fields.texts[i] = fields.values[field]
         if needs & 1 << FIELD_COLUMN:
             if not 0 <= row < self.rows:
                 raise ValueError(f"row {row}: there are {self.rows}")

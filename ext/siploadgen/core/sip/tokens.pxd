@@ -70,6 +70,14 @@ cpdef enum HeaderId:
     HEADER_USER_AGENT
     HEADER_COUNT = 48
 
+cdef inline bint method_opens_dialog(uint8_t method) noexcept nogil:
+    """RFC 3261 12.1, 6665 4.1.2, 3515 2.4."""
+    return method == METHOD_INVITE or method == METHOD_SUBSCRIBE or method == METHOD_REFER
+
+cdef inline bint method_refreshes_target(uint8_t method) noexcept nogil:
+    """RFC 3261 12.2, 3311 5, 6665 3.2, 6665 8.1."""
+    return method_opens_dialog(method) or method == METHOD_UPDATE or method == METHOD_NOTIFY
+
 # by exact octets
 cdef uint8_t method_find(const uint8_t* data, uint32_t length) noexcept nogil
 # any case, compact names too

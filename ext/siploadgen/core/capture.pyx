@@ -1,0 +1,280 @@
+"""What a program learns from messages (see capture.pxd)."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memcmp, memcpy
+from siploadgen.core.auth cimport text_stamp
+from siploadgen.core.counters cimport COUNT_SLAB_FULL
+from siploadgen.core.net.addr cimport host_parse, peer_clear
+from siploadgen.core.outgoing cimport leg_call_id, leg_string, token_write
+from siploadgen.core.program cimport (
+    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_PARAMETER, CAPTURE_REQUEST_URI,
+    CAPTURE_TEXT, CAPTURE_URI, CAPTURE_URI_HEADER, EXTRACT_NUMBER, EXTRACT_PARAMETER,
+    EXTRACT_SIPFRAG, Insn,
+)
+from siploadgen.core.records cimport (
+    Core, core_count, Instance, instance_legs, instance_texts, leg_at, leg_handle,
+)
+from siploadgen.core.sip.parse cimport (
+    address_parse, list_next, parameter_find, sip_header, sip_header_next, SipAddress,
+    SipHeader, SipUri, uri_parse,
+)
+from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span_trim
+from siploadgen.core.texts cimport text_data, text_give, text_span, text_take
+from siploadgen.core.types cimport NONE, Peer, SLG_UNREACHABLE, TOKEN_LENGTH
+
+cdef enum:
+    NAME_MAX = 64               # octets of a parameter or header name
+    TEXT_ROOM = 4096            # octets of a text made from a template
+    HEADER_BITS = 8             # of the operand, below its text
+
+
+cdef Span nothing() noexcept nogil:
+    return span_make(NULL, 0)
+
+
+cdef Span first_header(Core* core, int64_t c) noexcept nogil:
+    """Value of the first header with the number in the low bits of `c`."""
+    cdef SipHeader* header = sip_header(core.message, <uint8_t>(c & 0xFF))
+    return header.value if header != NULL else nothing()
+
+
+cdef int64_t leading_number(Span text) noexcept nogil:
+    """The digits that a text begins with; -1: none, or more than 18."""
+    cdef int64_t value = 0
+    cdef uint32_t i = 0
+    while i < text.length and 48 <= text.data[i] <= 57:
+        if i == 18:
+            return -1
+        value = value * 10 + (text.data[i] - 48)
+        i += 1
+    return value if i else -1
+
+
+cdef Span parameters_of(Span value) noexcept nogil:
+    """Parameters of a header's first item, which is an address, or any word (RFC 3261 7.3.1)."""
+    cdef SipAddress address
+    cdef Span rest = value
+    cdef uint32_t i
+    if address_parse(&address, &rest):
+        return address.parameters
+    for i in range(value.length):
+        if value.data[i] == 59:
+            return span_make(value.data + i + 1, value.length - i - 1)
+    return nothing()
+
+
+cdef Span parameter_of(Core* core, Instance* instance, int64_t c) noexcept nogil:
+    """The parameter that a text from bit 8 of `c` names."""
+    cdef uint8_t name[NAME_MAX + 1]
+    cdef uint32_t length = text_stamp(core, instance, <uint16_t>(c >> HEADER_BITS), name, NAME_MAX)
+    cdef bint present
+    name[length] = 0
+    return parameter_find(parameters_of(first_header(core, c)), <const char*>name, &present)
+
+
+cdef int64_t sipfrag_status(Span body) noexcept nogil:
+    """Status of a message/sipfrag that is a response (RFC 3420 2)."""
+    if body.length < 11 or memcmp(body.data, b"SIP/2.0 ", 8) != 0:
+        return -1
+    return leading_number(span_make(body.data + 8, 3))
+
+
+cdef int64_t extract_number(Core* core, Instance* instance, uint32_t what,
+                            int64_t c) noexcept nogil:
+    if what == EXTRACT_NUMBER:
+        return leading_number(first_header(core, c))
+    elif what == EXTRACT_PARAMETER:
+        return leading_number(parameter_of(core, instance, c))
+    elif what == EXTRACT_SIPFRAG:
+        return sipfrag_status(core.message.body)
+    SLG_UNREACHABLE()
+    return -1
+
+
+# --- texts ---
+
+cdef Span address_uri(Span value) noexcept nogil:
+    cdef SipAddress address
+    cdef Span rest = value
+    return address.uri if address_parse(&address, &rest) else nothing()
+
+
+cdef uint32_t headers_at(Span uri) noexcept nogil:
+    """Octets of a URI before its headers; all of it when it has none."""
+    cdef uint32_t i
+    for i in range(uri.length):
+        if uri.data[i] == 63:
+            return i
+    return uri.length
+
+
+cdef inline int hex_digit(uint8_t c) noexcept nogil:
+    if 48 <= c <= 57:
+        return c - 48
+    c |= 0x20
+    return c - 87 if 97 <= c <= 102 else -1
+
+
+cdef Span unescaped(Span text, uint8_t* out) noexcept nogil:
+    """%HH taken for the octet that it stands for, once; `out` holds text.length octets."""
+    cdef uint32_t i = 0
+    cdef uint32_t n = 0
+    while i < text.length:
+        if text.data[i] == 37 and i + 2 < text.length and hex_digit(text.data[i + 1]) >= 0 \
+                and hex_digit(text.data[i + 2]) >= 0:
+            out[n] = <uint8_t>(hex_digit(text.data[i + 1]) * 16 + hex_digit(text.data[i + 2]))
+            # a line end or a NUL out of a URI would be a header of its own in the next message
+            if out[n] < 32:
+                return nothing()
+            i += 3
+        else:
+            out[n] = text.data[i]
+            i += 1
+        n += 1
+    return span_make(out, n)
+
+
+cdef Span uri_header(Core* core, Instance* instance, int64_t c, uint8_t* out) noexcept nogil:
+    """A header in the URI of the first address: `?Replaces=...&...` (RFC 3261 19.1.1)."""
+    cdef uint8_t name[NAME_MAX]
+    cdef Span wanted = span_make(
+        name, text_stamp(core, instance, <uint16_t>(c >> HEADER_BITS), name, NAME_MAX))
+    cdef Span uri = address_uri(first_header(core, c))
+    cdef uint32_t at = headers_at(uri) + 1
+    cdef uint32_t end, equals
+    while at < uri.length:
+        end = at
+        while end < uri.length and uri.data[end] != 38:
+            end += 1
+        equals = at
+        while equals < end and uri.data[equals] != 61:
+            equals += 1
+        if equals < end and span_iequal(span_make(uri.data + at, equals - at), wanted) \
+                and end - equals - 1 <= TEXT_ROOM:
+            return unescaped(span_make(uri.data + equals + 1, end - equals - 1), out)
+        at = end + 1
+    return nothing()
+
+
+cdef Span dialog_name(Core* core, Instance* instance, uint32_t number, uint8_t* out) noexcept nogil:
+    """The dialog of a leg as Replaces names it to our peer's other end (RFC 3891 6.1): the tags as
+    our peer sees them, so its own is the to-tag.
+    """
+    cdef uint32_t index = instance_legs(core, instance)[number]
+    cdef uint8_t* at = out
+    cdef Span tag, call_id
+    if index == NONE:
+        return nothing()
+    tag = leg_string(core, leg_at(core, index), 0)          # ";tag=..."
+    call_id = leg_call_id(core, index)
+    if tag.length <= 5 or call_id.length + tag.length + TOKEN_LENGTH + 32 > TEXT_ROOM:
+        return nothing()
+    memcpy(at, call_id.data, call_id.length)
+    at += call_id.length
+    memcpy(at, b";to-tag=", 8)
+    at += 8
+    memcpy(at, tag.data + 5, tag.length - 5)
+    at += tag.length - 5
+    memcpy(at, b";from-tag=", 10)
+    at += 10
+    token_write(core, at, leg_handle(core, index))
+    return span_make(out, <uint32_t>(at - out) + TOKEN_LENGTH)
+
+
+cdef Span captured(Core* core, Instance* instance, const Insn* insn, uint8_t* out) noexcept nogil:
+    cdef Span value
+    if insn.flags == CAPTURE_TEXT:
+        return span_make(out, text_stamp(core, instance, <uint16_t>insn.c, out, TEXT_ROOM))
+    elif insn.flags == CAPTURE_DIALOG:
+        return dialog_name(core, instance, <uint32_t>insn.c, out)
+    elif core.message == NULL:
+        return nothing()
+    elif insn.flags == CAPTURE_HEADER:
+        return first_header(core, insn.c)
+    elif insn.flags == CAPTURE_URI:
+        value = address_uri(first_header(core, insn.c))
+        return span_make(value.data, headers_at(value))
+    elif insn.flags == CAPTURE_URI_HEADER:
+        return uri_header(core, instance, insn.c, out)
+    elif insn.flags == CAPTURE_PARAMETER:
+        return parameter_of(core, instance, insn.c)
+    elif insn.flags == CAPTURE_REQUEST_URI:
+        return core.message.uri
+    elif insn.flags == CAPTURE_BODY:
+        return core.message.body
+    SLG_UNREACHABLE()
+    return nothing()
+
+
+cdef void capture(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
+    cdef uint8_t room[TEXT_ROOM]
+    cdef uint32_t* text = instance_texts(core, instance) + insn.a
+    cdef Span value = captured(core, instance, insn, room)
+    cdef uint32_t fresh = NONE
+    cdef uint32_t i
+    cdef uint8_t* out
+    if value.length:
+        fresh = text_take(&core.texts, value.length)
+        if fresh == NONE:
+            core_count(core, COUNT_SLAB_FULL)
+        else:
+            # A fold is one blank (RFC 3261 7.3.1); a body is kept as it is.
+            out = text_data(&core.texts, fresh)
+            if insn.flags == CAPTURE_BODY:
+                memcpy(out, value.data, value.length)
+            else:
+                for i in range(value.length):
+                    out[i] = 32 if value.data[i] == 13 or value.data[i] == 10 else value.data[i]
+    text_give(&core.texts, text[0])
+    text[0] = fresh
+
+
+cdef bint text_same(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
+    cdef uint8_t room[TEXT_ROOM]
+    cdef Span other = span_make(
+        room, text_stamp(core, instance, <uint16_t>insn.c, room, TEXT_ROOM))
+    return span_equal(text_span(&core.texts, instance_texts(core, instance)[insn.a]), other)
+
+
+# --- conditions ---
+
+cdef Span item_word(Span item) noexcept nogil:
+    """An item of a list without its parameters."""
+    cdef uint32_t i
+    for i in range(item.length):
+        if item.data[i] == 59:
+            return span_trim(span_make(item.data, i))
+    return span_trim(item)
+
+
+cdef bint message_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
+    cdef uint8_t room[256]
+    cdef Span wanted = span_make(room, text_stamp(core, instance, insn.a, room, 256))
+    cdef SipHeader* header
+    cdef Span rest, item
+    if core.message == NULL:
+        return False
+    header = sip_header(core.message, <uint8_t>insn.c)
+    if wanted.length == 0:
+        return header != NULL
+    while header != NULL:
+        rest = header.value
+        while list_next(&rest, &item):
+            if span_iequal(item_word(item), wanted):
+                return True
+        header = sip_header_next(core.message, header)
+    return False
+
+
+cdef void leg_route(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil:
+    cdef uint8_t room[TEXT_ROOM]
+    cdef Span uri = span_make(room, text_stamp(core, instance, text, room, TEXT_ROOM))
+    cdef SipUri parts
+    cdef Peer peer
+    if not uri_parse(&parts, uri):
+        return
+    peer_clear(&peer)
+    if host_parse(parts.host, &peer):
+        peer.port = parts.port if parts.port else 5060
+        peer.socket = core.target.socket
+        leg_at(core, leg).next_hop = peer

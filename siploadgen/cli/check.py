@@ -1,0 +1,17 @@
+"""`siploadgen check`: compile a model, and say whether it is valid."""
+
+import typer
+
+from siploadgen.cli.options import ModelArgument, SetOption, compiled
+from siploadgen.cli.verbs import single
+
+
+def check(model: ModelArgument, settings: SetOption = None) -> None:
+    """Compile a model, and say whether it is valid."""
+    program = compiled(model, settings)
+    columns = f", columns {', '.join(program.columns)}" if program.columns else ""
+    typer.echo(f"{model}: valid, {len(program.code)} instructions, metrics "
+               f"{', '.join(program.clocks) or 'none'}{columns}, digest {program.digest[:16]}")
+
+
+app = single(check)

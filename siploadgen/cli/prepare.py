@@ -1,0 +1,127 @@
+"""What a run needs before its first datagram: everything checked, programs built."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from siploadgen import units
+from siploadgen.cli.load import is_count, load_rows, load_shape
+from siploadgen.cli.options import command_line, model_errors, open_settings
+from siploadgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from siploadgen.run.answer import Answerer
+    from siploadgen.run.plan import RunPlan, Tuning
+
+
+@dataclass(slots=True)
+class Prepared:
+    """Everything that is ready before the first datagram."""
+
+    plan: "RunPlan"
+    answerer: "Answerer | None"
+    head: dict[str, Any]
+    load_s: float | None  # length of the load when the number of calls ends it
+
+
+def prepare(
+    model: Any,
+    *,
+    target: str | None,
+    rate: str | None,
+    duration: str | None,
+    calls: str | None,
+    max_calls: str | None,
+    arrival: str,
+    ramp: Sequence[str] | None,
+    seed: int,
+    workers: str,
+    settings: dict[str, str],
+    users: str | None,
+    tuning: "Tuning",
+    local: str | None,
+    graceful_stop_ns: int,
+    may_load: bool,
+    dns: str | None,
+) -> Prepared:
+    """Check everything and build the programs; only sockets of the answerer are opened."""
+    from siploadgen.load.arrivals import parse_arrival
+    from siploadgen.load.rows import column_names
+    from siploadgen.model.builtin import build_answerer, build_caller
+    from siploadgen.run.answer import Answerer, AnswerPlan
+    from siploadgen.run.plan import RunPlan, available_cores, choose_workers
+    from siploadgen.run.worker import local_address, open_socket
+
+    shape, count = load_shape(rate, duration, calls, ramp)
+    process = parse_arrival(arrival)
+    bound = None if max_calls is None else units.parse_count(max_calls, "--max-calls")
+    engines = choose_workers(workers, shape.peak, available_cores(), embedded=target is None)
+    run_id = int.from_bytes(os.urandom(4), "big") or 1
+    sock = found = None
+    if target is None:
+        if dns is not None:
+            raise UsageError("--dns: with --self there is no name to ask for")
+        sock = open_socket(("127.0.0.1", 0), "--self")
+        address: tuple[str, int] = sock.getsockname()[:2]
+        uri = f"sip:{units.host_port(address)}"
+    else:
+        from siploadgen.run.targets import find_target
+
+        found = find_target(target, dns=dns, local=local, may_load=may_load, seed=seed)
+        address, uri = found.address, found.uri
+    try:
+        here = units.parse_local(local) if local else (local_address(address), 0)
+        here = units.resolve(here[0], here[1], "--local")
+        columns = column_names(users) if users and not is_count(users) else (
+            ("user", "password") if users else ())
+        with model_errors(usage=True):
+            program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns)
+        total = min(shape.total, float("inf") if count is None else count)
+        plan = RunPlan(
+            name=model.name, program=program, target_uri=uri, target=address, local=here,
+            shape=shape, arrival=process, seed=seed, calls=count, max_calls=bound,
+            workers=engines, rows=load_rows(users, program.columns, total, settings, seed),
+            settings=settings, graceful_stop_ns=graceful_stop_ns, tuning=tuning,
+            run_id=run_id, found=found)
+        answerer = None
+        if sock is not None:
+            with model_errors(usage=True):
+                other = build_answerer(settings=settings)
+            instances = plan.engine_arguments(0, 0)["max_instances"] * engines
+            answerer = Answerer(AnswerPlan(
+                other, seed=seed, tuning=replace(tuning, coalesce_ns=0),
+                run_id=run_id ^ 0xFFFFFFFF, max_instances=min(instances, 1_048_576)), [sock])
+    except BaseException:
+        if sock is not None:
+            sock.close()
+        raise
+    # A uniform schedule of N calls is as long as N gaps, though its last call is due after N - 1.
+    load_s = None
+    if count is not None and count <= shape.total and len(shape.stages) == 1:
+        load_s = count / shape.mean
+    return Prepared(plan, answerer, _head(plan, answerer is not None), load_s)
+
+
+def _head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
+    """Return what the plan knows of the result: scenario, target, plan, command."""
+    length_s = plan.duration_ns / units.NANOS
+    return {
+        "scenario": {"name": plan.name, "digest": plan.program.digest,
+                     "settings": open_settings(plan.settings)},
+        "target": {"uri": plan.target_uri, "transport": "udp",
+                   "address": units.host_port(plan.target), "embedded": embedded},
+        "plan": {
+            "role": "caller", "rate_per_s": plan.shape.mean, "peak_rate_per_s": plan.shape.peak,
+            "duration_s": length_s, "arrival": str(plan.arrival), "seed": plan.seed,
+            "calls": plan.calls, "max_calls": plan.max_calls, "workers": plan.workers,
+            "users": plan.rows.count if plan.rows else None,
+            "graceful_stop_s": plan.graceful_stop_ns / units.NANOS,
+            **plan.tuning.report(),
+            "stages": [{"from_per_s": stage.rate, "to_per_s": stage.target,
+                        "duration_s": None if stage.duration_ns is None
+                        else stage.duration_ns / units.NANOS} for stage in plan.shape.stages],
+        },
+        "command": command_line(sys.argv[1:]),
+    }

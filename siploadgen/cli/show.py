@@ -1,0 +1,24 @@
+"""`siploadgen show`: print what a model sends."""
+
+from typing import Annotated
+
+import typer
+
+from siploadgen.cli.options import ModelArgument, SetOption, compiled
+from siploadgen.cli.verbs import single
+
+
+def show(
+    model: ModelArgument,
+    settings: SetOption = None,
+    listing: Annotated[bool, typer.Option("--listing", help="Print the compiled program.")] = False,
+) -> None:
+    """Print the messages of a model, or the compiled program."""
+    from siploadgen.compile import listing as listings
+
+    program = compiled(model, settings)
+    text = listings.listing(program) if listing else listings.templates_listing(program)
+    typer.echo(text.rstrip("\n"))
+
+
+app = single(show)

@@ -1,0 +1,148 @@
+"""The built-in call models, each in a file of its own: what `siploadgen models show` prints.
+
+A model is a caller and what happens when its requests arrive. One program serves the requests of
+all models; which answering side takes a request is said by its method and by the user part of its
+Request-URI, so that `sip:busy@host` is busy beside ordinary calls.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from siploadgen.model import challenges
+from siploadgen.model.builtin.answer_call import answer_call
+from siploadgen.model.builtin.answer_options import answer_options
+from siploadgen.model.builtin.answer_register import answer_register
+from siploadgen.model.builtin.call import call_model
+from siploadgen.model.builtin.options import options_model
+from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
+from siploadgen.model.builtin.register import register_model
+from siploadgen.model.errors import ModelError, nearest
+from siploadgen.model.python import CallModel
+from siploadgen.model.settings import Setting, read_settings
+from siploadgen.model.values import Distribution
+
+if TYPE_CHECKING:  # numpy, which a list of the models does not need
+    from siploadgen.compile.program import Program
+
+__all__ = ["ANSWERERS", "MODELS", "Model", "build_answerer", "build_caller", "parse_refusals"]
+
+ALGORITHMS = tuple(name + form for name in challenges.ALGORITHMS for form in ("", "-sess"))
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A built-in model: what callers do, and what the embedded answerer does."""
+
+    caller: CallModel
+    answerer: CallModel
+
+    @property
+    def name(self) -> str:
+        """What `siploadgen run` calls it."""
+        return self.caller.name
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        return self.caller.summary
+
+    @property
+    def settings(self) -> Mapping[str, Setting]:
+        """Settings of both sides."""
+        return {**self.answerer.settings, **self.caller.settings}
+
+    @property
+    def source(self) -> str:
+        """Text of the functions that make the model, those that they call included."""
+        found: dict[str, Callable[..., Any]] = {}
+        for side in (self.caller, self.answerer):
+            _collect(side.function, found)
+        return "\n\n".join(inspect.getsource(one).rstrip() + "\n" for one in found.values())
+
+
+def _collect(function: Callable[..., Any], found: dict[str, Callable[..., Any]]) -> None:
+    """Add a function, and those of the built-in models that it calls."""
+    found[function.__name__] = function
+    for name in function.__code__.co_names:
+        inner = function.__globals__.get(name)
+        if (inspect.isfunction(inner) and inner.__module__.startswith(__name__)
+                and name not in found):
+            _collect(inner, found)
+
+
+MODELS: dict[str, Model] = {one.name: one for one in (
+    Model(call_model, answer_call),
+    Model(register_model, answer_register),
+    Model(options_model, answer_options),
+)}
+
+# Asked in this order: those for one user come before those for any.
+ANSWERERS: tuple[CallModel, ...] = (answer_call, answer_register, answer_options)
+
+
+def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
+                 columns: Iterable[str] = ()) -> "Program":
+    """Program of a built-in model's calling side.
+
+    `columns` names the columns of the data rows: with a column `user` the calls are made and
+    challenges answered in the names of the rows. ModelError: unknown model or setting, bad value.
+
+    >>> build_caller("call", target_uri="sip:127.0.0.1:5060", settings={"hold": "2s"}).scenarios
+    ('call',)
+    """
+    from siploadgen.compile.assemble import compile_scenarios
+
+    if model not in MODELS:
+        raise ModelError(f"there is no model {model}", mend=nearest(model, MODELS))
+    chosen = MODELS[model]
+    given = dict(settings or {})
+    read_settings(chosen.settings, given)  # those of the answering side are checked as well
+    own = {name: text for name, text in given.items() if name in chosen.caller.settings}
+    return compile_scenarios(chosen.caller.record(target=target_uri, settings=own,
+                                                  columns=columns))
+
+
+def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: str = "",
+                   reject: str = "", challenge: str = "", transport: str = "udp") -> "Program":
+    """Program of the answering side: the requests of all models in one answer table.
+
+    `answer_after` is the time from 180 to 200 (a distribution; the setting `ring` when empty),
+    `reject` the mix of refusals, `challenge` the digest algorithm that requests must answer with
+    (empty: none), `transport` that of its Contact. Settings of callers are taken and ignored.
+    ModelError as `build_caller`.
+
+    >>> build_answerer(reject="486:3%").outcomes
+    (('refused', True),)
+    """
+    from siploadgen.compile.assemble import compile_scenarios
+
+    given = dict(settings or {})
+    known: dict[str, Setting] = {}
+    for settings_of in (*(one.settings for one in MODELS.values()),
+                        *(side.settings for side in ANSWERERS)):
+        known.update(settings_of)
+    values = read_settings(known, given)
+    if challenge and challenge not in ALGORITHMS:
+        raise ModelError(f"there is no challenge {challenge}", mend=nearest(challenge, ALGORITHMS))
+    if values["challenge_qop"] not in challenges.QOPS:
+        raise ModelError(f"setting challenge_qop: there is no {values['challenge_qop']}",
+                         mend=nearest(values["challenge_qop"], challenges.QOPS))
+    if values["challenge_status"] not in (401, 407):
+        raise ModelError(f"setting challenge_status: {values['challenge_status']} is no challenge",
+                         mend="write 401 or 407")
+    after: Distribution = values["ring"]
+    if answer_after and answer_after not in ("0", "0s"):
+        after = known["ring"].read(answer_after, "answer_after")
+    refusals = parse_refusals(reject)
+    if values["no_answer"]:
+        refusals += parse_refusals(f"{NO_ANSWER}:{values['no_answer']}")
+    methods = {word.strip() for word in values["challenge_methods"].split(",")}
+    scenarios = []
+    for side in ANSWERERS:
+        known_now = {"answer_after": after, "refusals": refusals,
+                     "challenge": challenge if side.method in methods else ""}
+        own = {name: text for name, text in given.items() if name in side.settings}
+        scenarios.append(side.with_values(known_now).record(settings=own, transport=transport))
+    return compile_scenarios(*scenarios)
