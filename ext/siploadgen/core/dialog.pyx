@@ -6,7 +6,7 @@ from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
 from siploadgen.core.net.addr cimport host_parse, peer_clear, peer_format
 from siploadgen.core.outgoing cimport text_renamed, token_write, tx_open_branch
 from siploadgen.core.records cimport (
-    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, ROLE_ANSWERER,
+    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, LEG_NEW, ROLE_ANSWERER,
 )
 from siploadgen.core.sip.parse cimport (
     address_parse, list_next, sip_header, sip_header_next, SipAddress, SipHeader, SipMessage,
@@ -134,6 +134,15 @@ cdef inline uint8_t* put(uint8_t* at, const void* data, uint32_t length) noexcep
     return at + length
 
 
+cdef bint uri_stands(Span uri) noexcept nogil:
+    """It may stand in a start line: no fold, blank or control character would end it early."""
+    cdef uint32_t i
+    for i in range(uri.length):
+        if uri.data[i] <= 32:
+            return False
+    return uri.length > 0
+
+
 cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t count,
                            uint32_t* uri_length,
                            bint* strict, SipUri* first, bint* routed) noexcept nogil:
@@ -147,7 +156,7 @@ cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t coun
     routed[0] = count > 0 and uri_of_route(routes[0], first, &first_text)
     if routed[0]:
         uri_parameter(first, b"lr", &loose)
-    strict[0] = routed[0] and not loose
+    strict[0] = routed[0] and not loose and uri_stands(first_text)
     if strict[0]:
         at = put(at, first_text.data, first_text.length)
     else:
@@ -167,8 +176,10 @@ cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t coun
 cdef Span target_of(Core* core, uint8_t* out) noexcept nogil:
     """The Contact of core.message; who sends none is reached where the message came from."""
     cdef uint32_t length
-    if core.message.contact_uri.length or core.source.family == PEER_STREAM:
+    if uri_stands(core.message.contact_uri):
         return core.message.contact_uri
+    if core.source.family == PEER_STREAM:
+        return span_make(out, 0)
     memcpy(out, b"sip:", 4)
     length = peer_format(&core.source, <char*>out + 4)
     return span_make(out, length + 4 if length else 0)
@@ -279,6 +290,8 @@ cdef void dialog_from_response(Core* core, uint32_t index) noexcept nogil:
     h = dialog_fingerprint(core)
     if h != leg.dialog_hash:
         leg.dialog_hash = h
+        if leg.state == LEG_NEW:
+            peer_clear(&leg.next_hop)   # so far the target; who answered is nearer to the peer
         count = routes_collect(message, routes, True)
         leg.remote_tag_hash = call_id_hash(core, message.to_tag) if message.to_tag.length else 0
         dialog_write(core, index, message.to_tag, target_of(core, host), routes, count,
@@ -358,7 +371,7 @@ cdef void dialog_refresh(Core* core, uint32_t index) noexcept nogil:
     cdef uint8_t* at
     cdef Span contact = core.message.contact_uri
     cdef uint32_t routes_length = 0
-    if leg.text == NONE or contact.length == 0 or contact.length > 1024:
+    if leg.text == NONE or not uri_stands(contact) or contact.length > 1024:
         return
     data = text_data(&core.texts, leg.text)
     for i in range(6):

@@ -39,14 +39,16 @@ from siploadgen.core.table cimport table_add, table_remove
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT,
-    TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING, tx_reliable, TX_SERVER,
-    TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
+    Tx, tx_abandoned, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED,
+    TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING,
+    tx_reliable, TX_SERVER, TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX,
+    TXE_START, TxTimers,
 )
 from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.targets cimport target_assign
 from siploadgen.core.user cimport user_at, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
@@ -102,7 +104,9 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
         text_give(&core.texts, tx.text)
     else:
         text_give(&core.texts, tx.auth - 1)
-    if tx.method == METHOD_CANCEL and tx.kind == TX_CLIENT:
+    if tx.kind <= TX_CLIENT and tx.flags & TXF_ABANDONED:
+        text_give(&core.texts, tx.text)
+    elif tx.kind <= TX_CLIENT and tx.method == METHOD_CANCEL:
         # The INVITE outlives its CANCEL and must not point at whoever gets this record next.
         invite = <Tx*>slab_get(&core.txs, tx.key)
         if invite != NULL and invite.text == index:
@@ -122,6 +126,34 @@ cdef inline void tx_arm(Core* core, uint32_t index) noexcept nogil:
         wheel_del(&core.wheel, tx_node(core, index))
     else:
         wheel_add(&core.wheel, tx_node(core, index), when)
+
+
+cdef void tx_abandon(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
+    cdef uint16_t ack = core.templates[tx.template].ack
+    cdef Span target, routes
+    cdef uint8_t* data
+    if ack == TEMPLATE_NONE or core.txs.used > core.linger_pressure:
+        tx_free(core, index)
+        return
+    if tx.text != NONE and tx.flags & TXF_CANCELLED:
+        tx_free(core, tx.text)
+    tx.text = NONE
+    tx.flags |= TXF_ABANDONED
+    if leg != NULL and core.needs[ack] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
+        target = leg_string(core, leg, 1)
+        routes = leg_string(core, leg, 2)
+        tx.text = text_take(&core.texts, 4 + target.length + routes.length)
+        if tx.text == NONE:
+            core_count(core, COUNT_SLAB_FULL)
+            tx_free(core, index)
+            return
+        data = text_data(&core.texts, tx.text)
+        memcpy(data, &target.length, 4)
+        put_span(put_span(data + 4, target), routes)
+    tx_abandoned(tx, core.now, &core.timers)
+    tx_arm(core, index)
 
 
 cdef inline const TxTimers* timers_of(Core* core) noexcept nogil:
@@ -337,6 +369,17 @@ cdef uint8_t* put_top_via(Core* core, uint8_t* at, Span value) noexcept nogil:
     return put_span(at, value)
 
 
+cdef uint32_t echo_size(SipMessage* message) noexcept nogil:
+    """No less than what echo_make copies."""
+    cdef uint32_t size = message.from_value.length + message.to_value.length \
+        + message.call_id.length + message.cseq_method_text.length
+    cdef uint32_t i
+    for i in range(message.header_count):
+        if message.headers[i].id == HEADER_VIA or message.headers[i].id == HEADER_RECORD_ROUTE:
+            size += message.headers[i].value.length + 16
+    return size
+
+
 cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef SipHeader* header = sip_header(message, HEADER_VIA)
@@ -345,7 +388,8 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
     core.echo_length = 0
     core.contacts_length = 0
     # Everything below copies parts of one datagram and adds less than 200 octets to them.
-    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count:
+    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count \
+            and echo_size(message) > ECHO_ROOM - 1024:
         return
     while header != NULL:
         at = put(at, b"Via: ", 5)
@@ -590,6 +634,19 @@ cdef bint whole_send(Core* core, Tx* tx, Instance* instance) noexcept nogil:
     return True
 
 
+cdef inline bint fields_whole(uint32_t needs, const StampFields* fields) noexcept nogil:
+    """Nothing is empty that the dialog or the peer's message gives and that may have been too long
+    to keep: without it this would be no message.
+    """
+    if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI) \
+            and fields.values[<int>FIELD_REQUEST_URI].length == 0:
+        return False
+    if needs & (1 << FIELD_ECHO) and fields.values[<int>FIELD_ECHO].length == 0:
+        return False
+    return not needs & (1 << FIELD_ECHO_PARTIES) \
+        or fields.values[<int>FIELD_ECHO_PARTIES].length > 0
+
+
 cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFields* fields,
                         const Peer* peer, Tx* tx) noexcept nogil:
     """Stamp into the outbox. False when there is no room or the message is too large; counted."""
@@ -598,6 +655,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     cdef uint32_t length
     if out == NULL:
         core_count(core, COUNT_OVERSIZE)
+        return False
+    if not fields_whole(core.needs[number], fields):
         return False
     fields.columns = core.columns
     fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
@@ -667,6 +726,8 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.whole = NONE
     tx.insn = insn
     tx.started = core.now
+    if leg.next_hop.family == PEER_NONE and core.targets.count:
+        target_assign(core, leg)
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
     if template.method == METHOD_REGISTER \
@@ -862,6 +923,9 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     cdef StampFields fields
     if number == TEMPLATE_NONE:
         return
+    if tx.flags & TXF_ABANDONED and tx.text != NONE:
+        ack_abandoned(core, tx)
+        return
     # Where an INVITE in a dialog went is known as long as its leg only.
     if leg == NULL and core.needs[number] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
         return
@@ -906,6 +970,23 @@ cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop)
                        slg_hash64(message.to_tag.data, message.to_tag.length, core.hash_seed) | 1,
                        message.cseq)
     outbox_commit(&core.outbox, <uint32_t>(end - out), hop, NULL)
+    core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef void ack_abandoned(Core* core, const Tx* tx) noexcept nogil:
+    """ACK of a 3xx-6xx to an INVITE in a dialog that is over."""
+    cdef const uint8_t* data = text_data(&core.texts, tx.text)
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* end
+    cdef uint32_t length
+    if out == NULL or core.message.length > 32768:
+        return
+    memcpy(&length, data, 4)
+    end = orphan_write(
+        core, out, b"ACK", 3, span_make(data + 4, length),
+        span_make(data + 4 + length, text_head(&core.texts, tx.text).length - 4 - length),
+        core.message.via.branch, 0, tx.cseq)
+    outbox_commit(&core.outbox, <uint32_t>(end - out), &tx.peer, NULL)
     core.sent_requests[<int>METHOD_ACK] += 1
 
 

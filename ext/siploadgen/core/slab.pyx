@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from siploadgen.core.memory cimport memory_release, memory_reserve
-from siploadgen.core.types cimport INDEX_MAX, NONE, Handle, handle_make
+from siploadgen.core.types cimport INDEX_MAX, NONE, Handle, handle_make, SLG_UNPOISON
 
 
 cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -1:
@@ -26,6 +26,7 @@ cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -
 
 
 cdef void slab_close(Slab* slab) noexcept nogil:
+    SLG_UNPOISON(slab.base, <uint64_t>slab.high * slab.record_size)     # others will map it
     memory_release(slab.base, <uint64_t>slab.capacity * slab.record_size)
     slab.base = NULL
     slab.capacity = 0
