@@ -453,6 +453,8 @@ class _Entry:
                 self._capture(step)
             case tree.Route(uri, leg):
                 self._emit(Op.OP_ROUTE, step.place, a=self._text_template(uri), b=leg)
+            case tree.Datagram(text, leg):
+                self._emit(Op.OP_DATAGRAM, step.place, a=self._text_template(text), b=leg)
             case tree.If():
                 self._if(step)
             case tree.Loop(condition, steps):
@@ -509,6 +511,8 @@ class _Entry:
             c = self._text_template(step.item)
         elif what == Capture.CAPTURE_DIALOG:
             c = step.leg
+        elif what == Capture.CAPTURE_RANKED:
+            c = header_number(step.header) | step.rank << HEADER_BITS
         else:
             c = header_number(step.header) if step.header else 0
             if step.item:
@@ -576,7 +580,7 @@ class _Entry:
         """Put the label behind the instruction that is being emitted now."""
         label.pc = len(self._out.code) + 1
 
-    def _cases(self, cases: tuple[tree.Case, ...], here: _Label | None, beyond: _Label
+    def _cases(self, cases: tuple[tree.Case, ...], here: _Label, beyond: _Label
                ) -> tree.Case | None:
         """Emit the CASEs; the case whose block may follow them directly is given back."""
         inline = None
@@ -584,11 +588,7 @@ class _Entry:
             if case.then is tree.Then.GO_ON and case.steps and not _always_ends(case.steps):
                 inline = case
         for case in cases:
-            stay = case.then is tree.Then.STAY
-            if stay and here is None and not _always_ends(case.steps):
-                raise ModelError("a pause cannot go on where it was cut", place=str(case.place),
-                                 mend='end the call in this case, or write then="go on"')
-            back = here if stay and here is not None else beyond
+            back = here if case.then is tree.Then.STAY else beyond
             if case is inline:
                 target = _Label()
                 target.pc = len(self._out.code) + sum(
@@ -614,10 +614,11 @@ class _Entry:
         self._place(beyond)
 
     def _pause(self, step: tree.Pause) -> None:
-        beyond = _Label()
+        here, beyond = _Label(), _Label()
+        self._place(here)
         count = sum(len(case.matches) for case in step.cases)
         self._emit(Op.OP_PAUSE, step.place, a=count, b=beyond, c=self._operand(step.duration))
-        cases = self._cases(step.cases, None, beyond)
+        cases = self._cases(step.cases, here, beyond)
         if cases is not None:
             # Subtle: the block follows the CASEs, so the pause that is over must jump across it.
             self._steps(cases.steps)
@@ -628,7 +629,7 @@ class _Entry:
             raise ModelError(f"{step.attempts} attempts to answer a challenge",
                              mend=f"from 1 to {ATTEMPTS_MAX} are possible")
         self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user),
-                   b=self._end_label("auth_failed", step.place), flags=step.attempts,
+                   b=self._end_label(step.end, step.place, step.ok), flags=step.attempts,
                    c=self._text_template(step.password))
 
     def _challenge_check(self, step: tree.ChallengeCheck) -> None:

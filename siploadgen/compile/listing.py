@@ -102,6 +102,8 @@ def _captured(program: Program, kind: int, c: int) -> str:
             return f"{_header(c)}?{template_text(program, c >> 8)}"
         case Capture.CAPTURE_PARAMETER:
             return f"{_header(c)};{template_text(program, c >> 8)}"
+        case Capture.CAPTURE_RANKED:
+            return f"URI {c >> 8} by q of {_header(c)}"
         case Capture.CAPTURE_DIALOG:
             return f"dialog of leg {c}"
         case Capture.CAPTURE_TEXT:
@@ -163,6 +165,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what, where = f"{program.texts[a]} == {template_text(program, c)!r}", f"else → {b}"
         case Op.OP_ROUTE:
             what = f"{template_text(program, a)}{f' leg {b}' if b else ''}"
+        case Op.OP_DATAGRAM:
+            what = f"{template_text(program, a)!r}{f' leg {b}' if b else ''}"
         case Op.OP_CREDENTIAL:
             what, where = f"user {template_name(program, a)}", f"else → {b}"
         case Op.OP_COUNT:

@@ -24,7 +24,8 @@ class Op(IntEnum):
     OP_HAS = 18
     OP_SAME = 19
     OP_ROUTE = 20
-    OP_COUNT_OF_OPS = 21
+    OP_DATAGRAM = 21
+    OP_COUNT_OF_OPS = 22
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -58,6 +59,7 @@ class Capture(IntEnum):
     CAPTURE_BODY = 5
     CAPTURE_DIALOG = 6
     CAPTURE_TEXT = 7
+    CAPTURE_RANKED = 8
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0

@@ -19,14 +19,14 @@ from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_LITERAL, FIELD_RACK, FIELD_RSEQ, FIELD_TEXT, FIELD_VARIABLE, Insn,
     Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
-    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_END, OP_EXTRACT,
-    OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
-    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
-    CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
-    OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
-    MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
-    TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES, ENTRY_OWNS_USER,
-    FIELD_AUTHORIZATION,
+    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM, OP_END,
+    OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
+    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED, CAPTURE_REQUEST_URI,
+    CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand,
+    OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment,
+    Template, MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
+    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES,
+    ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -802,14 +802,14 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             good = good and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
                 and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_CAPTURE:
-        good = insn.a < core.text_count and insn.flags <= CAPTURE_TEXT and insn.c >= 0
+        good = insn.a < core.text_count and insn.flags <= CAPTURE_RANKED and insn.c >= 0
         if insn.flags == CAPTURE_TEXT:
             good = good and _is_text(core, insn.c, templates)
         elif insn.flags == CAPTURE_DIALOG:
             good = good and insn.c < core.leg_max
         elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI):
             good = good and insn.c & 0xFF < HEADER_COUNT
-            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI):
+            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI, CAPTURE_RANKED):
                 good = good and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_HAS:
         good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
@@ -817,7 +817,7 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
     elif insn.op == OP_SAME:
         good = insn.a < core.text_count and _lands(core, insn.b) \
             and _is_text(core, insn.c, templates)
-    elif insn.op == OP_ROUTE:
+    elif insn.op == OP_ROUTE or insn.op == OP_DATAGRAM:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
     elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \

@@ -20,8 +20,8 @@ from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
     send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
-    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_PASSED_2XX,
-    TXF_REGISTRATION,
+    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_OFFERED,
+    TXF_PASSED_2XX, TXF_REGISTRATION,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -368,6 +368,8 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
             or tx_at(core, index).state != TX_ACCEPTED:
         core_count(core, COUNT_RECEIVED_AGAIN)
         return
+    if core.message.body.length and tx_at(core, index).flags & TXF_OFFERED:
+        core_count(core, COUNT_UNEXPECTED)      # an ACK brings no second offer (RFC 3261 13.2.1)
     leg.server_invite = NONE
     server_acknowledged(core, index)
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_ACK, 0)

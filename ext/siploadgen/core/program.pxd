@@ -11,8 +11,8 @@ cpdef enum Op:
     # again without another suspension or SEND of a request between, the deadline stays.
     OP_AWAIT
     OP_CASE             # a: matcher, b: pc when it fits
-    # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Cut by a
-    # hang-up.
+    # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Entered
+    # again as an AWAIT is, it goes on with what is left of it. Cut by a hang-up.
     OP_PAUSE
     OP_JUMP             # b: pc
     # a: variable (or a VAR_ pseudo variable), flags: Compare, b: pc, c: constant
@@ -43,6 +43,8 @@ cpdef enum Op:
     OP_SAME
     # a: text (URI), b: leg. Requests of the leg go there from now on when the host is numeric.
     OP_ROUTE
+    # a: text, b: leg. A datagram with just this text goes where the leg's requests do.
+    OP_DATAGRAM
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -81,6 +83,9 @@ cpdef enum Capture:             # what OP_CAPTURE takes
     # c: leg. "Call-ID;to-tag=...;from-tag=..." of its dialog, as Replaces wants it (RFC 3891 6.1)
     CAPTURE_DIALOG
     CAPTURE_TEXT                # c: text
+    # c: HeaderId, and a rank (from 1) from bit 8: the sip: URI with that rank among the addresses
+    # of all such headers by q, without its headers; the order in the message decides between equals
+    CAPTURE_RANKED
 
 cpdef enum OperandKind:
     OPERAND_CONST = 0           # value
