@@ -55,6 +55,7 @@ from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.methods import method_number
 from siploadgen.model.values import (
     ColumnRef,
+    Elapsed,
     Exponential,
     Fixed,
     Lognormal,
@@ -64,7 +65,7 @@ from siploadgen.model.values import (
     VariableRef,
 )
 
-VARIABLES_MAX = 16  # of one instance
+VARIABLES_MAX = 24  # of one instance
 TEXTS_MAX = 8  # text variables of one instance
 CLOCKS_MAX = 8  # of one instance
 ATTEMPTS_MAX = 3  # answers to one realm in a row
@@ -267,6 +268,9 @@ class _Assembler:
                 row: tuple[Any, ...] = (OperandKind.OPERAND_CONST, spare, number, 0.0, 0.0)
             case VariableRef(name):
                 row = (OperandKind.OPERAND_VARIABLE, spare, variable(name), 0.0, 0.0)
+            case Elapsed():
+                row = (OperandKind.OPERAND_VARIABLE, spare, int(PseudoVariable.VAR_ELAPSED), 0.0,
+                       0.0)
             case ColumnRef(name):
                 row = (OperandKind.OPERAND_COLUMN, spare, column(name), 0.0, 0.0)
             case Uniform(low, high):
@@ -523,6 +527,8 @@ class _Entry:
             case tree.HasHeader(header, item):
                 self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label,
                            c=header_number(header))
+            case tree.HasLine(text):
+                self._emit(Op.OP_HAS, place, a=self._text_template(text), b=label, flags=1)
             case tree.SameText(variable, text):
                 self._emit(Op.OP_SAME, place, a=self._text(variable), b=label,
                            c=self._text_template(text))
@@ -576,7 +582,7 @@ class _Entry:
         """Put the label behind the instruction that is being emitted now."""
         label.pc = len(self._out.code) + 1
 
-    def _cases(self, cases: tuple[tree.Case, ...], here: _Label | None, beyond: _Label
+    def _cases(self, cases: tuple[tree.Case, ...], here: _Label, beyond: _Label
                ) -> tree.Case | None:
         """Emit the CASEs; the case whose block may follow them directly is given back."""
         inline = None
@@ -585,10 +591,7 @@ class _Entry:
                 inline = case
         for case in cases:
             stay = case.then is tree.Then.STAY
-            if stay and here is None and not _always_ends(case.steps):
-                raise ModelError("a pause cannot go on where it was cut", place=str(case.place),
-                                 mend='end the call in this case, or write then="go on"')
-            back = here if stay and here is not None else beyond
+            back = here if stay else beyond
             if case is inline:
                 target = _Label()
                 target.pc = len(self._out.code) + sum(
@@ -614,10 +617,11 @@ class _Entry:
         self._place(beyond)
 
     def _pause(self, step: tree.Pause) -> None:
-        beyond = _Label()
+        here, beyond = _Label(), _Label()
+        self._place(here)
         count = sum(len(case.matches) for case in step.cases)
         self._emit(Op.OP_PAUSE, step.place, a=count, b=beyond, c=self._operand(step.duration))
-        cases = self._cases(step.cases, None, beyond)
+        cases = self._cases(step.cases, here, beyond)
         if cases is not None:
             # Subtle: the block follows the CASEs, so the pause that is over must jump across it.
             self._steps(cases.steps)

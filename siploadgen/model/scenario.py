@@ -111,7 +111,14 @@ class SameText:
     text: str
 
 
-Test: TypeAlias = Condition | HasHeader | SameText
+@dataclass(frozen=True, slots=True)
+class HasLine:
+    """The body of the message last matched has a line that begins so; empty: it has a body."""
+
+    begin: str
+
+
+Test: TypeAlias = Condition | HasHeader | HasLine | SameText
 
 
 # --- what a wait can wait for ---
