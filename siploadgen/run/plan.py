@@ -9,6 +9,8 @@ from typing import Any
 from siploadgen.errors import UsageError
 from siploadgen.load.arrivals import Arrival, RateShape
 from siploadgen.load.rows import Rows
+from siploadgen.run.resolve import Server
+from siploadgen.run.targets import Found
 from siploadgen.tx_table import T1_NS, T2_NS, T4_NS
 from siploadgen.units import NANOS, format_duration
 
@@ -122,6 +124,7 @@ class RunPlan:
     graceful_stop_ns: int = GRACEFUL_STOP_NS
     tuning: Tuning = field(default_factory=Tuning)
     run_id: int = 1
+    found: Found | None = None  # the servers behind the target; without it `target` is the only one
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -144,6 +147,11 @@ class RunPlan:
             raise UsageError(f"--users: the model needs the columns {', '.join(columns)}")
         if self.rows is not None and self.rows.names != columns:
             raise UsageError("users: not the columns that the model wants")
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Where calls may go; `target` is the first of them."""
+        return self.found.location.servers if self.found else (Server("udp", *self.target),)
 
     @property
     def total_calls(self) -> float:

@@ -6,7 +6,7 @@ from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
 from siploadgen.core.net.addr cimport host_parse, peer_clear, peer_format
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.records cimport (
-    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, ROLE_ANSWERER,
+    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, LEG_NEW, ROLE_ANSWERER,
 )
 from siploadgen.core.sip.parse cimport (
     address_parse, list_next, sip_header, sip_header_next, SipAddress, SipHeader, SipMessage,
@@ -279,6 +279,8 @@ cdef void dialog_from_response(Core* core, uint32_t index) noexcept nogil:
     h = dialog_fingerprint(core)
     if h != leg.dialog_hash:
         leg.dialog_hash = h
+        if leg.state == LEG_NEW:
+            peer_clear(&leg.next_hop)   # so far the target; who answered is nearer to the peer
         count = routes_collect(message, routes, True)
         leg.remote_tag_hash = call_id_hash(core, message.to_tag) if message.to_tag.length else 0
         dialog_write(core, index, message.to_tag, target_of(core, host), routes, count,

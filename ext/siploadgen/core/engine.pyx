@@ -1,7 +1,7 @@
 """The door of the core: one Engine per thread, sharing nothing (see engine.pyi)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from siploadgen.core.advance cimport (
@@ -24,15 +24,15 @@ from siploadgen.core.program cimport (
     CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
     CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
     OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
-    FIELD_INITIAL_URI, MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
-    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_ELAPSED, VAR_RETRIES, ENTRY_KEEPS_NONCES,
+    MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
+    TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_ELAPSED, VAR_RETRIES, ENTRY_KEEPS_NONCES,
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
     COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, ROLE_ANSWERER, STATUS_SPAN,
-    STEP_FIELDS, TEMPLATE_NONE, User, Users,
+    STEP_FIELDS, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
@@ -45,6 +45,7 @@ from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSA
 from siploadgen.core.slab cimport slab_check, slab_close, slab_open
 from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open
+from siploadgen.core.targets cimport targets_take
 from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
@@ -94,6 +95,7 @@ cdef class Engine:
     cdef readonly object histograms
     cdef readonly object steps
     cdef readonly object user_counters
+    cdef readonly object target_calls
 
     def __cinit__(
         self, program, *, local, target=None, rows=None, uint32_t engine_id=0, uint32_t run_id=1,
@@ -102,7 +104,7 @@ cdef class Engine:
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
         uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
-        str supported="", str packages="",
+        str supported="", str packages="", targets=None,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -125,7 +127,7 @@ cdef class Engine:
         self._load_program(program)
         self._load_rows(program, rows, first_row, row_stride)
         self._load_results(len(program.clocks), len(program.counters))
-        self._load_identity(local, target, engine_id, run_id, seed)
+        self._load_identity(local, target, engine_id, run_id, seed, targets)
         core.merge = merge
         core.strict = strict
         core.supported_length = _copy_list(core.supported, supported)
@@ -249,7 +251,7 @@ cdef class Engine:
                     if core.matchers[i].kind == MATCH_REQUEST]
         names = []
         for method in dict.fromkeys(methods):
-            if method:
+            if 0 < method <= METHOD_MESSAGE:
                 core.allowed |= <uint32_t>1 << <int>method
                 names.append(Method(method).name.removeprefix("METHOD_"))
         line = f"Allow: {', '.join(names)}\r\n".encode("ascii")
@@ -307,10 +309,11 @@ cdef class Engine:
         self.steps = self._zeroes((core.insns + 1, STEP_FIELDS), &core.steps)[:core.insns]
         self.user_counters = self._zeroes(max(user_counters, 1),
                                           &core.user_counters)[:user_counters]
+        self.target_calls = self._zeroes(TARGET_NUMBERS, &core.target_calls)
         return 0
 
     cdef int _load_identity(self, local, target, uint32_t engine_id, uint32_t run_id,
-                            uint64_t seed) except -1:
+                            uint64_t seed, targets) except -1:
         cdef Core* core = self.core
         host, port = local
         text = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -330,8 +333,32 @@ cdef class Engine:
         rand_seed(&core.rand, seed)
         core.hash_seed = rand_next(&core.rand) ^ (<uint64_t>run_id << 32)
         core.nonce_secret = rand_next(&core.rand)
-        if target is not None:
-            self._peer(target, &core.target)
+        if target is not None and not targets:
+            targets = [(*target, 0, 1, 0)]
+        if targets:
+            self._load_targets(targets)
+            targets_take(core)
+        return 0
+
+    cdef int _load_targets(self, targets) except -1:
+        """Write the next table and announce it; ValueError when it cannot be one."""
+        cdef Targets* table = &self.core.targets_next
+        cdef Target* entry
+        if not 1 <= len(targets) <= TARGETS_MAX:
+            raise ValueError(f"targets: 1 .. {TARGETS_MAX}")
+        for host, port, priority, share, number in targets:
+            if not (0 <= priority <= 0xFFFF and 1 <= share <= 0xFFFFFFFF
+                    and 0 <= number < TARGET_NUMBERS):
+                raise ValueError(f"target {host}:{port}: priority, share or number out of range")
+        for i, (host, port, priority, share, number) in enumerate(targets):
+            entry = &table.entries[<int>i]
+            self._peer((host, port), &entry.peer)
+            entry.priority = priority
+            entry.number = number
+            entry.share = share
+            entry.out_until = INT64_MIN
+        table.count = len(targets)
+        slg_store_release(&self.core.targets_given, self.core.targets_given + 1)
         return 0
 
     cdef int _peer(self, address, Peer* peer) except -1:
@@ -447,6 +474,12 @@ cdef class Engine:
 
     def pause(self, bint paused):
         self._command(COMMAND_PAUSE, paused)
+
+    def set_targets(self, targets):
+        if slg_load_acquire(&self.core.targets_taken) != self.core.targets_given:
+            return False
+        self._load_targets(targets)
+        return True
 
     # --- sockets ---
 

@@ -11,6 +11,10 @@ cdef enum:                          # Tx.flags
     TXF_CANCEL_WANTED = 2           # INVITE client: CANCEL as soon as a provisional response comes
     TXF_CANCELLED = 4               # INVITE client: CANCEL sent
     TXF_REGISTRATION = 8            # client: a REGISTER of the user whose row is in the record
+    # INVITE client: its call is over; Tx.text is then what an ACK in its dialog needs, NONE when
+    # the template knows enough
+    TXF_ABANDONED = 16
+    TXF_DESCRIBED = 32              # INVITE server: a reliable response has had a body
 
 # False: no record left, or the message was larger than a datagram; counted.
 cdef bint send_request(Core* core, uint32_t instance, uint32_t leg, uint16_t template,
@@ -60,5 +64,8 @@ cdef void server_acknowledged(Core* core, uint32_t tx) noexcept nogil
 # An INVITE server transaction whose reliable provisional response was acknowledged.
 cdef void server_pracked(Core* core, uint32_t tx) noexcept nogil
 cdef void tx_free(Core* core, uint32_t tx) noexcept nogil
+# An open INVITE of a call that ends: its final response is still acknowledged, a 2xx hung up (RFC
+# 3261 13.2.2.4, 17.1.1.3).
+cdef void tx_abandon(Core* core, uint32_t tx) noexcept nogil
 # for core.message; NONE when full
 cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil

@@ -39,14 +39,16 @@ from siploadgen.core.table cimport table_add, table_remove
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT,
-    TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING, tx_reliable, TX_SERVER,
-    TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
+    Tx, tx_abandoned, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED,
+    TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING,
+    tx_reliable, TX_SERVER, TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX,
+    TXE_START, TxTimers,
 )
 from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.targets cimport target_assign
 from siploadgen.core.user cimport user_at, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
@@ -101,7 +103,9 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
         text_give(&core.texts, tx.text)
     else:
         text_give(&core.texts, tx.auth - 1)
-    if tx.method == METHOD_CANCEL and tx.kind == TX_CLIENT:
+    if tx.kind <= TX_CLIENT and tx.flags & TXF_ABANDONED:
+        text_give(&core.texts, tx.text)
+    elif tx.kind <= TX_CLIENT and tx.method == METHOD_CANCEL:
         # The INVITE outlives its CANCEL and must not point at whoever gets this record next.
         invite = <Tx*>slab_get(&core.txs, tx.key)
         if invite != NULL and invite.text == index:
@@ -121,6 +125,34 @@ cdef inline void tx_arm(Core* core, uint32_t index) noexcept nogil:
         wheel_del(&core.wheel, tx_node(core, index))
     else:
         wheel_add(&core.wheel, tx_node(core, index), when)
+
+
+cdef void tx_abandon(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
+    cdef uint16_t ack = core.templates[tx.template].ack
+    cdef Span target, routes
+    cdef uint8_t* data
+    if ack == TEMPLATE_NONE or core.txs.used > core.linger_pressure:
+        tx_free(core, index)
+        return
+    if tx.text != NONE and tx.flags & TXF_CANCELLED:
+        tx_free(core, tx.text)
+    tx.text = NONE
+    tx.flags |= TXF_ABANDONED
+    if leg != NULL and core.needs[ack] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
+        target = leg_string(core, leg, 1)
+        routes = leg_string(core, leg, 2)
+        tx.text = text_take(&core.texts, 4 + target.length + routes.length)
+        if tx.text == NONE:
+            core_count(core, COUNT_SLAB_FULL)
+            tx_free(core, index)
+            return
+        data = text_data(&core.texts, tx.text)
+        memcpy(data, &target.length, 4)
+        put_span(put_span(data + 4, target), routes)
+    tx_abandoned(tx, core.now, &core.timers)
+    tx_arm(core, index)
 
 
 cdef inline const TxTimers* timers_of(Core* core) noexcept nogil:
@@ -613,6 +645,8 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.whole = NONE
     tx.insn = insn
     tx.started = core.now
+    if leg.next_hop.family == PEER_NONE and core.targets.count:
+        target_assign(core, leg)
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
     if template.method == METHOD_REGISTER \
@@ -746,6 +780,8 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     if 200 <= template.status < 300 and method_opens_dialog(template.method):
         leg.state = LEG_CONFIRMED
     if template.flags & TEMPLATE_RELIABLE:
+        if template.body < template.count:
+            tx.flags |= TXF_DESCRIBED
         tx_reliable(tx, core.now, &core.timers)
         tx_arm(core, index)
     core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
@@ -808,6 +844,9 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     cdef StampFields fields
     if number == TEMPLATE_NONE:
         return
+    if tx.flags & TXF_ABANDONED and tx.text != NONE:
+        ack_abandoned(core, tx)
+        return
     # Where an INVITE in a dialog went is known as long as its leg only.
     if leg == NULL and core.needs[number] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
         return
@@ -852,6 +891,23 @@ cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop)
                        slg_hash64(message.to_tag.data, message.to_tag.length, core.hash_seed) | 1,
                        message.cseq)
     outbox_commit(&core.outbox, <uint32_t>(end - out), hop, NULL)
+    core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef void ack_abandoned(Core* core, const Tx* tx) noexcept nogil:
+    """ACK of a 3xx-6xx to an INVITE in a dialog that is over."""
+    cdef const uint8_t* data = text_data(&core.texts, tx.text)
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* end
+    cdef uint32_t length
+    if out == NULL or core.message.length > 32768:
+        return
+    memcpy(&length, data, 4)
+    end = orphan_write(
+        core, out, b"ACK", 3, span_make(data + 4, length),
+        span_make(data + 4 + length, text_head(&core.texts, tx.text).length - 4 - length),
+        core.message.via.branch, 0, tx.cseq)
+    outbox_commit(&core.outbox, <uint32_t>(end - out), &tx.peer, NULL)
     core.sent_requests[<int>METHOD_ACK] += 1
 
 

@@ -11,7 +11,7 @@ from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, send_ack, send_cancel, send_plain, send_request, send_response,
-    server_acknowledged, token_write, tx_free, TXF_CANCELLED,
+    server_acknowledged, token_write, tx_abandon, tx_free,
 )
 from siploadgen.core.program cimport (
     CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, ENTRY_OWNS_USER, EXTRACT_CONTENT_LENGTH,
@@ -115,16 +115,18 @@ cdef uint32_t leg_take(Core* core, uint32_t instance_index, uint8_t number) noex
 
 
 cdef void client_release(Core* core, uint32_t index) noexcept nogil:
-    """A client transaction whose instance ends: forgotten while it is open, else left to absorb
-    duplicates.
+    """A client transaction whose instance ends: forgotten while it is open, but for an INVITE;
+    else left to absorb duplicates.
     """
     cdef Tx* tx
     if index == NONE:
         return
     tx = tx_at(core, index)
-    if tx.state < TX_COMPLETED:
-        if tx.kind == TX_INVITE_CLIENT and tx.text != NONE and tx.flags & TXF_CANCELLED:
-            client_release(core, tx.text)
+    if tx.state >= TX_COMPLETED:
+        return
+    if tx.kind == TX_INVITE_CLIENT:
+        tx_abandon(core, index)
+    else:
         tx_free(core, index)
 
 

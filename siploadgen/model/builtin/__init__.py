@@ -15,6 +15,11 @@ from siploadgen.model.builtin.answer_call import answer_call
 from siploadgen.model.builtin.answer_options import answer_options
 from siploadgen.model.builtin.answer_register import answer_register
 from siploadgen.model.builtin.call import call_model
+from siploadgen.model.builtin.call_delayed_offer import call_delayed_offer
+from siploadgen.model.builtin.call_hold import call_hold
+from siploadgen.model.builtin.call_reliable import call_reliable
+from siploadgen.model.builtin.call_session_timer import call_session_timer
+from siploadgen.model.builtin.call_update import call_update
 from siploadgen.model.builtin.options import options_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
@@ -73,9 +78,14 @@ def _collect(function: Callable[..., Any], found: dict[str, Callable[..., Any]])
 
 
 MODELS: dict[str, Model] = {one.name: one for one in (
-    Model(call_model, answer_call),
     Model(register_model, answer_register),
     Model(options_model, answer_options),
+    Model(call_model, answer_call),
+    Model(call_delayed_offer, answer_call),
+    Model(call_reliable, answer_call),
+    Model(call_update, answer_call),
+    Model(call_hold, answer_call),
+    Model(call_session_timer, answer_call),
 )}
 
 # Asked in this order: those for one user come before those for any.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from siploadgen.model.builtin.parts import bye
+from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.messages import session_changing, session_version
 from siploadgen.model.recorder import Recorder, Wait
 from siploadgen.model.settings import Setting
@@ -62,6 +63,21 @@ def acknowledged(c: Recorder) -> None:
             bye(c, "bad_answer")
     with c.else_(), c.if_body():
         c.count("unexpected_sdp")
+
+
+def acknowledge_offer(c: Recorder) -> None:
+    """Send the ACK with the answer to the offer in the 2xx; without one the call is hung up.
+
+    RFC 3261 13.2.2.4: a session that cannot be is acknowledged and ended.
+    """
+    with c.if_body("v=0"), c.if_body("o="), c.if_body("m="):
+        take_offer(c)
+        c.ack(sdp=session_changing(c.v.sdp))
+        c.jump("agreed")
+    c.count("peer_errors")
+    c.ack()
+    bye(c, "no_offer")
+    c.label("agreed")
 
 
 # --- what the peer may ask for ---
@@ -198,13 +214,26 @@ def _retry_after(c: Recorder) -> None:
     c.mul("wait", SECOND)
 
 
+def check_hold(c: Recorder) -> None:
+    """Refuse settings that mean nothing."""
+    for name, known in (("holder", ("caller", "callee", "both")),
+                        ("direction", ("sendonly", "inactive"))):
+        if getattr(c.v, name) not in known:
+            raise ModelError(f"setting {name}: there is no {getattr(c.v, name)}",
+                             mend=nearest(getattr(c.v, name), known))
+
+
 def hold_and_resume(c: Recorder, *, owner: bool, outcome: str) -> None:
-    """Talk, hold the call, take it back, talk again; a refused hold is not taken back."""
+    """Talk, hold the call, take it back, talk again; a refused hold is not taken back.
+
+    Both changes are timed at the side that made the call.
+    """
     rest(c, c.v.talk, outcome)
-    change(c, "hold", c.v.direction, owner=owner, outcome=outcome, clock="hold")
+    change(c, "hold", c.v.direction, owner=owner, outcome=outcome, clock="hold" if owner else "")
     with c.if_(c.v.refused == 0):
         rest(c, c.v.held, outcome)
-        change(c, "resume", "sendrecv", owner=owner, outcome=outcome, clock="resume")
+        change(c, "resume", "sendrecv", owner=owner, outcome=outcome,
+               clock="resume" if owner else "")
         rest(c, c.v.talk, outcome)
 
 
