@@ -478,11 +478,11 @@ class _Entry:
                     raise ModelError(f"the label {name} is there twice",
                                      mend="give one of them another name")
                 self._place(label)
-            case tree.Jump(name, condition):
+            case tree.Jump(name, condition, anew):
                 self._jumps.append((name, step.place))
                 label = self._labels.setdefault(name, _Label())
                 if condition is None:
-                    self._emit(Op.OP_JUMP, step.place, b=label)
+                    self._emit(Op.OP_JUMP, step.place, b=label, flags=int(anew))
                     return True
                 self._jump_if(condition, label, step.place)
             case tree.Authenticate():
@@ -546,7 +546,7 @@ class _Entry:
                     self._jump_if(step.condition, self._end_label(outcome, end.place, ok),
                                   step.place)
                     return
-                case tree.Jump(name, None) as jump:
+                case tree.Jump(name, None, False) as jump:
                     self._step(replace(jump, label=name, condition=step.condition))
                     return
         beyond = _Label()

@@ -135,6 +135,7 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
                 what += f", {a} case{'' if a == 1 else 's'}"
             where = f"→ {b}"
         case Op.OP_JUMP:
+            what = "anew" if row["flags"] else ""
             where = f"→ {b}"
         case Op.OP_JUMP_IF:
             what = f"{_variable(program, a)} {COMPARES[int(row['flags'])]} {c}"

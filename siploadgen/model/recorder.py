@@ -672,9 +672,17 @@ class Recorder:
         """Name this point."""
         self._step(tree.Label(name, _caller_place()))
 
-    def jump(self, label: str, when: tree.Condition | None = None) -> None:
-        """Go on at a label, or only when a condition holds."""
-        self._step(tree.Jump(label, when and self._condition(when), _caller_place()))
+    def jump(self, label: str, when: tree.Condition | None = None, *, anew: bool = False) -> None:
+        """Go on at a label, or only when a condition holds.
+
+        A wait that is entered again in one of its own cases goes on with the time that is left;
+        `anew` gives it its whole time.
+        """
+        place = _caller_place()
+        if when is not None and anew:
+            raise ModelError("only a jump without a condition begins a wait anew",
+                             place=str(place), mend="write it in a block of c.if_(...)")
+        self._step(tree.Jump(label, when and self._condition(when), anew, place))
 
     def resend(self, *, leg: str = "") -> None:
         """Send the leg's last request again, as a new request (a new branch, CSeq + 1)."""

@@ -302,10 +302,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """Go on at a label, always or when the condition holds."""
+    """Go on at a label, always or when the condition holds.
+
+    `anew`: a wait there begins with its whole time, even if it is the one that was left.
+    """
 
     label: str
     condition: Condition | None = None
+    anew: bool = False
     place: Place = field(default=NOWHERE, compare=False)
 
 

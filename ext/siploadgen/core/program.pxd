@@ -14,7 +14,7 @@ cpdef enum Op:
     # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Cut by a
     # hang-up.
     OP_PAUSE
-    OP_JUMP             # b: pc
+    OP_JUMP             # b: pc, flags: 1: the next wait begins anew, even if it is the last one
     # a: variable (or a VAR_ pseudo variable), flags: Compare, b: pc, c: constant
     OP_JUMP_IF
     OP_CHANCE           # b: pc, c: probability in 1e-9

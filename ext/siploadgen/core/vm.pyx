@@ -405,6 +405,8 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             clock_stop(core, instance, insn.a)
             pc += 1
         elif insn.op == OP_JUMP:
+            if insn.flags:
+                instance.wait_pc = NONE
             pc = insn.b
         elif insn.op == OP_END:
             instance.pc = pc

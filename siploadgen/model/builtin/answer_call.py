@@ -61,7 +61,7 @@ def answer_call(c: Recorder) -> None:
                 c.respond(480, method="INVITE")
                 c.end("no_answer")
             else:
-                c.respond(status)
+                c.respond(status, method="INVITE")
                 c.end("refused", ok=True)
         left -= share
     _ring(c)
@@ -163,11 +163,11 @@ def _ring(c: Recorder) -> None:
 def _ring_once(c: Recorder) -> None:
     """Send 183 with SDP, 180, or 100 when the answer takes its time."""
     if c.v.early_media:
-        c.respond(183, sdp=c.v.sdp)
+        c.respond(183, sdp=c.v.sdp, method="INVITE")
     elif c.v.provisional:
-        c.respond(180)
+        c.respond(180, method="INVITE")
     elif not c.instant(c.v.answer_after):
-        c.respond(100)
+        c.respond(100, method="INVITE")
 
 
 def _ring_reliably(c: Recorder) -> None:

@@ -124,7 +124,7 @@ def changes(c: Recorder, wait: Wait, *, again: str = "") -> Wait:
             if again:
                 with c.if_(c.v.interval > 0):
                     plan(c)
-                    c.jump(again)
+                    c.jump(again, anew=True)
     with wait.on("INFO"):
         c.respond(200)
     with wait.on("ACK"):
@@ -324,7 +324,7 @@ def keep_alive(c: Recorder, *, outcome: str, owner: bool, clock: str = "") -> No
     with c.else_():
         _refresh(c, "INVITE", outcome, owner, clock)
     plan(c)
-    c.jump("alive")
+    c.jump("alive", anew=True)
     c.label("over")
 
 
@@ -378,5 +378,5 @@ def _refresh(c: Recorder, method: str, outcome: str, owner: bool, clock: str) ->
     c.set("wait", c.v.interval)
     c.mul("wait", -SECOND // 2)
     c.add("due", c.v.wait)
-    c.jump("alive")
+    c.jump("alive", anew=True)
     c.label(f"refreshed_{name}")
