@@ -55,6 +55,7 @@ from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.methods import method_number
 from siploadgen.model.values import (
     ColumnRef,
+    Elapsed,
     Exponential,
     Fixed,
     Lognormal,
@@ -64,7 +65,7 @@ from siploadgen.model.values import (
     VariableRef,
 )
 
-VARIABLES_MAX = 16  # of one instance
+VARIABLES_MAX = 24  # of one instance
 TEXTS_MAX = 8  # text variables of one instance
 CLOCKS_MAX = 8  # of one instance
 ATTEMPTS_MAX = 3  # answers to one realm in a row
@@ -267,6 +268,9 @@ class _Assembler:
                 row: tuple[Any, ...] = (OperandKind.OPERAND_CONST, spare, number, 0.0, 0.0)
             case VariableRef(name):
                 row = (OperandKind.OPERAND_VARIABLE, spare, variable(name), 0.0, 0.0)
+            case Elapsed():
+                row = (OperandKind.OPERAND_VARIABLE, spare, int(PseudoVariable.VAR_ELAPSED), 0.0,
+                       0.0)
             case ColumnRef(name):
                 row = (OperandKind.OPERAND_COLUMN, spare, column(name), 0.0, 0.0)
             case Uniform(low, high):
@@ -476,11 +480,11 @@ class _Entry:
                     raise ModelError(f"the label {name} is there twice",
                                      mend="give one of them another name")
                 self._place(label)
-            case tree.Jump(name, condition):
+            case tree.Jump(name, condition, anew):
                 self._jumps.append((name, step.place))
                 label = self._labels.setdefault(name, _Label())
                 if condition is None:
-                    self._emit(Op.OP_JUMP, step.place, b=label)
+                    self._emit(Op.OP_JUMP, step.place, b=label, flags=int(anew))
                     return True
                 self._jump_if(condition, label, step.place)
             case tree.Authenticate():
@@ -527,6 +531,8 @@ class _Entry:
             case tree.HasHeader(header, item):
                 self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label,
                            c=header_number(header))
+            case tree.HasLine(text):
+                self._emit(Op.OP_HAS, place, a=self._text_template(text), b=label, flags=1)
             case tree.SameText(variable, text):
                 self._emit(Op.OP_SAME, place, a=self._text(variable), b=label,
                            c=self._text_template(text))
@@ -544,7 +550,7 @@ class _Entry:
                     self._jump_if(step.condition, self._end_label(outcome, end.place, ok),
                                   step.place)
                     return
-                case tree.Jump(name, None) as jump:
+                case tree.Jump(name, None, False) as jump:
                     self._step(replace(jump, label=name, condition=step.condition))
                     return
         beyond = _Label()

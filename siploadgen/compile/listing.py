@@ -70,7 +70,7 @@ def operand_name(program: Program, number: int, op: Op) -> str:
         case OperandKind.OPERAND_CONST:
             return unit(int(row["value"]))
         case OperandKind.OPERAND_VARIABLE:
-            return program.variables[int(row["value"])]
+            return _variable(program, int(row["value"]))
         case OperandKind.OPERAND_COLUMN:
             return f"column {program.columns[int(row['value'])]}"
         case OperandKind.OPERAND_UNIFORM:
@@ -137,6 +137,7 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
                 what += f", {a} case{'' if a == 1 else 's'}"
             where = f"→ {b}"
         case Op.OP_JUMP:
+            what = "anew" if row["flags"] else ""
             where = f"→ {b}"
         case Op.OP_JUMP_IF:
             what = f"{_variable(program, a)} {COMPARES[int(row['flags'])]} {c}"
@@ -159,7 +160,7 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{program.texts[a]} = {_captured(program, int(row['flags']), c)}"
         case Op.OP_HAS:
             item = template_text(program, a)
-            what = f"{_header(c)}{': ' if item else ''}{item}"
+            what = f"{'body' if row['flags'] else _header(c)}{': ' if item else ''}{item}"
             where = f"else → {b}"
         case Op.OP_SAME:
             what, where = f"{program.texts[a]} == {template_text(program, c)!r}", f"else → {b}"

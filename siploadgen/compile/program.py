@@ -275,8 +275,9 @@ class Program:
         for number, row in enumerate(self.operands):
             kind = int(row["kind"])
             need(kind in list(OperandKind), f"operand {number}", "its kind")
-            need(kind not in limits or 0 <= row["value"] < limits[kind], f"operand {number}",
-                 "its value")
+            pseudo = kind == OperandKind.OPERAND_VARIABLE and int(row["value"]) in _PSEUDO
+            need(kind not in limits or pseudo or 0 <= row["value"] < limits[kind],
+                 f"operand {number}", "its value")
         need(len(self.scenarios) == len(self.entries) > 0, "the entries", "a name")
         for number, row in enumerate(self.entries):
             where = f"entry {number}"

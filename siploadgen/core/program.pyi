@@ -39,6 +39,7 @@ class PseudoVariable(IntEnum):
     VAR_STOPPING = 0xFFFF
     VAR_STATUS = 0xFFFE
     VAR_RETRIES = 0xFFFD
+    VAR_ELAPSED = 0xFFFC
 
 class Extract(IntEnum):
     EXTRACT_STATUS = 0
@@ -109,6 +110,7 @@ class Field(IntEnum):
     FIELD_TEXT = 22
     FIELD_RSEQ = 23
     FIELD_RACK = 24
+    FIELD_SDP_ADDRESS = 25
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

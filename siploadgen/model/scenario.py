@@ -112,7 +112,14 @@ class SameText:
     text: str
 
 
-Test: TypeAlias = Condition | HasHeader | SameText
+@dataclass(frozen=True, slots=True)
+class HasLine:
+    """The body of the message last matched has a line that begins so; empty: it has a body."""
+
+    begin: str
+
+
+Test: TypeAlias = Condition | HasHeader | HasLine | SameText
 
 
 # --- what a wait can wait for ---
@@ -306,10 +313,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """Go on at a label, always or when the condition holds."""
+    """Go on at a label, always or when the condition holds.
+
+    `anew`: a wait there begins with its whole time, even if it is the one that was left.
+    """
 
     label: str
     condition: Condition | None = None
+    anew: bool = False
     place: Place = field(default=NOWHERE, compare=False)
 
 

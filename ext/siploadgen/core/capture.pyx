@@ -320,6 +320,26 @@ cdef bint message_has(Core* core, Instance* instance, const Insn* insn) noexcept
     return False
 
 
+cdef bint body_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
+    cdef uint8_t room[256]
+    cdef Span wanted = span_make(room, text_stamp(core, instance, insn.a, room, 256))
+    cdef Span body
+    cdef uint32_t i
+    cdef bint fresh = True                      # at the begin of a line
+    if core.message == NULL:
+        return False
+    body = core.message.body
+    if wanted.length == 0:
+        return body.length != 0
+    for i in range(body.length):
+        if body.length - i < wanted.length:
+            return False
+        if fresh and memcmp(body.data + i, wanted.data, wanted.length) == 0:
+            return True
+        fresh = body.data[i] == 10
+    return False
+
+
 cdef void leg_route(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil:
     cdef uint8_t room[TEXT_ROOM]
     cdef Span uri = span_make(room, text_stamp(core, instance, text, room, TEXT_ROOM))

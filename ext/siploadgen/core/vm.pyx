@@ -5,7 +5,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64
 from libc.string cimport memcpy, memset
 from siploadgen.core.auth cimport auth_accept, auth_check, auth_retries
 from siploadgen.core.capture cimport (
-    capture, extract_number, leg_datagram, leg_route, message_has, text_same,
+    body_has, capture, extract_number, leg_datagram, leg_route, message_has, text_same,
 )
 from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.dialog cimport dialog_branch
@@ -23,7 +23,7 @@ from siploadgen.core.program cimport (
     OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL,
     OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT,
     OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
-    TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
+    TEMPLATE_RESPONSE, VAR_ELAPSED, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
 )
 from siploadgen.core.rand cimport rand_below, rand_exponential, rand_normal, rand_unit
 from siploadgen.core.records cimport (
@@ -50,6 +50,9 @@ from siploadgen.core.wheel cimport wheel_add, wheel_del
 cdef enum:
     # of one wake-up: a program that loops without waiting is ended
     INSTRUCTION_LIMIT = 100000
+    # ns: what should have been done longer ago counts as this long ago, so that an engine which
+    # was held up does not do all at once
+    LATE_MAX = 1000000000
     TRACE_MESSAGE_MAX = 2048
     TRACE_RECORD_MAX = 2048 + 256
 
@@ -256,6 +259,8 @@ cdef int64_t variable_value(Core* core, Instance* instance, uint32_t number) noe
         return instance.status
     elif number == VAR_RETRIES:
         return auth_retries(instance)
+    elif number == VAR_ELAPSED:
+        return max(instance.intended, core.now - LATE_MAX) - instance.due
     return instance_variables(core, instance)[number]
 
 
@@ -355,7 +360,7 @@ cdef bint pause_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc)
             return False
         length = min(length, <int64_t>4600000000000000000)      # the sum stays within 64 bits
         # A pause counts from when it was due, so that lateness does not add up along a call.
-        instance.deadline = max(instance.intended, core.now - 1000000000) + length
+        instance.deadline = max(instance.intended, core.now - LATE_MAX) + length
         instance.wait_pc = pc
     wheel_add(&core.wheel, index, instance.deadline)
     instance.wait = WAIT_PAUSE
@@ -407,6 +412,8 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             clock_stop(core, instance, insn.a)
             pc += 1
         elif insn.op == OP_JUMP:
+            if insn.flags:
+                instance.wait_pc = NONE
             pc = insn.b
         elif insn.op == OP_END:
             instance.pc = pc
@@ -440,7 +447,8 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             capture(core, instance, insn)
             pc += 1
         elif insn.op == OP_HAS:
-            pc = pc + 1 if message_has(core, instance, insn) else insn.b
+            pc = pc + 1 if (body_has(core, instance, insn) if insn.flags
+                            else message_has(core, instance, insn)) else insn.b
         elif insn.op == OP_SAME:
             pc = pc + 1 if text_same(core, instance, insn) else insn.b
         elif insn.op == OP_ROUTE:

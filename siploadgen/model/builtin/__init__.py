@@ -24,9 +24,14 @@ from siploadgen.model.builtin.call import call_model
 from siploadgen.model.builtin.call_auth import call_auth
 from siploadgen.model.builtin.call_busy import call_busy
 from siploadgen.model.builtin.call_cancel import call_cancel
+from siploadgen.model.builtin.call_delayed_offer import call_delayed_offer
 from siploadgen.model.builtin.call_forked import call_forked
+from siploadgen.model.builtin.call_hold import call_hold
 from siploadgen.model.builtin.call_no_answer import call_no_answer
 from siploadgen.model.builtin.call_redirect import call_redirect
+from siploadgen.model.builtin.call_reliable import call_reliable
+from siploadgen.model.builtin.call_session_timer import call_session_timer
+from siploadgen.model.builtin.call_update import call_update
 from siploadgen.model.builtin.keepalive import keepalive_model
 from siploadgen.model.builtin.options import options_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
@@ -86,14 +91,19 @@ def _collect(function: Callable[..., Any], found: dict[str, Callable[..., Any]])
 
 
 MODELS: dict[str, Model] = {one.name: one for one in (
-    Model(call_model, answer_call),
     Model(register_model, answer_register),
     Model(options_model, answer_options),
+    Model(call_model, answer_call),
     Model(call_busy, answer_busy),
     Model(call_no_answer, answer_no_answer),
     Model(call_cancel, answer_cancel),
     Model(call_redirect, answer_redirect),
     Model(call_auth, answer_auth),
+    Model(call_delayed_offer, answer_call),
+    Model(call_reliable, answer_call),
+    Model(call_update, answer_call),
+    Model(call_hold, answer_call),
+    Model(call_session_timer, answer_call),
     Model(call_forked, answer_fork),
     Model(keepalive_model, answer_options),
 )}
