@@ -73,6 +73,8 @@ USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
 WEIGHT_UNIT = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 CHANCE_UNIT = 1_000_000_000
+_HEADERS = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
+            if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
 
 COMPARES: Mapping[tree.Compare, Compare] = {
     tree.Compare.EQ: Compare.CMP_EQ, tree.Compare.NE: Compare.CMP_NE,
@@ -88,6 +90,7 @@ PSEUDO: Mapping[tree.Pseudo, PseudoVariable] = {
     tree.Pseudo.STOPPING: PseudoVariable.VAR_STOPPING,
     tree.Pseudo.STATUS: PseudoVariable.VAR_STATUS,
     tree.Pseudo.RETRIES: PseudoVariable.VAR_RETRIES,
+    tree.Pseudo.NOW: PseudoVariable.VAR_NOW,
 }
 EXTRACTS: Mapping[tree.ExtractWhat, Extract] = {
     tree.ExtractWhat.STATUS: Extract.EXTRACT_STATUS,
@@ -103,7 +106,7 @@ CAPTURES: Mapping[tree.CaptureWhat, Capture] = {
     one: Capture[f"CAPTURE_{one.name}"] for one in tree.CaptureWhat}
 HEADER_BITS = 8  # of the operand of a capture, below its text
 _TEXT_FIELDS = frozenset({Field.FIELD_LITERAL, Field.FIELD_COLUMN, Field.FIELD_VARIABLE,
-                          Field.FIELD_TEXT})
+                          Field.FIELD_TEXT, Field.FIELD_TOKEN})
 EVENTS: Mapping[tree.OnEvent, MatcherKind] = {
     tree.OnEvent.TIMEOUT: MatcherKind.MATCH_TIMEOUT,
     tree.OnEvent.TRANSPORT: MatcherKind.MATCH_TRANSPORT,
@@ -332,6 +335,7 @@ class _Assembler:
             counters=tuple(row[0] for row in self.counters.rows),
             outcomes=tuple(self.outcomes.items()),
             columns=tuple(row[0] for row in self.columns.rows),
+            packages=_packages(scenarios),
             scenarios=tuple(one.name for one in scenarios),
             sources=tuple(str(insn.place) for insn in self.code),
         )
@@ -404,7 +408,12 @@ class _Entry:
         return self._variable(subject) if isinstance(subject, str) else int(PSEUDO[subject])
 
     def _operand(self, value: Value) -> int:
-        return self._out.operand(value, self._variable, self._column)
+        return self._out.operand(value, self._read, self._column)
+
+    def _read(self, name: str) -> int:
+        """Give the number of a variable that is read, one of the engine's own included."""
+        return int(PSEUDO[tree.Pseudo.NOW]) if name == tree.Pseudo.NOW.value \
+            else self._variable(name)
 
     # --- code ---
 
@@ -453,6 +462,8 @@ class _Entry:
                 self._capture(step)
             case tree.Route(uri, leg):
                 self._emit(Op.OP_ROUTE, step.place, a=self._text_template(uri), b=leg)
+            case tree.Leave(leg):
+                self._emit(Op.OP_LEAVE, step.place, b=leg)
             case tree.If():
                 self._if(step)
             case tree.Loop(condition, steps):
@@ -521,8 +532,10 @@ class _Entry:
             case tree.Condition():
                 self._jump_if(_opposite(test), label, place)
             case tree.HasHeader(header, item):
-                self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label,
-                           c=header_number(header))
+                c = known_header(header)
+                if not c:
+                    c = self._text_template(header) << HEADER_BITS
+                self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label, c=c)
             case tree.SameText(variable, text):
                 self._emit(Op.OP_SAME, place, a=self._text(variable), b=label,
                            c=self._text_template(text))
@@ -688,19 +701,42 @@ def _shared(weights: Sequence[float]) -> list[int]:
     return [high - low for low, high in itertools.pairwise(bounds)]
 
 
+def _packages(scenarios: Sequence[tree.Scenario]) -> tuple[str, ...]:
+    """Event packages that the scenarios know; none when no scenario says any: then all pass.
+
+    A REFER brings the package `refer` with it (RFC 3515 3).
+    """
+    known = dict.fromkeys(name for one in scenarios for name in one.packages)
+    if known and any(_plays_refer(one) for one in scenarios):
+        known["refer"] = None
+    return tuple(known)
+
+
+def _plays_refer(scenario: tree.Scenario) -> bool:
+    refer = tree.OnRequest("REFER")
+    return scenario.method == "REFER" or any(
+        (isinstance(step, tree.Send) and step.method == "REFER")
+        or (isinstance(step, tree.Await | tree.Pause)
+            and any(refer in case.matches for case in step.cases))
+        for step in _all_steps(scenario.steps))
+
+
 def header_number(name: str) -> int:
     """Find the number of a header by its full name, any case.
 
     >>> header_number("SIP-ETag") == HeaderId.HEADER_SIP_ETAG
     True
     """
-    known = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
-             if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
-    number = known.get(name.upper())
-    if number is None:
+    number = known_header(name)
+    if not number:
         raise ModelError(f"the header {name} cannot be read",
-                         mend=nearest(name.upper(), known))
+                         mend=nearest(name.upper(), _HEADERS))
     return number
+
+
+def known_header(name: str) -> int:
+    """Find the number of a header by its full name, any case; 0 when it has none."""
+    return _HEADERS.get(name.upper(), 0)
 
 
 def _opposite(condition: tree.Condition) -> tree.Condition:

@@ -24,6 +24,7 @@ class Op(IntEnum):
     OP_HAS = 18
     OP_SAME = 19
     OP_ROUTE = 20
+    OP_LEAVE = 21
     OP_COUNT_OF_OPS = 21
 
 class Compare(IntEnum):
@@ -38,6 +39,7 @@ class PseudoVariable(IntEnum):
     VAR_STOPPING = 0xFFFF
     VAR_STATUS = 0xFFFE
     VAR_RETRIES = 0xFFFD
+    VAR_NOW = 0xFFFC
 
 class Extract(IntEnum):
     EXTRACT_STATUS = 0
@@ -107,6 +109,7 @@ class Field(IntEnum):
     FIELD_TEXT = 22
     FIELD_RSEQ = 23
     FIELD_RACK = 24
+    FIELD_FILL = 25
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

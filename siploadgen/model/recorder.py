@@ -294,6 +294,7 @@ class Recorder:
         self.stopping = Variable(tree.Pseudo.STOPPING)
         self.status = Variable(tree.Pseudo.STATUS)
         self.retries = Variable(tree.Pseudo.RETRIES)
+        self.now = Variable(tree.Pseudo.NOW)
         self.columns = tuple(columns)
         self.target = target
         self._name = name
@@ -306,6 +307,7 @@ class Recorder:
         self._legs: dict[str, _Leg] = {}
         self._counters = 0
         self._keeps_nonces = False
+        self._packages: tuple[str, ...] = ()
         if role is tree.Role.ANSWERER:
             self._leg("").peer_opened = True
             self._leg("").last_received = method
@@ -590,6 +592,27 @@ class Recorder:
         """
         self._step(tree.Route(uri, self._leg(leg).number, _caller_place()))
 
+    def leave(self, *, leg: str = "") -> None:
+        """Leave the leg's dialog without a word: its next request opens a new one.
+
+        The request must be one that was written before the dialog was made: jump to it.
+
+        >>> c.label("subscribe")
+        >>> c.send("SUBSCRIBE", headers={"Event": "presence"})
+        >>> with (wait := c.expect("2xx")).on("NOTIFY"):
+        ...     c.respond(200)
+        ...     c.leave()
+        ...     c.jump("subscribe")
+        """
+        self._step(tree.Leave(self._leg(leg).number, _caller_place()))
+
+    def knows(self, *packages: str) -> None:
+        """Say which event packages this scenario knows; a program refuses others with 489.
+
+        >>> c.knows("presence", "message-summary")
+        """
+        self._packages += packages
+
     def if_(self, condition: tree.Condition) -> _Block:
         """`with c.if_(c.v.n >= 3): ...`."""
         return self._block(tree.If, condition=self._condition(condition))
@@ -756,6 +779,8 @@ class Recorder:
 
     def _value(self, value: str | int | Value | Variable, place: Place) -> Value:
         if isinstance(value, Variable):
+            if value.subject is tree.Pseudo.NOW:
+                return VariableRef(tree.Pseudo.NOW.value)
             if not isinstance(value.subject, str):
                 raise ModelError(f"{value} cannot be used as a value", place=str(place),
                                  mend="use a variable of the model's own")
@@ -886,7 +911,7 @@ class Recorder:
                          ("target.user", self.target.user))
         return Scenario(self._name, self._role, self._frozen(self._stack[0]), self._method,
                         self._user, max(1, len(self._legs)), self.columns, constants,
-                        keeps_nonces=self._keeps_nonces, place=self._place)
+                        packages=self._packages, keeps_nonces=self._keeps_nonces, place=self._place)
 
 
 @dataclass(slots=True)

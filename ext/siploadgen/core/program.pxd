@@ -36,13 +36,17 @@ cpdef enum Op:
     # a: text variable, flags: Capture, c: as Capture says, with the header in its low 8 bits. From
     # the message last matched; the variable is empty when there is nothing to take.
     OP_CAPTURE
-    # a: text (item; empty: any), b: pc when not, c: HeaderId. The message last matched has such a
-    # header, with that item in its comma separated list (any case, parameters left out).
+    # a: text (item; empty: any), b: pc when not, c: HeaderId; with HEADER_OTHER a text from bit 8,
+    # the header's name. The message last matched has such a header, with that item in its comma
+    # separated list (any case, parameters left out).
     OP_HAS
     # a: text variable, b: pc when it is not the same as c: text
     OP_SAME
     # a: text (URI), b: leg. Requests of the leg go there from now on when the host is numeric.
     OP_ROUTE
+    # b: leg. Leaves its dialog without a word: what the leg does next opens a new one, with a
+    # Call-ID and a tag of its own.
+    OP_LEAVE
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -57,6 +61,7 @@ cpdef enum PseudoVariable:      # read-only, in place of a variable number
     VAR_STOPPING = 0xFFFF       # 1 once the run wants its calls to end
     VAR_STATUS = 0xFFFE         # status of the message last matched, 0 for a request
     VAR_RETRIES = 0xFFFD        # challenges answered in a row by this instance
+    VAR_NOW = 0xFFFC            # ns since the instance was due
 
 cpdef enum Extract:
     EXTRACT_STATUS = 0
@@ -99,7 +104,7 @@ cpdef enum TemplateKind:
     # companion of an INVITE template: its own transaction, branch and CSeq number of the INVITE
     TEMPLATE_CANCEL
     TEMPLATE_RESPONSE           # to the leg's open request of .method
-    TEMPLATE_TEXT               # not a message: user name, password, realm
+    TEMPLATE_TEXT               # not a message: user name, password, realm, the token of leg 0
 
 cpdef enum TemplateFlag:
     TEMPLATE_IN_DIALOG = 1      # to the leg's next hop rather than to the run's target
@@ -140,6 +145,7 @@ cpdef enum Field:
     FIELD_TEXT                  # arg: text variable
     FIELD_RSEQ                  # number of the leg's last reliable provisional response (RFC 3262)
     FIELD_RACK                  # what a PRACK acknowledges: "RSeq CSeq INVITE"
+    FIELD_FILL                  # arg: variable; so many octets of text, at most FILL_MAX
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from siploadgen.model import challenges
 from siploadgen.model.builtin.answer_call import answer_call
+from siploadgen.model.builtin.answer_info import answer_info
+from siploadgen.model.builtin.answer_message import answer_message
 from siploadgen.model.builtin.answer_options import answer_options
 from siploadgen.model.builtin.answer_register import answer_register
 from siploadgen.model.builtin.call import call_model
+from siploadgen.model.builtin.info_dtmf import info_dtmf_model
+from siploadgen.model.builtin.message import message_model
 from siploadgen.model.builtin.options import options_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
@@ -76,10 +80,18 @@ MODELS: dict[str, Model] = {one.name: one for one in (
     Model(call_model, answer_call),
     Model(register_model, answer_register),
     Model(options_model, answer_options),
+    Model(message_model, answer_message),
+    Model(info_dtmf_model, answer_info),
 )}
 
 # Asked in this order: those for one user come before those for any.
-ANSWERERS: tuple[CallModel, ...] = (answer_call, answer_register, answer_options)
+ANSWERERS: tuple[CallModel, ...] = (
+    answer_info,
+    answer_call,
+    answer_register,
+    answer_options,
+    answer_message,
+)
 
 
 def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
