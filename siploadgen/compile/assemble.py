@@ -73,6 +73,7 @@ USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
 WEIGHT_UNIT = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 CHANCE_UNIT = 1_000_000_000
+_OF_USER = ("REGISTER", "PUBLISH")  # one at a time for an address (RFC 3261 10.2, 3903 4)
 _HEADERS = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
             if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
 
@@ -673,7 +674,7 @@ class _Entry:
         if step.reliable:
             flags |= int(TemplateFlag.TEMPLATE_RELIABLE)
         parts = compile_message(step.text, self._scope)
-        if step.kind is tree.SendKind.REQUEST and step.method == "REGISTER" and any(
+        if step.kind is tree.SendKind.REQUEST and step.method in _OF_USER and any(
                 part.field is Field.FIELD_COLUMN for part in parts.parts):
             self._flags |= EntryFlag.ENTRY_OWNS_USER  # the address of record is a row's
         ack = cancel = NO_TEMPLATE

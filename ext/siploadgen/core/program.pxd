@@ -12,7 +12,7 @@ cpdef enum Op:
     OP_AWAIT
     OP_CASE             # a: matcher, b: pc when it fits
     # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Cut by a
-    # hang-up.
+    # hang-up. Entered again as an AWAIT is, it keeps its end too, unless the operand is a variable.
     OP_PAUSE
     OP_JUMP             # b: pc
     # a: variable (or a VAR_ pseudo variable), flags: Compare, b: pc, c: constant

@@ -352,9 +352,10 @@ cdef bint pause_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc)
     if instance.hung_up:
         instance.wait_pc = NONE
         return False
-    if instance.wait_pc != pc:
+    if instance.wait_pc != pc or core.operands[insn.c].kind == OPERAND_VARIABLE:
         length = operand_value(core, instance, insn.c)
         if length <= 0:
+            instance.wait_pc = NONE
             return False
         length = min(length, <int64_t>4600000000000000000)      # the sum stays within 64 bits
         # A pause counts from when it was due, so that lateness does not add up along a call.

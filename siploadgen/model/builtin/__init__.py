@@ -15,11 +15,13 @@ from siploadgen.model.builtin.answer_call import answer_call
 from siploadgen.model.builtin.answer_info import answer_info
 from siploadgen.model.builtin.answer_message import answer_message
 from siploadgen.model.builtin.answer_options import answer_options
+from siploadgen.model.builtin.answer_publish import answer_publish
 from siploadgen.model.builtin.answer_register import answer_register
 from siploadgen.model.builtin.call import call_model
 from siploadgen.model.builtin.info_dtmf import info_dtmf_model
 from siploadgen.model.builtin.message import message_model
 from siploadgen.model.builtin.options import options_model
+from siploadgen.model.builtin.publish import publish_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
 from siploadgen.model.errors import ModelError, nearest
@@ -80,6 +82,7 @@ MODELS: dict[str, Model] = {one.name: one for one in (
     Model(call_model, answer_call),
     Model(register_model, answer_register),
     Model(options_model, answer_options),
+    Model(publish_model, answer_publish),
     Model(message_model, answer_message),
     Model(info_dtmf_model, answer_info),
 )}
@@ -90,6 +93,7 @@ ANSWERERS: tuple[CallModel, ...] = (
     answer_call,
     answer_register,
     answer_options,
+    answer_publish,
     answer_message,
 )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from siploadgen.model.recorder import Recorder, Wait
+from siploadgen.model.recorder import Recorder, Variable, Wait
 from siploadgen.model.settings import Setting, literal
 
 TX_TIMEOUT = "32s"  # 64 * T1, RFC 3261 9.1 and 13.3.1.4
@@ -107,6 +107,20 @@ def accepted(c: Recorder) -> dict[str, str]:
     if c.v.challenge and c.v.next_nonce:
         return {"Authentication-Info": "{challenge.next}"}
     return {}
+
+
+def from_now(c: Recorder, name: str, seconds: Variable) -> None:
+    """Set a variable to the time (of `c.now`) when so many seconds will have passed."""
+    c.set(name, seconds)
+    c.mul(name, 1e9)
+    c.add(name, c.now)
+
+
+def time_left(c: Recorder, name: str, until: str) -> None:
+    """Set a variable to the nanoseconds until a time, below 0 when it has passed."""
+    c.set(name, c.now)
+    c.mul(name, -1)
+    c.add(name, getattr(c.v, until))
 
 
 def bye(c: Recorder, outcome: str) -> None:
