@@ -12,8 +12,9 @@ from siploadgen.core.counters cimport (
 )
 from siploadgen.core.auth cimport auth_settle
 from siploadgen.core.dialog cimport (
-    dialog_find, dialog_from_notify, dialog_from_request, dialog_from_response, dialog_is_of,
-    dialog_place, dialog_refresh, dialog_tag_hash, host_is_local, token_read,
+    dialog_find, dialog_forked, dialog_from_fork, dialog_from_notify, dialog_from_request,
+    dialog_from_response, dialog_is_of, dialog_place, dialog_refresh, dialog_tag_hash,
+    host_is_local, token_read,
 )
 from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
@@ -224,7 +225,9 @@ cdef bint in_order(Core* core, Leg* leg) noexcept nogil:
 
 cdef inline void dialog_answered(Core* core, uint32_t index) noexcept nogil:
     if leg_at(core, index).state == LEG_CONFIRMED:
-        dialog_refresh(core, index)
+        # not from another branch of a fork than the one whose NOTIFY came first
+        if dialog_is_of(core, leg_at(core, index)):
+            dialog_refresh(core, index)
     else:
         dialog_from_response(core, index)
 
@@ -464,6 +467,20 @@ cdef bint pracked(Core* core, Leg* leg) noexcept nogil:
     return True
 
 
+cdef uint32_t notify_of_fork(Core* core) noexcept nogil:
+    """A leg for a NOTIFY of another notifier, when the program wants one: a SUBSCRIBE that a proxy
+    forked makes several subscriptions (RFC 6665 4.1.2.4, 4.4.1).
+    """
+    cdef Leg* leg = dialog_forked(core)
+    cdef uint32_t index
+    if leg == NULL:
+        return NONE
+    index = vm_invites(core, leg.instance, METHOD_NOTIFY)
+    if index != NONE:
+        dialog_from_fork(core, index)
+    return index
+
+
 cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = dialog_find(core)
@@ -471,6 +488,8 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef uint16_t status
     cdef Span reason
     cdef Leg* leg
+    if leg_index == NONE and message.method == METHOD_NOTIFY:
+        leg_index = notify_of_fork(core)
     if leg_index == NONE:
         core_count(core, COUNT_STRAY_REQUEST)
         send_stateless(core, 481, 0)

@@ -133,7 +133,7 @@ def changes(c: Recorder, wait: Wait, *, again: str = "") -> Wait:
 
 
 def ended(c: Recorder, wait: Wait, outcome: str) -> Wait:
-    """The peer hangs up."""
+    """Take that the peer hangs up."""
     with wait.on("BYE"):
         c.respond(200)
         c.end(outcome)
@@ -288,7 +288,7 @@ def plan(c: Recorder) -> None:
 
 
 def _margin(c: Recorder) -> None:
-    """What is to be added to the end of the interval."""
+    """Set `margin` to what is to be added to the end of the interval."""
     c.set("margin", c.v.interval)
     c.mul("margin", -SECOND / 3)
     with c.if_(c.v.margin < -32 * SECOND):
