@@ -29,6 +29,7 @@ TRIALS = {
                                                   "held": "exponential(1s)"}),
     "hold-by-callee": Trial("call-hold", settings={"holder": "callee"},
                             answers={"holder": "callee"}),
+    "hold-by-both": Trial("call-hold", settings={"holder": "both"}, answers={"holder": "both"}),
     "session-timer": Trial("call-session-timer", settings=TIMER),
     "session-timer-uas": Trial("call-session-timer", settings={**TIMER, "refresher": "uas"}),
     "session-timer-invite": Trial("call-session-timer",

@@ -249,14 +249,16 @@ cdef Span item_word(Span item) noexcept nogil:
 
 cdef bint message_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
     cdef uint8_t room[256]
-    cdef Span wanted = span_make(room, text_stamp(core, instance, insn.a, room, 256))
     cdef SipHeader* header
-    cdef Span rest, item
+    cdef Span wanted, rest, item
     if core.message == NULL:
         return False
     header = sip_header(core.message, <uint8_t>insn.c)
+    if header == NULL:
+        return False
+    wanted = span_make(room, text_stamp(core, instance, insn.a, room, 256))
     if wanted.length == 0:
-        return header != NULL
+        return True
     while header != NULL:
         rest = header.value
         while list_next(&rest, &item):

@@ -5,8 +5,8 @@ from array import array
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from siploadgen.core.program cimport (
-    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_LITERAL, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE,
-    Segment, Template,
+    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_LITERAL, FIELD_SDP_ADDRESS, FIELD_TEXT,
+    FIELD_VARIABLE, Segment, Template,
 )
 from siploadgen.core.program import Field
 from siploadgen.core.span cimport Span, span_make
