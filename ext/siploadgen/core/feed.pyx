@@ -499,7 +499,11 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
         dialog_refresh(core, leg_index)
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
-    if not vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
+    if vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
+        pass
+    elif message.method == METHOD_OPTIONS:
+        send_plain(core, index, 200)            # may be asked at any time (RFC 3261 11)
+    else:
         core.steps[instance_at(core, instance).wait_pc * STEP_FIELDS + STEP_UNEXPECTED] += 1
         core_count(core, COUNT_UNEXPECTED)
         if message.method == METHOD_BYE:
@@ -507,8 +511,6 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
             if leg.server_invite != NONE:
                 send_plain(core, leg.server_invite, 487)    # RFC 3261 15.1.2
             vm_end(core, instance, OUTCOME_UNEXPECTED)
-        elif message.method == METHOD_OPTIONS:
-            send_plain(core, index, 200)
         elif is_ending(core, leg):
             send_plain(core, index, 481)        # it has crossed our BYE (RFC 5407 3.2.2, 3.3.3)
         elif message.method == METHOD_INVITE:
