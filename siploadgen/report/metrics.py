@@ -201,8 +201,8 @@ def rfc6076(figures: Figures, names: Names) -> dict[str, float | None]:
     attempts with a 2xx (RFC 6076 4.6), SEER adds 480, 486, 600 and 603 (4.7), ISA the share that
     ended in 408, 500, 503, 504 or without any final response (4.8). Attempts that were cut off by
     the end of the run are left out. A redirection that was followed (a model with the counter
-    `redirects`) is part of its attempt. Repeated final responses are counted once as far as the number
-    of attempts tells.
+    `redirects`) is part of its attempt. Repeated final responses are counted once as far as the
+    number of attempts tells.
     """
     undefined = {"ser": None, "seer": None, "isa": None}
     invite = Method.METHOD_INVITE

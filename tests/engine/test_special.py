@@ -294,6 +294,10 @@ def test_a_redirection_is_followed_by_q() -> None:
     ack, second = bench.feed(reply(best, 486, tag="b"), ("192.0.2.32", 5070))
     assert (ack.to, second.uri, second.to) == (
         ("192.0.2.32", 5070), "sip:a@192.0.2.31", ("192.0.2.31", 5060))
+    # RFC 3261 17.1.1.3: Request-URI, branch and To as they were, also after the call has gone on
+    for copy in (ack, only(bench.feed(reply(best, 486, tag="b"), ("192.0.2.32", 5070)))):
+        assert (copy.uri, copy.branch, copy.tag("To")) == (best.uri, best.branch, "b")
+        assert copy.cseq == best.cseq
     ack, bye = bench.feed(reply(second, 200, tag="a", contact="<sip:a@192.0.2.31>"),
                           ("192.0.2.31", 5060))
     assert (ack.name, bye.name, bye.tag("To"), bye.cseq) == (
@@ -339,12 +343,24 @@ def test_a_redirection_to_nowhere_is_a_rejection() -> None:
 def test_a_place_that_was_named_may_challenge() -> None:
     bench, own = play("call-redirect", user="alice")
     best = bench.feed(moved(bench.start()))[1]
-    ack, again = bench.feed(reply(best, 401, headers=[
-        'WWW-Authenticate: Digest realm="r", nonce="n", algorithm=MD5']), ("192.0.2.32", 5070))
+    again = bench.feed(reply(best, 401, headers=[
+        'WWW-Authenticate: Digest realm="r", nonce="n", algorithm=MD5']), ("192.0.2.32", 5070))[1]
     assert (again.uri, again.to) == (best.uri, best.to)
     assert 'uri="sip:b@192.0.2.32:5070"' in again.header("Authorization")
     bench.feed(reply(again, 603))
     assert ended(bench, own) == ["rejected"]
+
+
+def test_a_cancel_goes_where_the_redirected_invite_went() -> None:
+    bench, own = play("call-redirect", ring_limit="3s")
+    best = bench.feed(moved(bench.start()))[1]
+    bench.feed(reply(best, 180, tag="b"), ("192.0.2.32", 5070))
+    cancelling = only(bench.wait(3 * SECOND))
+    assert (cancelling.name, cancelling.uri, cancelling.to, cancelling.branch) == (
+        "CANCEL", best.uri, best.to, best.branch)
+    ack = only(bench.feed(reply(best, 487, tag="b"), ("192.0.2.32", 5070)))
+    assert (ack.uri, ack.to) == (best.uri, best.to)
+    assert ended(bench, own) == ["no_answer"]
 
 
 def test_user_redirect_sends_calls_on() -> None:
@@ -439,7 +455,7 @@ def test_pings_can_be_line_ends() -> None:
     bench.run(35 * SECOND)
     assert [(one.data, one.to, one.at // SECOND) for one in bench.wire] == [
         (b"\r\n\r\n", ("192.0.2.20", 5060), at) for at in (0, 10, 20, 30)]
-    bench.engine.command = 2
+    bench.engine.hang_up()
     assert ended(bench, own) == ["succeeded"]
     assert bench.engine.user_counters.tolist() == [4]
 
@@ -500,7 +516,7 @@ def test_phone_numbers_are_called_through_the_target(uri: str, to: str) -> None:
     assert (invite.uri, invite.header("To"), invite.to) == (uri, to, ("192.0.2.20", 5060))
     assert invite.header("From").startswith("<tel:+12015550199>;tag=")
     assert invite.header("Contact").startswith("<sip:")
-    ack, bye = bench.feed(reply(invite, 200))
+    bye = bench.feed(reply(invite, 200))[1]
     assert bye.uri == "sip:peer@192.0.2.20"
     assert bye.header("To").startswith(to + ";tag=")
     bench.feed(reply(bye, 200))

@@ -18,10 +18,10 @@ from siploadgen.core.dialog cimport (
 from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
-    echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
-    send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
-    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_OFFERED,
-    TXF_PASSED_2XX, TXF_REGISTRATION,
+    ack_needs_whole, echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again,
+    send_cancel, send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
+    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_CANCELLED,
+    TXF_OFFERED, TXF_PASSED_2XX, TXF_REGISTRATION,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -294,7 +294,7 @@ cdef void feed_response(Core* core) noexcept nogil:
         core_count(core, COUNT_RETRANSMITTED_OWN_FAULT)
         tx.key = 0
     tx.status = message.status
-    if message.status >= 200:
+    if message.status >= 200 and not ack_needs_whole(core, tx):
         text_give(&core.texts, tx.whole)        # nothing more to repeat
         tx.whole = NONE
     actions = tx_event(core, index, TXE_1XX if message.status < 200
@@ -383,6 +383,9 @@ cdef void feed_cancel(Core* core, uint32_t index) noexcept nogil:
     leg = <Leg*>slab_get(&core.legs, tx.leg)
     if tx.state != TX_PROCEEDING or leg == NULL:
         return                                  # already answered: no effect (RFC 3261 9.2)
+    if tx.flags & TXF_CANCELLED:
+        return                                  # a repeat
+    tx.flags |= TXF_CANCELLED
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_CANCEL, 0)
     if not vm_event(core, leg.instance, MATCH_CANCEL, leg.number, METHOD_CANCEL, 0):
         send_plain(core, index, 487)
