@@ -23,8 +23,8 @@ class Setting:
     """A parameter of a model that `--set NAME=VALUE` changes.
 
     `kind` says how its text is read: duration (ns), distribution (of durations), shares (a
-    distribution of shares, or of durations), amounts (a distribution of whole numbers), share, count, times (a count, or `always`), flag,
-    uri, session (a session description or its name), or text.
+    distribution of shares, or of durations), amounts (one of whole numbers), share,
+    count, times (a count, or `always`), flag, uri, session (a session description or its name), or text.
     """
 
     default: str
