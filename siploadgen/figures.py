@@ -123,6 +123,17 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetUse:
+    """A server that calls could go to."""
+
+    address: str  # with its port
+    transport: str
+    priority: int
+    weight: int
+    calls: int  # sent there, those that failed over from elsewhere included
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """What a finished run leaves behind."""
 
@@ -137,3 +148,4 @@ class RunRecord:
     problems: tuple[str, ...] = ()  # figures that contradict each other, engines that failed
     local: tuple[tuple[str, int], ...] = ()
     memory: Mapping[str, int] = field(default_factory=dict)
+    targets: tuple[TargetUse, ...] = ()

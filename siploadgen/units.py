@@ -135,19 +135,22 @@ class Target:
     scheme: str
     user: str
     host: str
-    port: int
-    transport: str
+    port: int  # 0: a name without a port, which SRV records give (RFC 3263 4.2)
+    transport: str  # empty: none given
+    maddr: str = ""
 
     @property
     def uri(self) -> str:
         """The URI in full: `sip:host:port`, with the transport when it is not UDP."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         user = f"{self.user}@" if self.user else ""
-        transport = "" if self.transport == "udp" else f";transport={self.transport}"
-        return f"{self.scheme}:{user}{host}:{self.port}{transport}"
+        port = f":{self.port}" if self.port else ""
+        transport = "" if self.transport in ("", "udp") else f";transport={self.transport}"
+        maddr = f";maddr={self.maddr}" if self.maddr else ""
+        return f"{self.scheme}:{user}{host}{port}{transport}{maddr}"
 
 
-def _split_host_port(text: str, what: str, default_port: int) -> tuple[str, int]:
+def split_host_port(text: str, what: str, default_port: int) -> tuple[str, int]:
     """Host and port of `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address."""
     port = ""
     if text.startswith("["):
@@ -177,9 +180,12 @@ def _split_host_port(text: str, what: str, default_port: int) -> tuple[str, int]
 def parse_target(text: str) -> Target:
     """Read a target: `sip:host:port;transport=udp`, `sip:user@host`, or bare `host[:port]`.
 
-    The default port is 5060 (RFC 3261 19.1.2). Only UDP can be used so far; other transports
-    and `sips:` are refused with the reason.
+    The default port of a numeric host is 5060 (RFC 3261 19.1.2); that of a name is looked for.
+    Only UDP can be used so far; other transports and `sips:` are refused with the reason.
     """
+    if text.strip().lower().startswith("tel:"):
+        raise UsageError(f'target "{text}": a tel URI names no server; give the next hop by -t '
+                         f'sip:HOST and the number by --set "to={text.strip()}"')
     match = _SIP_URI.fullmatch(text.strip())
     scheme, rest = (match[1].lower(), match[2]) if match else ("sip", text.strip())
     if match is None and re.match(r"[a-z][a-z0-9+.-]*://", rest, re.IGNORECASE):
@@ -188,12 +194,17 @@ def parse_target(text: str) -> Target:
     user, at, host_port = address.rpartition("@")
     if at and not user:
         raise UsageError(f'target "{text}": nothing before the @')
-    host, port = _split_host_port(host_port, "target", SIP_PORT)
+    host, port = split_host_port(host_port, "target", -1)
     if port == 0:
         raise UsageError(f'target "{text}": port 0 cannot be called')
-    transport = "udp"
+    if port < 0:
+        port = SIP_PORT if ":" in host or re.fullmatch(r"[0-9.]+", host) else 0
+    transport = maddr = ""
     for parameter in filter(None, parameters.split(";")):
         name, _, value = parameter.partition("=")
+        if name.lower() == "maddr":
+            maddr, _ = split_host_port(value, "maddr", 0)
+            continue
         if name.lower() != "transport":
             raise UsageError(f'target "{text}": unknown parameter "{name}" (did you mean '
                              '"transport"?)')
@@ -202,9 +213,9 @@ def parse_target(text: str) -> Target:
         asked = "sips" if scheme == "sips" else transport
         raise UsageError(f'target "{text}": {asked} is not supported in this version; use '
                          'transport=udp')
-    if transport != "udp":
+    if transport not in ("", "udp"):
         raise UsageError(f'target "{text}": unknown transport "{transport}"; use udp')
-    return Target(scheme, user, host, port, transport)
+    return Target(scheme, user, host, port, transport, maddr)
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -221,19 +232,19 @@ def parse_listen(text: str) -> tuple[str, int]:
         rest = rest[4:]
     if re.fullmatch(r":?\d+", rest) and "." not in rest:
         rest = "127.0.0.1:" + rest.lstrip(":")
-    return _split_host_port(rest, "--listen", SIP_PORT)
+    return split_host_port(rest, "--listen", SIP_PORT)
 
 
 def parse_local(text: str) -> tuple[str, int]:
     """Host and port of `--local ADDRESS[:PORT]`; without a port the system chooses (0)."""
-    return _split_host_port(text.strip(), "--local", 0)
+    return split_host_port(text.strip(), "--local", 0)
 
 
 def resolve(host: str, port: int, what: str = "target") -> tuple[str, int]:
     """Numeric address of a host, IPv4 before IPv6.
 
-    Raises TargetError when the name cannot be resolved. Names are resolved once, before the run:
-    SRV and NAPTR records (RFC 3263) are not looked at.
+    Raises TargetError when the name cannot be resolved. For addresses of our own: those of
+    targets are found by `siploadgen.run.resolve`.
     """
     try:
         return str(ipaddress.ip_address(host)), port

@@ -52,8 +52,9 @@ def answer(
         help="Calls refused, such as 486:3%,503:1%.")] = "",
     drop: Annotated[str, typer.Option(
         "--drop", metavar="SHARE", help="New requests thrown away, such as 0.5%.")] = "0",
-    challenge: Annotated[Literal["md5", "md5-sess", "sha-256", "sha-256-sess", "sha-512-256", "sha-512-256-sess"] | None, typer.Option(
-        "--challenge", help="Ask for digest credentials.")] = None,
+    challenge: Annotated[
+        Literal["md5", "md5-sess", "sha-256", "sha-256-sess", "sha-512-256", "sha-512-256-sess"]
+        | None, typer.Option("--challenge", help="Ask for digest credentials.")] = None,
     rate_limit: Annotated[str | None, typer.Option(
         "--rate-limit", metavar="RATE", help="New calls above it get 503.")] = None,
     settings: SetOption = None,

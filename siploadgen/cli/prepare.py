@@ -44,6 +44,7 @@ def prepare(
     local: str | None,
     graceful_stop_ns: int,
     may_load: bool,
+    dns: str | None,
 ) -> Prepared:
     """Check everything and build the programs; only sockets of the answerer are opened."""
     from siploadgen.load.arrivals import parse_arrival
@@ -58,17 +59,18 @@ def prepare(
     bound = None if max_calls is None else units.parse_count(max_calls, "--max-calls")
     engines = choose_workers(workers, shape.peak, available_cores(), embedded=target is None)
     run_id = int.from_bytes(os.urandom(4), "big") or 1
-    sock = None
+    sock = found = None
     if target is None:
+        if dns is not None:
+            raise UsageError("--dns: with --self there is no name to ask for")
         sock = open_socket(("127.0.0.1", 0), "--self")
         address: tuple[str, int] = sock.getsockname()[:2]
         uri = f"sip:{units.host_port(address)}"
     else:
-        parsed = units.parse_target(target)
-        address, uri = units.resolve(parsed.host, parsed.port), parsed.uri
-        if not may_load and not units.is_local_network(address[0]):
-            raise UsageError(f"target {uri}: {address[0]} is outside loopback and private "
-                             "networks; if it may be loaded, add --i-may-load-this-target")
+        from siploadgen.run.targets import find_target
+
+        found = find_target(target, dns=dns, local=local, may_load=may_load, seed=seed)
+        address, uri = found.address, found.uri
     try:
         here = units.parse_local(local) if local else (local_address(address), 0)
         here = units.resolve(here[0], here[1], "--local")
@@ -82,7 +84,7 @@ def prepare(
             shape=shape, arrival=process, seed=seed, calls=count, max_calls=bound,
             workers=engines, rows=load_rows(users, program.columns, total, settings, seed),
             settings=settings, graceful_stop_ns=graceful_stop_ns, tuning=tuning,
-            run_id=run_id)
+            run_id=run_id, found=found)
         answerer = None
         if sock is not None:
             with model_errors(usage=True):

@@ -93,6 +93,9 @@ def run(
     strict: Annotated[bool, typer.Option(
         "--strict", help="A suspect run is an invalid one.")] = False,
     limit: LimitOption = None,
+    dns: Annotated[str | None, typer.Option(
+        "--dns", metavar="SERVER[:PORT]",
+        help="Name server that knows the target; otherwise those of the system.")] = None,
     may_load: Annotated[bool, typer.Option(
         "--i-may-load-this-target",
         help="Needed for a target outside loopback and private networks.")] = False,
@@ -119,7 +122,7 @@ def run(
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
-            may_load=may_load)
+            may_load=may_load, dns=dns)
         collector = make_collector(ready.plan.program, thresholds=thresholds,
                                    limit_values=limit_values, bounded=max_calls is not None)
         code = _perform(ready, collector, outputs, ui, strict, signals)

@@ -64,6 +64,7 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_HAS: {"a": "template", "b": "pc"},
     Op.OP_SAME: {"a": "text", "b": "pc", "c": "template"},
     Op.OP_ROUTE: {"a": "template", "b": "leg"},
+    Op.OP_DATAGRAM: {"a": "template", "b": "leg"},
     Op.OP_LEAVE: {"b": "leg"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
@@ -115,6 +116,14 @@ class Program:
             if array.dtype != dtype or array.ndim != 1:
                 raise TypeError(f"{name}: {array.dtype} where {dtype} is needed")
             array.flags.writeable = False  # one copy serves every engine
+
+    @property
+    def pauses_ns(self) -> int:
+        """Time that a call spends in pauses of a constant length, if it comes by all of them."""
+        number = self.code["c"][self.code["op"] == Op.OP_PAUSE]
+        operands = self.operands[number]
+        constant = operands["kind"] == OperandKind.OPERAND_CONST
+        return int(operands["value"][constant].sum())
 
     @property
     def digest(self) -> str:
@@ -241,6 +250,8 @@ class Program:
                 return 0 <= c < HeaderId.HEADER_COUNT
             case Capture.CAPTURE_URI_HEADER | Capture.CAPTURE_PARAMETER:
                 return c >= 0 and header < HeaderId.HEADER_COUNT and text < len(self.templates)
+            case Capture.CAPTURE_RANKED:
+                return header < HeaderId.HEADER_COUNT and text > 0
             case _:
                 return True
 
@@ -271,8 +282,8 @@ class Program:
         for number, row in enumerate(self.operands):
             kind = int(row["kind"])
             need(kind in list(OperandKind), f"operand {number}", "its kind")
-            need(kind not in limits or 0 <= row["value"] < limits[kind]
-                 or (kind == OperandKind.OPERAND_VARIABLE and int(row["value"]) in _PSEUDO),
+            pseudo = kind == OperandKind.OPERAND_VARIABLE and int(row["value"]) in _PSEUDO
+            need(kind not in limits or pseudo or 0 <= row["value"] < limits[kind],
                  f"operand {number}", "its value")
         need(len(self.scenarios) == len(self.entries) > 0, "the entries", "a name")
         for number, row in enumerate(self.entries):

@@ -4,6 +4,7 @@ Times are int64 nanoseconds on CLOCK_MONOTONIC, or on any virtual clock when the
 `feed` and `advance`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ class Engine:
         program: Any,
         *,
         local: tuple[str, int],  # numeric address that goes into Via and Contact
-        target: tuple[str, int] | None = None,  # numeric address that callers send to
+        target: tuple[str, int] | None = None,  # numeric address that callers send to, or ...
+        # ... up to 16 of them: (address, port, priority, share of the calls, number 0 .. 63)
+        targets: Sequence[tuple[str, int, int, int, int]] | None = None,
         rows: Any = None,
         engine_id: int = 0,  # 0 .. 255
         run_id: int = 1,  # 32 random bits: tells this run's identifiers from another's
@@ -53,6 +56,10 @@ class Engine:
         # option tags that may stand in Require, comma separated, at most 256 octets; "*": any
         supported: str = "",
         packages: str = "",  # event packages for Event likewise; "": any
+        # records that get their memory now and not as they are first used, which would stop the
+        # loop for up to 2 ms at a time
+        ready_instances: int = 0,
+        ready_transactions: int = 0,
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---
@@ -76,6 +83,11 @@ class Engine:
         """End every open call at once (outcome aborted) and leave `run`."""
     def pause(self, paused: bool) -> None:
         """Hold back starts; the due times that pass meanwhile are late when it is lifted."""
+    def set_targets(self, targets: Sequence[tuple[str, int, int, int, int]]) -> bool:
+        """Other targets for calls that start from the next turn on.
+
+        False: the table before has not come into force yet; ask again later.
+        """
     # --- real sockets ---
     def open_udp(self, fd: int, gso: bool, gro: bool) -> dict[str, Any]:
         """Take over a bound UDP socket, which is closed with the engine.
@@ -98,6 +110,7 @@ class Engine:
     histograms: NDArray[np.int64]  # [histogram, HIST_STRIDE] of microseconds; last: overflow
     steps: NDArray[np.int64]  # [pc, (sent, received, retransmitted, timeout, unexpected)]
     user_counters: NDArray[np.int64]
+    target_calls: NDArray[np.int64]  # [number of a target]: calls sent there; once for each try
     @property
     def in_progress(self) -> int:
         """Open calls that the schedule started."""

@@ -97,6 +97,8 @@ class Transaction:
         """Take the ACK for our 2xx (RFC 3261 13.3.1.4); returns TxAction bits."""
     def on_cancelled(self, now: int) -> None:
         """Note that a CANCEL was sent (RFC 3261 9.1): the INVITE times out 64*T1 later."""
+    def on_abandoned(self, now: int) -> None:
+        """Note that nobody waits for the final response to this INVITE: it is repeated no more."""
     def on_silence(self, now: int) -> None:
         """Note that an INVITE has no response yet: 200 ms later a 100 is due (RFC 3261 17.2.1)."""
     def due(self, now: int) -> TxEvent | None:

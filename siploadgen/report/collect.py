@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -169,6 +169,7 @@ class Collector:
         result: dict[str, Any] = {
             "schema": SCHEMA,
             **head,
+            "target": self._target(head["target"], record),
             "started_at": datetime.fromtimestamp(record.started_at, UTC).isoformat(
                 timespec="milliseconds"),
             "elapsed_s": round(record.elapsed_ns / NANOS, 6),
@@ -193,6 +194,12 @@ class Collector:
         if sample.answerer is not None:
             result["answerer"] = self._answerer(sample.answerer)
         return result
+
+    @staticmethod
+    def _target(target: Mapping[str, Any] | None, record: RunRecord) -> dict[str, Any] | None:
+        """Add to what the plan knows of the target how many calls went to each of its servers."""
+        return None if target is None else {
+            **target, "addresses": [asdict(one) for one in record.targets]}
 
     def _generator(self, record: RunRecord) -> dict[str, Any]:
         sample = record.last

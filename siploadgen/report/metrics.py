@@ -144,6 +144,7 @@ def messages(figures: Figures) -> dict[str, Any]:
         "keepalive": int(counters[Counter.COUNT_KEEPALIVE]),
         "oversize": int(counters[Counter.COUNT_OVERSIZE]),
         "rspauth_mismatch": int(counters[Counter.COUNT_RSPAUTH_MISMATCH]),
+        "failover": int(counters[Counter.COUNT_FAILOVER]),
     }
 
 

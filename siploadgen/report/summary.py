@@ -129,6 +129,16 @@ def call_lines(result: Result) -> list[tuple[str, str]]:
     return lines
 
 
+def target_lines(result: Result) -> list[tuple[str, str]]:
+    """Return label and text of where calls went, when there was more than one place."""
+    rows = result["target"].get("addresses", ()) if result["target"] else []
+    if len(rows) < 2:
+        return []
+    return [("targets", ", ".join(
+        f"{row['calls']:,} to {row['address']} (priority {row['priority']}, "
+        f"weight {row['weight']})" for row in rows))]
+
+
 def latency_rows(result: Result) -> list[list[str]]:
     """Return a row for each latency that was measured: name, count, p50 ... max."""
     rows = []
@@ -153,7 +163,7 @@ def message_lines(result: Result) -> list[tuple[str, str]]:
                                            for name, count in said[label].items())))
     odd = [(name, said[name]) for name in (
         "retransmitted", "received_again", "unexpected", "malformed", "stray", "auto_answered",
-        "dialog_mismatch", "oversize") if said.get(name)]
+        "dialog_mismatch", "oversize", "failover") if said.get(name)]
     if odd:
         lines.append(("of these", ", ".join(f"{count:,} {name.replace('_', ' ')}"
                                             for name, count in odd)))
@@ -209,7 +219,7 @@ def plain(result: Result, paths: Sequence[str] = ()) -> str:
     if result["interrupted"]:
         lines.append("stopped before its end")
     lines += ["", headline(result)] if lines else [headline(result)]
-    pairs = [*call_lines(result), *message_lines(result)]
+    pairs = [*call_lines(result), *target_lines(result), *message_lines(result)]
     lines += [f"{label:<10} {text}" for label, text in pairs]
     rows = latency_rows(result)
     if rows:
@@ -246,8 +256,8 @@ def markdown(result: Result) -> str:
         lines.append("")
     lines += ["| | |", "|---|---|"]
     lines += [f"| {label} | {_cell(text)} |" for label, text in
-              [*call_lines(result), *message_lines(result), ("generator", generator_line(result)),
-               *timer_lines(result)]]
+              [*call_lines(result), *target_lines(result), *message_lines(result),
+               ("generator", generator_line(result)), *timer_lines(result)]]
     rows = latency_rows(result)
     if rows:
         lines += ["", "| " + " | ".join(LATENCY_HEAD) + " |",

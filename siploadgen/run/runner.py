@@ -6,10 +6,12 @@ straight to hanging up; a second one aborts at once.
 """
 
 import contextlib
+import os
 import queue
 import resource
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from siploadgen.load.arrivals import Pacer
 from siploadgen.run.answer import Answerer
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import RunPlan
+from siploadgen.run.targets import Book, Follower
 from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, open_socket
 from siploadgen.units import NANOS
 
@@ -27,7 +30,26 @@ START_DELAY_NS = 20_000_000  # from handing out the first due times to the first
 LEAD_NS = 1_500_000_000  # how far ahead due times are handed out, at least
 TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
+NICER = 10  # steps of niceness, about a tenth of an engine's share of a busy core
 HANG_UP_NS = 10 * NANOS  # what calls may take to end after they were told to
+
+
+@contextlib.contextmanager
+def _giving_way() -> Iterator[None]:
+    """Let the engines go first where this thread shares a core with one.
+
+    A sample takes some milliseconds, as long as which calls would start late. Without the right to
+    raise it again the priority of this thread alone stays low.
+    """
+    me = threading.get_native_id()
+    before = os.getpriority(os.PRIO_PROCESS, me)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, me, min(before + NICER, 19))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, me, before)
 
 
 class Runner:
@@ -55,6 +77,8 @@ class Runner:
         self._held = False  # paused when the feeding thread last looked
         self._factor = 1.0
         self._workers: list[Worker] = []
+        self._book = Book(plan.servers)
+        self._follower: Follower | None = None
         self._start_ns = 0  # clock time of due time 0; moved on by pauses
         self._origin_ns = 0  # clock time of due time 0, as it was at first
         self._next_interval = 0  # clock time of the next sample that is kept
@@ -106,10 +130,15 @@ class Runner:
         self._feed()
         for worker in self._workers:
             worker.start()
+        if self._follower is not None:
+            self._follower.start()
         try:
-            load_ns = self._load()
-            self._drain()
+            with _giving_way():
+                load_ns = self._load()
+                self._drain()
         finally:
+            if self._follower is not None:
+                self._follower.stop()
             self._abort()
         end_ns = self._clock()
         for worker in self._workers:
@@ -133,6 +162,8 @@ class Runner:
             problems=tuple(self._problems),
             local=tuple(worker.local for worker in self._workers),
             memory=self._memory(),
+            targets=self._book.uses(np.sum([worker.engine.target_calls
+                                            for worker in self._workers], axis=0)),
         )
 
     def _open(self) -> None:
@@ -141,9 +172,15 @@ class Runner:
                    for number in range(self.plan.workers)]
         for number, sock in enumerate(sockets):
             arguments = self.plan.engine_arguments(number, sock.getsockname()[1])
+            if len(self._book.rows) > 1:
+                arguments["targets"] = self._book.rows
             self._workers.append(Worker(self._factory, self.plan.program, sock, arguments,
                                         name=f"call-{number}", gso=self.plan.tuning.gso,
                                         when_over=self._look_up))
+        found = self.plan.found
+        if found is not None and found.locate is not None:
+            self._follower = Follower(self._book, found.location.ttl_s, found.locate,
+                                      [worker.engine for worker in self._workers])
 
     def _load(self) -> int:
         """Feed and sample until every due time has passed; return how long the load was, in ns."""

@@ -73,7 +73,9 @@ def test_bad_shares(text):
     ("sip:127.0.0.1:5070", "127.0.0.1", 5070, "sip:127.0.0.1:5070"),
     ("SIP:10.0.0.5", "10.0.0.5", 5060, "sip:10.0.0.5:5060"),
     ("sip:10.0.0.5:5062;transport=UDP", "10.0.0.5", 5062, "sip:10.0.0.5:5062"),
-    ("proxy.example.com", "proxy.example.com", 5060, "sip:proxy.example.com:5060"),
+    ("proxy.example.com", "proxy.example.com", 0, "sip:proxy.example.com"),
+    ("sip:a@proxy.example.com:5060", "proxy.example.com", 5060, "sip:a@proxy.example.com:5060"),
+    ("sip:example.com;maddr=10.0.0.5", "example.com", 0, "sip:example.com;maddr=10.0.0.5"),
     ("localhost:5080", "localhost", 5080, "sip:localhost:5080"),
     ("sip:alice@10.0.0.5", "10.0.0.5", 5060, "sip:alice@10.0.0.5:5060"),
     ("[::1]:5070", "::1", 5070, "sip:[::1]:5070"),
@@ -92,6 +94,7 @@ def test_targets(text, host, port, uri):
     ("sips:host", "sips is not supported"), ("sip:host;transport=dtls", "unknown transport"),
     ("sip:host;lr", "unknown parameter"), ("[::1", "write an IPv6 address as"),
     ("[fe80:::1]", "not an IPv6 address"), ("host name", "no host"), ("host:0", "port 0"),
+    ("tel:+1201555", "next hop by -t sip:HOST"), ("sip:host;maddr=", "no host"),
 ])
 def test_bad_targets_say_what_mends_them(text, mend):
     with pytest.raises(UsageError, match=mend):

@@ -92,6 +92,21 @@ def test_the_verdict_comes_first_with_its_rule():
     assert "invalid seconds began at 0 s, 1 s, 2 s" in text
 
 
+def test_several_targets_are_shown():
+    result = result_of(World())
+    assert len(result["target"]["addresses"]) == 0          # the record of this run names none
+    assert "\ntargets" not in summary.plain(result)
+    one = {"address": "192.0.2.1:5060", "transport": "udp", "priority": 10, "weight": 1,
+           "calls": 2500}
+    result["target"]["addresses"] = [one]
+    assert "\ntargets" not in summary.plain(result)
+    result["target"]["addresses"] = [one, {**one, "address": "192.0.2.2:5061", "weight": 3}]
+    line = ("2,500 to 192.0.2.1:5060 (priority 10, weight 1), "
+            "2,500 to 192.0.2.2:5061 (priority 10, weight 3)")
+    assert f"\ntargets    {line}\n" in summary.plain(result)
+    assert f"| targets | {line} |" in summary.markdown(result)
+
+
 @pytest.mark.parametrize(("change", "line"), [
     ({}, None),
     ({"linger_s": 0.0}, "no linger"), ({"linger_s": 0.25}, "linger 250 ms"),

@@ -33,6 +33,7 @@ class FakeProgram:
     columns: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ("call",)
     step_names: tuple[str, ...] = ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")
+    pauses_ns: int = 0
     digest: str = "0123456789abcdef" * 4
     code: Any = field(default_factory=lambda: np.zeros(5, "u1,u1,u2,u4,i8"))
 
@@ -86,6 +87,8 @@ class FakeEngine:
         self.histograms = np.zeros((2 + 2 * len(program.clocks), STRIDE), np.int64)
         self.steps = np.zeros((len(program.step_names), 5), np.int64)
         self.user_counters = np.zeros(len(program.counters), np.int64)
+        self.target_calls = np.zeros(64, np.int64)
+        self.tables: list[Any] = []  # of set_targets
         self.in_progress = 0
         self.running = False
         self._due: deque[int] = deque()
@@ -120,6 +123,10 @@ class FakeEngine:
     def pause(self, paused: bool) -> None:
         self._paused = paused
 
+    def set_targets(self, targets: Any) -> bool:
+        self.tables.append(list(targets))
+        return True
+
     def open_udp(self, fd: int, gso: bool, gro: bool) -> dict[str, Any]:
         self._fd = fd
         group = self.arguments.get("gso_group", 32) if gso else 1
@@ -142,6 +149,7 @@ class FakeEngine:
         if now - due > 1_000_000:
             self.counters[Counter.COUNT_LATE_STARTS] += 1
         self.in_progress += 1
+        self.target_calls[0] += 1
         self._serial += 1
         call = self._serial
         self._open[call] = due

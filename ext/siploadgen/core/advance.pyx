@@ -16,6 +16,7 @@ from siploadgen.core.tx cimport (
     Tx, tx_due, tx_next, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_RESEND, TXA_SEND,
     TXE_EVENTS,
 )
+from siploadgen.core.targets cimport targets_take
 from siploadgen.core.types cimport Nanos, NONE
 from siploadgen.core.user cimport user_give, user_take
 from siploadgen.core.vm cimport vm_end, vm_hang_up, vm_run, vm_take, vm_timer
@@ -119,6 +120,8 @@ cdef uint32_t calls_hang_up(Core* core, uint32_t budget) noexcept nogil:
 
 cdef bint advance(Core* core, uint32_t budget) noexcept nogil:
     cdef uint32_t node, started, count = 0
+    if slg_load_acquire(&core.targets_given) != core.targets_taken:
+        targets_take(core)
     while count < budget:
         node = wheel_pop(&core.wheel, core.now)
         if node == NONE:

@@ -157,7 +157,7 @@ cdef bint auth_put(Core* core, Instance* instance, uint32_t number, const Auth* 
 
 cdef uint32_t auth_retries(const Instance* instance) noexcept nogil:
     cdef uint32_t most = 0
-    cdef uint32_t i
+    cdef int i
     for i in range(AUTH_REALMS):
         most = max(most, <uint32_t>(instance.retries >> 2 * i & 3))
     return most
@@ -314,8 +314,10 @@ cdef Span auth_lines(Core* core, Instance* instance, Tx* tx, const uint8_t* mess
     cdef uint8_t* out = core.scratch + LINES_AT
     cdef uint32_t used = 0
     cdef DigestInput values
-    if count == 0:
-        return span_make(out, 0)
+    if tx.auth:
+        return auth_kept(core, tx.auth)
+    if count == 0 or tx.retransmits:
+        return span_make(out, 0)        # a repeat says no more than the request did
     memset(&values, 0, sizeof(DigestInput))
     values.uri = uri_of(message, length)
     values.method = span_make(message, <uint32_t>(values.uri.data - message) - 1)

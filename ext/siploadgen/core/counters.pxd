@@ -37,4 +37,5 @@ cpdef enum Counter:
     COUNT_MERGED                    # requests that came by two paths, refused by 482
     COUNT_FORKED_2XX                # answers of further branches of a fork, hung up
     COUNT_RSPAUTH_MISMATCH          # the server's proof that it knows the password was wrong
+    COUNT_FAILOVER                  # requests sent again to another target
     COUNT_COUNT

@@ -1,7 +1,7 @@
 """The door of the core: one Engine per thread, sharing nothing (see engine.pyi)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from siploadgen.core.advance cimport (
@@ -17,23 +17,23 @@ from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
-    FIELD_ECHO, FIELD_FILL, FIELD_LITERAL, FIELD_RACK, FIELD_RSEQ, FIELD_TEXT, FIELD_TOKEN,
-    FIELD_VARIABLE, Insn,
+    FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
     Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
-    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_END, OP_EXTRACT,
-    OP_HAS, OP_JUMP, OP_JUMP_IF, OP_LEAVE, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
-    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
-    CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
-    OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
-    MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
-    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_NOW, ENTRY_KEEPS_NONCES,
-    ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
+    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM,
+    OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
+    OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED,
+    CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER,
+    EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE,
+    OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
+    TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
+    VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
+    FIELD_FILL, FIELD_RACK, FIELD_TOKEN, OP_LEAVE, FIELD_INITIAL_URI,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
     COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, ROLE_ANSWERER, STATUS_SPAN,
-    STEP_FIELDS, TEMPLATE_NONE, User, Users,
+    STEP_FIELDS, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
@@ -43,14 +43,15 @@ from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
 from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSAGE
-from siploadgen.core.slab cimport slab_check, slab_close, slab_open
+from siploadgen.core.slab cimport slab_check, slab_close, slab_open, slab_ready
 from siploadgen.core.span cimport span_make
-from siploadgen.core.table cimport table_close, table_open
-from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
+from siploadgen.core.table cimport table_close, table_open, table_ready
+from siploadgen.core.targets cimport targets_take
+from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open, texts_ready
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
 from siploadgen.core.user cimport user_at, users_check, users_close, users_open
-from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open
+from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open, wheel_ready
 
 import numpy as np
 
@@ -95,6 +96,7 @@ cdef class Engine:
     cdef readonly object histograms
     cdef readonly object steps
     cdef readonly object user_counters
+    cdef readonly object target_calls
 
     def __cinit__(
         self, program, *, local, target=None, rows=None, uint32_t engine_id=0, uint32_t run_id=1,
@@ -103,7 +105,8 @@ cdef class Engine:
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
         uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
-        str supported="", str packages="",
+        str supported="", str packages="", targets=None,
+        uint32_t ready_instances=0, uint32_t ready_transactions=0,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -126,7 +129,7 @@ cdef class Engine:
         self._load_program(program)
         self._load_rows(program, rows, first_row, row_stride)
         self._load_results(len(program.clocks), len(program.counters))
-        self._load_identity(local, target, engine_id, run_id, seed)
+        self._load_identity(local, target, engine_id, run_id, seed, targets)
         core.merge = merge
         core.strict = strict
         core.supported_length = _copy_list(core.supported, supported)
@@ -162,6 +165,8 @@ cdef class Engine:
         users_open(core, _users_needed(core, first_row))
         table_open(&core.requests, max_transactions)
         wheel_open(&core.wheel, max_instances + max_transactions, now)
+        self._make_ready(min(ready_instances, max_instances),
+                         min(ready_transactions, max_transactions))
         outbox_open(&core.outbox, gso_group)
         ring_open(&core.trace, 1 << 20)
         digest_open(&core.digest)
@@ -188,6 +193,17 @@ cdef class Engine:
         free(core.needs)
         free(<void*>core.columns)
         free(core)
+
+    cdef void _make_ready(self, uint32_t instances, uint32_t transactions):
+        cdef Core* core = self.core
+        slab_ready(&core.instances, instances)
+        slab_ready(&core.legs, instances)
+        slab_ready(&core.txs, transactions)
+        texts_ready(&core.texts, instances)
+        wheel_ready(&core.wheel, 0, instances)
+        wheel_ready(&core.wheel, core.instances.capacity, transactions)
+        if transactions and core.answer_count:
+            table_ready(&core.requests)
 
     # --- loading ---
 
@@ -251,7 +267,7 @@ cdef class Engine:
                     if core.matchers[i].kind == MATCH_REQUEST]
         names = []
         for method in dict.fromkeys(methods):
-            if method:
+            if 0 < method <= METHOD_MESSAGE:
                 core.allowed |= <uint32_t>1 << <int>method
                 names.append(Method(method).name.removeprefix("METHOD_"))
         line = f"Allow: {', '.join(names)}\r\n".encode("ascii")
@@ -309,10 +325,11 @@ cdef class Engine:
         self.steps = self._zeroes((core.insns + 1, STEP_FIELDS), &core.steps)[:core.insns]
         self.user_counters = self._zeroes(max(user_counters, 1),
                                           &core.user_counters)[:user_counters]
+        self.target_calls = self._zeroes(TARGET_NUMBERS, &core.target_calls)
         return 0
 
     cdef int _load_identity(self, local, target, uint32_t engine_id, uint32_t run_id,
-                            uint64_t seed) except -1:
+                            uint64_t seed, targets) except -1:
         cdef Core* core = self.core
         host, port = local
         text = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -323,13 +340,41 @@ cdef class Engine:
         core.local_length = len(name)
         core.local_host_length = len(text)
         core.local_port = port
+        bare = text.strip("[]")
+        address = f"{'IP6' if ':' in bare else 'IP4'} {bare}".encode("ascii")
+        memcpy(core.sdp_address, PyBytes_AS_STRING(address), len(address))
+        core.sdp_address_length = len(address)
         core.engine_id = engine_id
         memcpy(core.run_hex, PyBytes_AS_STRING(b"%08x" % run_id), 8)
         rand_seed(&core.rand, seed)
         core.hash_seed = rand_next(&core.rand) ^ (<uint64_t>run_id << 32)
         core.nonce_secret = rand_next(&core.rand)
-        if target is not None:
-            self._peer(target, &core.target)
+        if target is not None and not targets:
+            targets = [(*target, 0, 1, 0)]
+        if targets:
+            self._load_targets(targets)
+            targets_take(core)
+        return 0
+
+    cdef int _load_targets(self, targets) except -1:
+        """Write the next table and announce it; ValueError when it cannot be one."""
+        cdef Targets* table = &self.core.targets_next
+        cdef Target* entry
+        if not 1 <= len(targets) <= TARGETS_MAX:
+            raise ValueError(f"targets: 1 .. {TARGETS_MAX}")
+        for host, port, priority, share, number in targets:
+            if not (0 <= priority <= 0xFFFF and 1 <= share <= 0xFFFFFFFF
+                    and 0 <= number < TARGET_NUMBERS):
+                raise ValueError(f"target {host}:{port}: priority, share or number out of range")
+        for i, (host, port, priority, share, number) in enumerate(targets):
+            entry = &table.entries[<int>i]
+            self._peer((host, port), &entry.peer)
+            entry.priority = priority
+            entry.number = number
+            entry.share = share
+            entry.out_until = INT64_MIN
+        table.count = len(targets)
+        slg_store_release(&self.core.targets_given, self.core.targets_given + 1)
         return 0
 
     cdef int _peer(self, address, Peer* peer) except -1:
@@ -445,6 +490,12 @@ cdef class Engine:
 
     def pause(self, bint paused):
         self._command(COMMAND_PAUSE, paused)
+
+    def set_targets(self, targets):
+        if slg_load_acquire(&self.core.targets_taken) != self.core.targets_given:
+            return False
+        self._load_targets(targets)
+        return True
 
     # --- sockets ---
 
@@ -690,7 +741,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_RACK
+                good = segment.field <= FIELD_SDP_ADDRESS
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
@@ -700,7 +751,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             raise ValueError(f"operand {i}: no such column")
         if core.operands[i].kind == OPERAND_VARIABLE and not (
                 0 <= core.operands[i].value < core.variable_count
-                or VAR_NOW <= core.operands[i].value <= 0xFFFF):
+                or VAR_ELAPSED <= core.operands[i].value <= 0xFFFF):
             raise ValueError(f"operand {i}: no such variable")
     for i in range(matchers):
         if core.matchers[i].method > METHOD_MESSAGE:
@@ -743,7 +794,7 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
         good = _lands(core, insn.b)
     elif insn.op == OP_JUMP_IF:
         good = _lands(core, insn.b) and insn.flags <= CMP_GE \
-            and (insn.a < core.variable_count or insn.a >= VAR_NOW)
+            and (insn.a < core.variable_count or insn.a >= VAR_RETRIES)
     elif insn.op == OP_SEND:
         good = insn.a < templates and insn.b < core.leg_max and core.templates[insn.a].kind in (
             TEMPLATE_REQUEST, TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_RESPONSE)
@@ -761,23 +812,23 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             good = good and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
                 and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_CAPTURE:
-        good = insn.a < core.text_count and insn.flags <= CAPTURE_TEXT and insn.c >= 0
+        good = insn.a < core.text_count and insn.flags <= CAPTURE_RANKED and insn.c >= 0
         if insn.flags == CAPTURE_TEXT:
             good = good and _is_text(core, insn.c, templates)
         elif insn.flags == CAPTURE_DIALOG:
             good = good and insn.c < core.leg_max
         elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI):
             good = good and insn.c & 0xFF < HEADER_COUNT
-            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI):
+            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI, CAPTURE_RANKED):
                 good = good and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_HAS:
         good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
-            and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
+            and insn.flags <= 1 and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
             and (insn.c < 256 or _is_text(core, insn.c >> 8, templates))
     elif insn.op == OP_SAME:
         good = insn.a < core.text_count and _lands(core, insn.b) \
             and _is_text(core, insn.c, templates)
-    elif insn.op == OP_ROUTE:
+    elif insn.op == OP_ROUTE or insn.op == OP_DATAGRAM:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
     elif insn.op == OP_LEAVE:
         good = insn.b < core.leg_max

@@ -16,11 +16,13 @@ from siploadgen.core.dialog cimport (
     dialog_from_response, dialog_is_of, dialog_place, dialog_refresh, dialog_tag_hash,
     host_is_local, token_read,
 )
+from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
     send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
-    tx_event, tx_free, tx_open_server, TXF_CANCEL_WANTED, TXF_PASSED_2XX, TXF_REGISTRATION,
+    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_OFFERED,
+    TXF_PASSED_2XX, TXF_REGISTRATION, TXF_DESCRIBED,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -35,8 +37,8 @@ from siploadgen.core.records cimport (
     tx_at, tx_handle,
 )
 from siploadgen.core.refuse cimport (
-    refuse_acknowledged, refuse_find, refuse_malformed, refuse_merged, refuse_merged_note,
-    refuse_unwanted, send_refusal, send_stateless,
+    refuse_acknowledged, refuse_find, REFUSE_LARGE, refuse_malformed, refuse_merged,
+    refuse_merged_note, refuse_too_large, refuse_unwanted, send_refusal, send_stateless,
 )
 from siploadgen.core.sip.parse cimport (
     contact_expires, header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK,
@@ -92,7 +94,7 @@ cdef uint32_t client_find(Core* core) noexcept nogil:
     index = handle_index(handle)
     if message.cseq_method == METHOD_CANCEL and tx.method == METHOD_INVITE:
         index = tx.text                         # the CANCEL shares its INVITE's branch
-        if index == NONE:
+        if index == NONE or tx.flags & TXF_ABANDONED:
             return NONE
         tx = tx_at(core, index)
     if tx.method != message.cseq_method or tx.cseq != message.cseq:
@@ -130,16 +132,28 @@ cdef bint hang_up_orphan(Core* core, uint32_t cseq) noexcept nogil:
     return True
 
 
+cdef inline bint is_open(Core* core, uint32_t index) noexcept nogil:
+    return index != NONE and tx_at(core, index).state < TX_COMPLETED
+
+
+cdef inline bint is_ending(Core* core, const Leg* leg) noexcept nogil:
+    """We have sent a BYE that is not answered yet: the dialog is over (RFC 3261 15.1.1)."""
+    return is_open(core, leg.client_other) and tx_at(core, leg.client_other).method == METHOD_BYE
+
+
 cdef void answered_again(Core* core, uint32_t index, Leg* leg) noexcept nogil:
     """A further 2xx to an INVITE: each copy is acknowledged again, and that of another branch of a
     fork ends by BYE (RFC 3261 13.2.2.4).
     """
     cdef Tx* tx = tx_at(core, index)
     if tx.key != dialog_tag_hash(core, core.message.to_tag):
-        if hang_up_orphan(core, leg.local_cseq if leg != NULL else tx.cseq):
-            core_count(core, COUNT_FORKED_2XX)
-        else:
+        if tx.flags & TXF_ABANDONED and tx.text != NONE:
+            ack_orphan(core)                    # a re-INVITE in a dialog that is over
+            return
+        if not hang_up_orphan(core, leg.local_cseq if leg != NULL else tx.cseq):
             core_count(core, COUNT_RECEIVED_AGAIN)
+        else:
+            core_count(core, COUNT_FORKED_2XX if tx.flags & TXF_PASSED_2XX else COUNT_UNEXPECTED)
         return
     core_count(core, COUNT_RECEIVED_AGAIN)
     if leg == NULL or leg.invite != tx_handle(core, index):
@@ -175,6 +189,11 @@ cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
     cdef Instance* instance = instance_at(core, instance_index)
     cdef Tx* tx = tx_at(core, index)
     if status < 200:
+        return
+    if tx.method == METHOD_INVITE and is_ending(core, leg_at(core, handle_index(tx.leg))):
+        # Our BYE has ended the INVITE or crossed its answer (RFC 3261 15.1.2, 5407 3.1.3).
+        if status < 300:
+            ack_orphan(core)
         return
     core.steps[instance.wait_pc * STEP_FIELDS + STEP_UNEXPECTED] += 1
     instance.failed_status = status
@@ -213,11 +232,17 @@ cdef inline void dialog_answered(Core* core, uint32_t index) noexcept nogil:
         dialog_from_response(core, index)
 
 
-cdef void registration_granted(Core* core, const Tx* tx) noexcept nogil:
-    """A 2xx to a user's REGISTER says how long it is registered (RFC 3261 10.2.4)."""
+cdef void user_answered(Core* core, Leg* leg, Tx* tx) noexcept nogil:
+    """A final response to a request with credentials, or to a user's REGISTER: a 2xx says how long
+    it is registered (RFC 3261 10.2.4).
+    """
     cdef uint8_t token[24]
-    token_write(core, token, user_handle(core, tx.row))
-    user_registered(core, tx.row, contact_expires(core.message, span_make(token, TOKEN_LENGTH)))
+    if tx.auth or tx.method == METHOD_INVITE:
+        auth_settle(core, instance_at(core, leg.instance), leg, tx)
+    if tx.flags & TXF_REGISTRATION and core.message.status < 300:
+        token_write(core, token, user_handle(core, tx.row))
+        user_registered(core, tx.row, contact_expires(core.message,
+                                                      span_make(token, TOKEN_LENGTH)))
 
 
 cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
@@ -250,10 +275,10 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
             send_cancel(core, index)
     elif 200 <= status < 300 and method_refreshes_target(tx.method):
         dialog_answered(core, leg_index)
-    if status >= 200 and (tx.auth or (leg.auth and tx.method == METHOD_INVITE)):
-        auth_settle(core, instance_at(core, instance), leg, tx)
-    if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
-        registration_granted(core, tx)
+    if status == 503 and send_elsewhere(core, index):
+        return
+    if tx.auth | leg.auth | (tx.flags & TXF_REGISTRATION) and status >= 200:
+        user_answered(core, leg, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
         response_unwanted(core, index, instance, status)
 
@@ -335,11 +360,10 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
         if actions & TXA_END:
             tx_free(core, index)
         return
-    if refuse_acknowledged(core):
-        return
     leg_index = dialog_find(core)
     if leg_index == NONE:
-        core_count(core, COUNT_STRAY_REQUEST)
+        if not refuse_acknowledged(core):
+            core_count(core, COUNT_STRAY_REQUEST)
         return
     leg = leg_at(core, leg_index)
     index = leg.server_invite
@@ -347,6 +371,8 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
             or tx_at(core, index).state != TX_ACCEPTED:
         core_count(core, COUNT_RECEIVED_AGAIN)
         return
+    if core.message.body.length and tx_at(core, index).flags & TXF_OFFERED:
+        core_count(core, COUNT_UNEXPECTED)      # an ACK brings no second offer (RFC 3261 13.2.1)
     leg.server_invite = NONE
     server_acknowledged(core, index)
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_ACK, 0)
@@ -380,10 +406,6 @@ cdef void request_done(Core* core) noexcept nogil:
     core.fresh = NONE
 
 
-cdef inline bint is_open(Core* core, uint32_t index) noexcept nogil:
-    return index != NONE and tx_at(core, index).state < TX_COMPLETED
-
-
 cdef inline bint has_offer(Core* core, uint32_t index) noexcept nogil:
     """A request of ours is an UPDATE with a body, and not answered yet."""
     cdef const Template* template
@@ -391,6 +413,12 @@ cdef inline bint has_offer(Core* core, uint32_t index) noexcept nogil:
         return False
     template = core.templates + tx_at(core, index).template
     return template.body < template.count
+
+
+cdef inline bint is_described(Core* core, uint32_t index) noexcept nogil:
+    """The peer's INVITE is open, but a reliable response has settled the session (RFC 3311 5.1)."""
+    cdef Tx* tx = tx_at(core, index)
+    return tx.state == TX_PROCEEDING and tx.flags & TXF_DESCRIBED != 0 and tx.deadline == INT64_MAX
 
 
 cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
@@ -402,7 +430,8 @@ cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
         # Without an offer an UPDATE has to wait for an earlier one only.
         return 500 if is_open(core, leg.server_other) \
             and tx_at(core, leg.server_other).method == METHOD_UPDATE else 0
-    if leg.server_invite != NONE and (invite or is_open(core, leg.server_invite)):
+    if leg.server_invite != NONE and (invite or (
+            is_open(core, leg.server_invite) and not is_described(core, leg.server_invite))):
         return 500
     if not invite and is_open(core, leg.server_other) \
             and tx_at(core, leg.server_other).method == METHOD_UPDATE:
@@ -510,6 +539,8 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
             vm_end(core, instance, OUTCOME_UNEXPECTED)
         elif message.method == METHOD_OPTIONS:
             send_plain(core, index, 200)
+        elif is_ending(core, leg):
+            send_plain(core, index, 481)        # it has crossed our BYE (RFC 5407 3.2.2, 3.3.3)
         elif message.method == METHOD_INVITE:
             send_plain(core, index, 488)
         else:
@@ -638,6 +669,8 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     status = refuse_unwanted(core) if entry == NONE else 0
     if status == 0 or status == 200:
         status = max(refuse_find(core, &reason), status)
+    if status == 0 and message.length > REFUSE_LARGE and refuse_too_large(core):
+        status = 513
     if status:
         core_count(core, COUNT_UNEXPECTED)
         send_refusal(core, status, reason, 0)
@@ -744,6 +777,9 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
                   method, 0)
     if tx.insn != NONE and not transport:
         core.steps[tx.insn * STEP_FIELDS + STEP_TIMEOUT] += 1
+    # A timeout speaks against the server only when nothing came from it (RFC 3263 4.3).
+    if not server and (transport or tx.status == 0) and send_elsewhere(core, index):
+        return
     if vm_event(core, instance, MATCH_TRANSPORT if transport else MATCH_TIMEOUT, leg.number,
                 method, 0):
         return

@@ -14,10 +14,9 @@ from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
     FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL, FIELD_INITIAL_URI,
-    FIELD_LOCAL,
-    FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
-    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_TEXT, FIELD_TOKEN,
-    FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
+    FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
+    FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
+    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
@@ -40,14 +39,16 @@ from siploadgen.core.table cimport table_add, table_remove
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT,
-    TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING, tx_reliable, TX_SERVER,
-    TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX, TXE_START, TxTimers,
+    Tx, tx_abandoned, TX_ACCEPTED, tx_acked, tx_cancelled, TX_CLIENT, TX_COMPLETED,
+    TX_INVITE_CLIENT, TX_INVITE_SERVER, tx_next, tx_on_event, tx_pracked, TX_PROCEEDING,
+    tx_reliable, TX_SERVER, TX_TRYING, tx_trying, TXA_END, TXE_1XX, TXE_2XX, TXE_3XX_6XX,
+    TXE_START, TxTimers,
 )
 from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
 from siploadgen.core.net.addr cimport host_format
+from siploadgen.core.targets cimport target_assign
 from siploadgen.core.user cimport user_at, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
@@ -98,11 +99,14 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     if is_hang_up(tx):
         table_remove(&core.requests, tx.key, index)
     elif tx.kind >= TX_INVITE_SERVER:
-        table_remove(&core.requests, tx.key, index)
+        if not tx.flags & TXF_BRANCH:
+            table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
     else:
         text_give(&core.texts, tx.auth - 1)
-    if tx.method == METHOD_CANCEL and tx.kind == TX_CLIENT:
+    if tx.kind <= TX_CLIENT and tx.flags & TXF_ABANDONED:
+        text_give(&core.texts, tx.text)
+    elif tx.kind <= TX_CLIENT and tx.method == METHOD_CANCEL:
         # The INVITE outlives its CANCEL and must not point at whoever gets this record next.
         invite = <Tx*>slab_get(&core.txs, tx.key)
         if invite != NULL and invite.text == index:
@@ -122,6 +126,34 @@ cdef inline void tx_arm(Core* core, uint32_t index) noexcept nogil:
         wheel_del(&core.wheel, tx_node(core, index))
     else:
         wheel_add(&core.wheel, tx_node(core, index), when)
+
+
+cdef void tx_abandon(Core* core, uint32_t index) noexcept nogil:
+    cdef Tx* tx = tx_at(core, index)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
+    cdef uint16_t ack = core.templates[tx.template].ack
+    cdef Span target, routes
+    cdef uint8_t* data
+    if ack == TEMPLATE_NONE or core.txs.used > core.linger_pressure:
+        tx_free(core, index)
+        return
+    if tx.text != NONE and tx.flags & TXF_CANCELLED:
+        tx_free(core, tx.text)
+    tx.text = NONE
+    tx.flags |= TXF_ABANDONED
+    if leg != NULL and core.needs[ack] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
+        target = leg_string(core, leg, 1)
+        routes = leg_string(core, leg, 2)
+        tx.text = text_take(&core.texts, 4 + target.length + routes.length)
+        if tx.text == NONE:
+            core_count(core, COUNT_SLAB_FULL)
+            tx_free(core, index)
+            return
+        data = text_data(&core.texts, tx.text)
+        memcpy(data, &target.length, 4)
+        put_span(put_span(data + 4, target), routes)
+    tx_abandoned(tx, core.now, &core.timers)
+    tx_arm(core, index)
 
 
 cdef inline const TxTimers* timers_of(Core* core) noexcept nogil:
@@ -188,10 +220,66 @@ cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogi
     tx.reliable = core.source.family == PEER_STREAM
     tx.insn = NONE
     tx.whole = NONE
+    if message.body.length:
+        tx.flags |= TXF_OFFERED
     # Without rport the answer goes to the port of the sent-by (RFC 3261 18.2.2, 3581).
     if not message.via.has_rport and not tx.reliable:
         tx.peer.port = message.via.port if message.via.port else 5060
     table_add(&core.requests, key, index)
+    tx_event(core, index, TXE_START)
+    return index
+
+
+cdef uint32_t text_renamed(Core* core, uint32_t text, Handle old, Handle new) noexcept nogil:
+    cdef Span kept = text_span(&core.texts, text)
+    cdef uint32_t fresh = text_take(&core.texts, kept.length)
+    cdef uint8_t name[24]
+    cdef uint8_t* data
+    cdef uint32_t i
+    if fresh == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return NONE
+    data = text_data(&core.texts, fresh)
+    memcpy(data, kept.data, kept.length)
+    token_write(core, name, old)
+    for i in range(kept.length - TOKEN_LENGTH + 1 if kept.length >= TOKEN_LENGTH else 0):
+        if data[i] == name[0] and memcmp(data + i, name, TOKEN_LENGTH) == 0:
+            token_write(core, data + i, new)
+    return fresh
+
+
+cdef uint32_t tx_open_branch(Core* core, uint32_t first_index, Handle leg) noexcept nogil:
+    cdef Tx* first = tx_at(core, first_index)
+    cdef uint32_t index, text
+    cdef Tx* tx
+    if core.fresh == first_index:               # from here on two answers need the echo
+        echo_keep(core)
+        core.fresh = NONE
+    if first.text == NONE:
+        return NONE
+    text = text_renamed(core, first.text, first.leg, leg)
+    if text == NONE:
+        return NONE
+    index = slab_take(&core.txs)
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        text_give(&core.texts, text)
+        return NONE
+    tx = tx_at(core, index)
+    tx.kind = TX_INVITE_SERVER
+    tx.method = METHOD_INVITE
+    tx.template = TEMPLATE_NONE
+    tx.flags = TXF_BRANCH | (first.flags & TXF_OFFERED)
+    tx.leg = leg
+    tx.key = first.key
+    tx.cseq = first.cseq
+    tx.row = first.row
+    tx.text = text
+    tx.started = core.now
+    tx.peer = first.peer
+    tx.reliable = first.reliable
+    tx.insn = NONE
+    tx.whole = NONE
     tx_event(core, index, TXE_START)
     return index
 
@@ -281,6 +369,17 @@ cdef uint8_t* put_top_via(Core* core, uint8_t* at, Span value) noexcept nogil:
     return put_span(at, value)
 
 
+cdef uint32_t echo_size(SipMessage* message) noexcept nogil:
+    """No less than what echo_make copies."""
+    cdef uint32_t size = message.from_value.length + message.to_value.length \
+        + message.call_id.length + message.cseq_method_text.length
+    cdef uint32_t i
+    for i in range(message.header_count):
+        if message.headers[i].id == HEADER_VIA or message.headers[i].id == HEADER_RECORD_ROUTE:
+            size += message.headers[i].value.length + 16
+    return size
+
+
 cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef SipHeader* header = sip_header(message, HEADER_VIA)
@@ -289,7 +388,8 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
     core.echo_length = 0
     core.contacts_length = 0
     # Everything below copies parts of one datagram and adds less than 200 octets to them.
-    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count:
+    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count \
+            and echo_size(message) > ECHO_ROOM - 1024:
         return
     while header != NULL:
         at = put(at, b"Via: ", 5)
@@ -462,6 +562,9 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
         fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
         fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
+    if needs & (1 << FIELD_SDP_ADDRESS):
+        fields.values[<int>FIELD_SDP_ADDRESS] = span_make(core.sdp_address,
+                                                          core.sdp_address_length)
     if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI | 1 << FIELD_ROUTES
                 | 1 << FIELD_REMOTE_TAG | 1 << FIELD_LOCAL_PARTY | 1 << FIELD_REMOTE_PARTY):
         if leg != NULL:
@@ -496,10 +599,7 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
                 data, <uint32_t>(parties_write(core, data) - data))
         else:
             fields.values[<int>FIELD_ECHO_PARTIES].length = 0
-    if needs & (1 << FIELD_AUTHORIZATION):
-        # The ACK for a 2xx repeats what its INVITE carried (RFC 3261 22.1).
-        fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(
-            core, tx.auth if tx != NULL else (leg.auth if leg != NULL else 0))
+    fields.values[<int>FIELD_AUTHORIZATION].length = 0
 
 
 # --- stamping and committing ---
@@ -534,6 +634,19 @@ cdef bint whole_send(Core* core, Tx* tx, Instance* instance) noexcept nogil:
     return True
 
 
+cdef inline bint fields_whole(uint32_t needs, const StampFields* fields) noexcept nogil:
+    """Nothing is empty that the dialog or the peer's message gives and that may have been too long
+    to keep: without it this would be no message.
+    """
+    if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI) \
+            and fields.values[<int>FIELD_REQUEST_URI].length == 0:
+        return False
+    if needs & (1 << FIELD_ECHO) and fields.values[<int>FIELD_ECHO].length == 0:
+        return False
+    return not needs & (1 << FIELD_ECHO_PARTIES) \
+        or fields.values[<int>FIELD_ECHO_PARTIES].length > 0
+
+
 cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFields* fields,
                         const Peer* peer, Tx* tx) noexcept nogil:
     """Stamp into the outbox. False when there is no room or the message is too large; counted."""
@@ -543,6 +656,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if out == NULL:
         core_count(core, COUNT_OVERSIZE)
         return False
+    if not fields_whole(core.needs[number], fields):
+        return False
     fields.columns = core.columns
     fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
     fields.variables = instance_variables(core, instance) if instance != NULL else NULL
@@ -550,8 +665,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if core.needs[number] & (1 << FIELD_TEXT):
         texts_fill(core, instance, fields)
     length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
-    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and length and tx != NULL \
-            and tx.auth == 0 and tx.retransmits == 0 and instance != NULL:
+    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and tx != NULL and instance != NULL \
+            and length:
         # The digest covers Request-URI and body, which this first stamping has just spelled out.
         fields.values[<int>FIELD_AUTHORIZATION] = auth_lines(core, instance, tx, out, length)
         if fields.values[<int>FIELD_AUTHORIZATION].data == NULL:
@@ -611,6 +726,8 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx.whole = NONE
     tx.insn = insn
     tx.started = core.now
+    if leg.next_hop.family == PEER_NONE and core.targets.count:
+        target_assign(core, leg)
     tx.peer = request_peer(core, leg)[0]
     tx.reliable = tx.peer.family == PEER_STREAM
     if template.method == METHOD_REGISTER \
@@ -650,6 +767,8 @@ cdef bint send_ack(Core* core, uint32_t instance_index, uint32_t leg_index, uint
     cdef StampFields fields
     fields_fill(core, &fields, core.needs[number], leg, leg_handle(core, leg_index), NULL,
                 leg.invite ^ (<Handle>1 << ACK_BRANCH_BIT), leg.invite_cseq)
+    # It repeats what its INVITE carried (RFC 3261 22.1).
+    fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(core, leg.auth)
     if not template_send(core, instance, number, &fields, request_peer(core, leg), NULL):
         return False
     core.sent_requests[<int>METHOD_ACK] += 1
@@ -744,6 +863,8 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     if 200 <= template.status < 300 and method_opens_dialog(template.method):
         leg.state = LEG_CONFIRMED
     if template.flags & TEMPLATE_RELIABLE:
+        if template.body < template.count:
+            tx.flags |= TXF_DESCRIBED
         tx_reliable(tx, core.now, &core.timers)
         tx_arm(core, index)
     core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
@@ -806,6 +927,9 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     cdef StampFields fields
     if number == TEMPLATE_NONE:
         return
+    if tx.flags & TXF_ABANDONED and tx.text != NONE:
+        ack_abandoned(core, tx)
+        return
     # Where an INVITE in a dialog went is known as long as its leg only.
     if leg == NULL and core.needs[number] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
         return
@@ -853,6 +977,23 @@ cdef void send_ack_orphan(Core* core, Span target, Span routes, const Peer* hop)
     core.sent_requests[<int>METHOD_ACK] += 1
 
 
+cdef void ack_abandoned(Core* core, const Tx* tx) noexcept nogil:
+    """ACK of a 3xx-6xx to an INVITE in a dialog that is over."""
+    cdef const uint8_t* data = text_data(&core.texts, tx.text)
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* end
+    cdef uint32_t length
+    if out == NULL or core.message.length > 32768:
+        return
+    memcpy(&length, data, 4)
+    end = orphan_write(
+        core, out, b"ACK", 3, span_make(data + 4, length),
+        span_make(data + 4 + length, text_head(&core.texts, tx.text).length - 4 - length),
+        core.message.via.branch, 0, tx.cseq)
+    outbox_commit(&core.outbox, <uint32_t>(end - out), &tx.peer, NULL)
+    core.sent_requests[<int>METHOD_ACK] += 1
+
+
 cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Span routes,
                        const Peer* hop) noexcept nogil:
     cdef SipMessage* message = core.message
@@ -894,6 +1035,17 @@ cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Spa
     outbox_commit(&core.outbox, length, hop, NULL)
     core.sent_requests[<int>METHOD_BYE] += 1
     return True
+
+
+cdef void send_octets(Core* core, Instance* instance, const Leg* leg, Span octets) noexcept nogil:
+    cdef uint8_t* out = outgoing_room(core)
+    if out == NULL or octets.length > OUTBOX_MESSAGE_MAX:
+        core_count(core, COUNT_OVERSIZE)
+        return
+    if instance.scheduled:
+        record_lateness(core, instance)
+    memcpy(out, octets.data, octets.length)
+    outbox_commit(&core.outbox, octets.length, request_peer(core, leg), &instance.order)
 
 
 # --- responses of the engine itself ---

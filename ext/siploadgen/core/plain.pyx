@@ -10,7 +10,7 @@ from siploadgen.core.sip.parse cimport (
     FAULT_TO, FAULT_TOKEN, FAULT_URI, FAULT_VIA, list_next, sip_header, sip_header_next,
     SipHeader,
 )
-from siploadgen.core.sip.tokens cimport HEADER_REQUIRE, METHOD_INVITE, METHOD_OPTIONS
+from siploadgen.core.sip.tokens cimport HEADER_REQUIRE, METHOD_INVITE, METHOD_OPTIONS, METHOD_UPDATE
 from siploadgen.core.span cimport Span, span_iequal, span_make
 
 cdef extern from "slg_hash.h" nogil:
@@ -192,8 +192,8 @@ cdef uint8_t* plain_write(Core* core, uint8_t* out, uint16_t status, Span reason
         at = put_list(at, b"Allow-Events: ", core.packages, core.packages_length)
     elif status == 503:
         at = put(at, b"Retry-After: 1\r\n")
-    elif status == 500 and method == METHOD_INVITE:
-        # 0 to 10 s by chance (RFC 3261 14.2), and the same in each copy of the response.
+    elif status == 500 and (method == METHOD_INVITE or method == METHOD_UPDATE):
+        # 0 to 10 s by chance (RFC 3261 14.2, 3311 5.2), and the same in each copy of the response.
         at = put(at, b"Retry-After: ")
         at += slg_decimal(at, slg_hash64(echo.data, echo.length, core.hash_seed) % 11)
         at = put(at, b"\r\n")

@@ -31,6 +31,8 @@ cdef enum:
     CSEQ_BASE = 1000            # a leg's first CSeq: four digits wide for its first 9,000 requests
     TEMPLATE_NONE = 0xFFFF
     MERGED_SLOTS = 16384        # latest requests that copies on another path are compared with
+    TARGETS_MAX = 16
+    TARGET_NUMBERS = 64         # targets that one run tells apart, those gone included
 
     ROLE_CALLER = 0
     ROLE_ANSWERER = 1
@@ -122,6 +124,7 @@ cdef struct Leg:
     uint16_t remote_length      # To value likewise
     uint32_t call_id_hash       # peer's Call-ID; 0: ours
     uint32_t remote_tag_hash
+    uint8_t target              # number of the target it goes to, and 1; 0: nothing sent yet
     uint64_t dialog_hash        # of all that `text` was made from
     Peer next_hop
     uint32_t auth               # text with the credentials of our last INVITE, plus 1; 0: none
@@ -148,6 +151,18 @@ cdef struct Users:
     uint32_t free_head          # given back longest ago, NONE: none
     uint32_t free_tail
     uint32_t texts              # kept by users
+
+# A server that calls may go to.
+cdef struct Target:
+    Peer peer
+    uint16_t priority           # the lowest goes first
+    uint8_t number              # its cell of target_calls
+    uint32_t share              # of the calls, among those of its priority; never 0
+    Nanos out_until             # it failed: left out of choices until then
+
+cdef struct Targets:
+    uint32_t count
+    Target entries[16]
 
 cdef struct Chunk:
     const int64_t* due
@@ -203,6 +218,8 @@ cdef struct Core:
     uint32_t local_length
     uint32_t local_host_length
     uint16_t local_port
+    uint8_t sdp_address[72]         # "IP4 host" or "IP6 host", without brackets
+    uint32_t sdp_address_length
     uint8_t allow[128]              # "Allow: ...\r\n" of the engine's own answers
     uint32_t allow_length
     uint32_t allowed                # bit m: Method m is in Allow
@@ -212,7 +229,11 @@ cdef struct Core:
     uint32_t packages_length
     bint strict                     # messages are judged by the whole grammar
     bint merge                      # a merged request is refused
-    Peer target
+    Peer target                     # the first target
+    Targets targets
+    Targets targets_next            # written by Python while targets_given is targets_taken
+    uint64_t targets_given          # tables that Python has left (release)
+    uint64_t targets_taken          # tables that came into force (release)
     # --- memory ---
     Slab instances
     Slab legs
@@ -277,6 +298,7 @@ cdef struct Core:
     int64_t* histograms
     int64_t* steps
     int64_t* user_counters
+    int64_t* target_calls           # by number: calls sent there, failed over ones included
     Nanos coalesce                  # shortest time from one wake-up to the next
     bint live_clock                 # `now` may be read from the clock (real sockets)
     int epoll

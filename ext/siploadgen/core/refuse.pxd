@@ -10,6 +10,8 @@ from siploadgen.core.types cimport Handle
 cdef uint16_t refuse_find(Core* core, Span* reason) noexcept nogil
 # Status for a request outside dialogs that no row of the answer table takes.
 cdef uint16_t refuse_unwanted(Core* core) noexcept nogil
+# An INVITE whose headers are more than an engine keeps of one (513, RFC 3261 21.5.7).
+cdef bint refuse_too_large(Core* core) noexcept nogil
 # The request has come by another path already (RFC 3261 8.2.2.2): its branch is another one.
 cdef bint refuse_merged(Core* core) noexcept nogil
 # `tx` is the transaction of core.message, for refuse_merged to compare later ones with.
@@ -22,3 +24,6 @@ cdef void send_stateless(Core* core, uint16_t status, Handle leg) noexcept nogil
 cdef void send_refusal(Core* core, uint16_t status, Span reason, Handle leg) noexcept nogil
 # core.message, an ACK, acknowledges such a response.
 cdef bint refuse_acknowledged(Core* core) noexcept nogil
+
+cdef enum:
+    REFUSE_LARGE = 4096         # shorter messages are never too large

@@ -12,23 +12,27 @@ from siploadgen.core.sip.parse cimport (
 )
 from siploadgen.core.sip.tokens cimport (
     HEADER_ACCEPT, HEADER_CONTACT, HEADER_CONTENT_ENCODING, HEADER_CONTENT_TYPE, HEADER_CSEQ,
-    HEADER_EVENT, HEADER_EXPIRES, HEADER_OTHER, HEADER_REFER_TO, HEADER_REQUIRE,
-    HEADER_SUBSCRIPTION_STATE, METHOD_ACK, METHOD_BYE, METHOD_INFO, METHOD_INVITE,
-    METHOD_NOTIFY, METHOD_OPTIONS, METHOD_PRACK, METHOD_PUBLISH, METHOD_REFER, METHOD_REGISTER,
-    METHOD_SUBSCRIBE, METHOD_UNKNOWN, METHOD_UPDATE,
+    HEADER_EVENT, HEADER_EXPIRES, HEADER_OTHER, HEADER_RECORD_ROUTE, HEADER_REFER_TO,
+    HEADER_REQUIRE, HEADER_SUBSCRIPTION_STATE, HEADER_VIA, METHOD_ACK, METHOD_BYE, METHOD_INFO,
+    METHOD_INVITE, METHOD_NOTIFY, METHOD_OPTIONS, METHOD_PRACK, METHOD_PUBLISH, METHOD_REFER,
+    METHOD_REGISTER, METHOD_SUBSCRIBE, METHOD_UNKNOWN, METHOD_UPDATE,
 )
 from siploadgen.core.slab cimport slab_get
 from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span_trim
+from siploadgen.core.texts cimport TEXT_MAX
 from siploadgen.core.types cimport Handle, Peer, PEER_STREAM, TOKEN_LENGTH
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
+    uint64_t slg_mix64(uint64_t a, uint64_t b)
     void slg_hex16(uint8_t* out, uint64_t value)
 
 cdef extern from "slg_scan.h" nogil:
     int slg_word4(const uint8_t* p, const char* word)
 
 cdef enum:
+    # what we add to the kept octets: names of headers, our tag, received
+    KEPT_MARGIN = 512
     ABSENT = 0xFFFF                 # SipMessage.first of a header that is not there
 
 
@@ -242,6 +246,26 @@ cdef uint16_t refuse_find(Core* core, Span* reason) noexcept nogil:
     return 0
 
 
+cdef uint32_t kept_length(SipMessage* message) noexcept nogil:
+    """Octets of a request that are kept until its answer, or for the dialog that it opens."""
+    cdef uint32_t total = message.from_value.length + message.to_value.length \
+        + message.call_id.length + message.contact_uri.length
+    cdef SipHeader* header = sip_header(message, HEADER_VIA)
+    while header != NULL:
+        total += header.value.length + 8
+        header = sip_header_next(message, header)
+    header = sip_header(message, HEADER_RECORD_ROUTE)
+    while header != NULL:
+        total += header.value.length + 16
+        header = sip_header_next(message, header)
+    return total
+
+
+cdef bint refuse_too_large(Core* core) noexcept nogil:
+    return core.message.method == METHOD_INVITE \
+        and kept_length(core.message) > TEXT_MAX - KEPT_MARGIN
+
+
 cdef uint16_t refuse_unwanted(Core* core) noexcept nogil:
     cdef uint8_t method = core.message.method
     cdef uint32_t i
@@ -264,11 +288,18 @@ cdef uint16_t refuse_unwanted(Core* core) noexcept nogil:
 # --- merged requests ---
 
 cdef uint64_t merged_print(Core* core) noexcept nogil:
-    """Of what is the same in all copies of a request: From tag, Call-ID and CSeq."""
+    """Of what is the same in all copies of a request: From tag, Call-ID and CSeq. Of a long tag
+    the end is enough: no two callers share a Call-ID.
+    """
     cdef SipMessage* message = core.message
+    cdef Span tag = message.from_tag
     cdef uint64_t h = core.hash_seed + message.cseq + (<uint64_t>message.method << 32)
-    h = slg_hash64(message.from_tag.data, message.from_tag.length, h)
-    return slg_hash64(message.call_id.data, message.call_id.length, h)
+    cdef uint64_t end
+    h = slg_hash64(message.call_id.data, message.call_id.length, h)
+    if tag.length < 8:
+        return slg_hash64(tag.data, tag.length, h)
+    memcpy(&end, tag.data + tag.length - 8, 8)
+    return slg_mix64(h ^ end ^ tag.length, 0xE7037ED1A0B428DBULL)
 
 
 cdef bint refuse_merged(Core* core) noexcept nogil:

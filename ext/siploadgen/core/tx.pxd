@@ -89,6 +89,7 @@ cdef struct Tx:                 # 128 bytes
     uint32_t insn               # program counter of the SEND
     # the message as it went out, when stamping it again could give another; NONE
     uint32_t whole
+    uint64_t tried              # targets that this request failed at, a bit for each number
 
 cdef void tx_timers_default(TxTimers* timers, Nanos t1, Nanos t2, Nanos t4) noexcept nogil
 # Before TXE_START the caller sets kind, method, reliable and state = TX_IDLE; TXE_START sets the
@@ -110,6 +111,9 @@ cdef void tx_cancelled(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
 cdef void tx_reliable(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
 # Its PRACK came: nothing is repeated.
 cdef void tx_pracked(Tx* tx) noexcept nogil
+# INVITE client whose owner is gone: it is sent no more, and the final response that it still waits
+# for must come within B.
+cdef void tx_abandoned(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil
 # INVITE server that has sent nothing yet: 200 ms from now TXE_RETRANSMIT asks for a 100 (RFC 3261
 # 17.2.1). The first response of any kind takes that back.
 cdef void tx_trying(Tx* tx, Nanos now) noexcept nogil

@@ -248,6 +248,15 @@ cdef void tx_pracked(Tx* tx) noexcept nogil:
     if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING:
         repeat_never(tx)
         tx.deadline = INT64_MAX
+
+
+cdef void tx_abandoned(Tx* tx, Nanos now, const TxTimers* timers) noexcept nogil:
+    if tx.kind == TX_INVITE_CLIENT and (tx.state == TX_CALLING or tx.state == TX_PROCEEDING):
+        repeat_never(tx)
+        if tx.deadline == INT64_MAX:
+            tx.deadline = after(now, timers.timer_b)
+
+
 cdef void tx_trying(Tx* tx, Nanos now) noexcept nogil:
     if tx.kind == TX_INVITE_SERVER and tx.state == TX_PROCEEDING and tx.status == 0:
         tx.next_retransmit = after(now, TRYING_AFTER)
@@ -377,6 +386,10 @@ cdef class Transaction:
     def on_cancelled(self, Nanos now):
         """A CANCEL was sent for this INVITE."""
         tx_cancelled(&self.tx, now, &self.timers)
+
+    def on_abandoned(self, Nanos now):
+        """Nobody waits for the answer to this INVITE any more."""
+        tx_abandoned(&self.tx, now, &self.timers)
 
     def on_silence(self, Nanos now):
         """The program has not answered this INVITE yet."""

@@ -52,7 +52,7 @@ def answer_publish(c: Recorder) -> None:
             _refuse(c, first=False)
             c.jump("keep")
         c.respond(412)  # a tag that is no longer the latest
-        c.jump("kept")
+        c.jump("kept", anew=True)
     c.end("expired", ok=True)
 
 
@@ -62,7 +62,7 @@ def _refuse(c: Recorder, *, first: bool) -> None:
         if first:
             c.end("refused", ok=True)
         else:
-            c.jump("kept")
+            c.jump("kept", anew=True)
 
     c.extract("asked", "Expires")
     with c.if_(c.v.asked < 0):

@@ -52,7 +52,7 @@ def answer_subscribe(c: Recorder) -> None:
             c.end("refused", ok=True)
     _accept(c)
     c.set("ends", c.v.end_after)
-    c.set("change_at", c.now)
+    c.set("change_at", c.elapsed)
     if c.v.changes != Fixed(0):
         c.add("change_at", c.v.changes)
     c.label("notify")
@@ -133,5 +133,5 @@ def _wait(c: Recorder) -> None:
         time_left(c, "left", "change_at")
         with c.if_(c.v.left <= 0):
             c.add("version", 1)
-            c.set("change_at", c.now)
+            c.set("change_at", c.elapsed)
             c.add("change_at", c.v.changes)

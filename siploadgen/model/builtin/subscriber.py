@@ -46,7 +46,7 @@ def subscription(c: Recorder, package: str, accept: str) -> None:
     c.set("asked", c.v.expires)
     c.label("anew")
     c.set("timer_n", TIMER_N)
-    c.add("timer_n", c.now)
+    c.add("timer_n", c.elapsed)
     if c.v.poll:
         c.set("asked", 0)
         _round(c, package, accept, "subscribe", opens=True, last=True)
@@ -60,7 +60,7 @@ def subscription(c: Recorder, package: str, accept: str) -> None:
                 c.mul("due", c.v.refresh_at)
             else:
                 c.set("due", c.v.refresh_at)
-            c.add("due", c.now)
+            c.add("due", c.elapsed)
             _watch(c, "refresh", replan="plan")
             c.jump("leave", when=c.stopping == 1)
             _round(c, package, accept, "refresh")
@@ -68,7 +68,7 @@ def subscription(c: Recorder, package: str, accept: str) -> None:
                 with c.if_(c.v.forked == 1):
                     _round(c, package, accept, "refresh_fork", leg="fork")
     c.set("due", c.v.hold)
-    c.add("due", c.now)
+    c.add("due", c.elapsed)
     _watch(c, "hold")
     c.label("leave")
     c.set("asked", 0)
@@ -152,12 +152,13 @@ def _watch(c: Recorder, name: str, replan: str = "") -> None:
             c.set("left", c.v.expiry)
             c.mul("left", -1)
             c.add("left", c.v.due)
-            c.jump(replan, when=c.v.left >= 0)
-        c.jump(f"{name}_watch")
+            with c.if_(c.v.left >= 0):
+                c.jump(replan, anew=True)
+        c.jump(f"{name}_watch", anew=True)
     if c.v.forks == "accept":
         with waiting.on("NOTIFY", leg="fork"):
             _fork(c)
-            c.jump(f"{name}_watch")
+            c.jump(f"{name}_watch", anew=True)
 
 
 def _notified(c: Recorder, *, own: bool = True, last: bool = False, leg: str = "") -> None:
