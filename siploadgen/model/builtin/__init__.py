@@ -123,8 +123,8 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     (empty: none), `transport` that of its Contact. Settings of callers are taken and ignored.
     ModelError as `build_caller`.
 
-    >>> build_answerer(reject="486:3%").outcomes
-    (('refused', True),)
+    >>> build_answerer(reject="486:3%").scenarios
+    ('answer-call', 'answer-register', 'answer-options')
     """
     from siploadgen.compile.assemble import compile_scenarios
 

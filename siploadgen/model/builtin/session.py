@@ -135,7 +135,7 @@ def changes(c: Recorder, wait: Wait, *, again: str = "") -> Wait:
 
 
 def ended(c: Recorder, wait: Wait, outcome: str) -> Wait:
-    """The peer hangs up."""
+    """Add to a wait that the peer hangs up."""
     with wait.on("BYE"):
         c.respond(200)
         c.end(outcome)
@@ -290,7 +290,7 @@ def plan(c: Recorder) -> None:
 
 
 def _margin(c: Recorder) -> None:
-    """What is to be added to the end of the interval."""
+    """Say how long before its end an interval is over, as a negative number."""
     c.set("margin", c.v.interval)
     c.mul("margin", -SECOND / 3)
     with c.if_(c.v.margin < -32 * SECOND):
