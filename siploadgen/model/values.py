@@ -278,6 +278,8 @@ def describe_value(value: Value, unit: Callable[[float], str] = format_duration)
             return f"lognormal({unit(mean)},{sigma:g})"
         case Exponential(mean):
             return f"exponential({unit(mean)})"
+        case Elapsed():
+            return "{elapsed}"
         case VariableRef(name) | ColumnRef(name):
             return f"{{{name}}}"
         case Elapsed():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from siploadgen.compile.program import NO_TEMPLATE, Program
 from siploadgen.core.program import (
+    Capture,
     Extract,
     Field,
     MatcherKind,
@@ -91,7 +92,8 @@ class Leg:
 
 
 def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:5070",
-          row: dict | None = None, variables: list | None = None) -> bytes:
+          row: dict | None = None, variables: list | None = None,
+          texts: list | None = None) -> bytes:
     """The octets of a template."""
     template = program.templates[number]
     first, count, body = int(template["first"]), int(template["count"]), int(template["body"])
@@ -135,6 +137,10 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
             text = str(variables[arg])
         elif kind is Field.FIELD_FILL:
             text = "x" * variables[arg]
+        elif kind is Field.FIELD_TEXT:
+            text = texts[arg]
+        elif kind in (Field.FIELD_RSEQ, Field.FIELD_RACK):
+            text = "1 1 INVITE"[:1 if kind is Field.FIELD_RSEQ else None]
         elif kind is Field.FIELD_CONTENT_LENGTH:
             text = str(sum(map(len, map(one, program.segments[first + body:first + count]))))
         return text.encode()
@@ -155,6 +161,7 @@ class Instance:
         number = len(world.instances)
         self.leg = Leg(f"call-{number}", f"{number:024x}")
         self.variables = [0] * len(program.variables)
+        self.texts = [""] * len(program.texts)
         self.started: dict[str, int] = {}
         self.clocks: list[tuple[str, int]] = []
         self.counted: list[tuple[str, int]] = []
@@ -258,6 +265,11 @@ class Instance:
                     if not (self.last.has("Authorization")
                             and self.last.get("Authorization").endswith(f" {password}")):
                         nxt = b
+                case Op.OP_CAPTURE if flags == Capture.CAPTURE_TEXT:
+                    self.texts[a] = stamp(self.program, c, self.leg, texts=self.texts).decode()
+                case Op.OP_SAME:
+                    other = stamp(self.program, c, self.leg, texts=self.texts).decode()
+                    nxt = nxt if self.texts[a] == other else b
                 case Op.OP_HAS:
                     item = stamp(self.program, a, self.leg).decode()
                     if flags:
@@ -293,7 +305,7 @@ class Instance:
         else:
             self.echo(int(template["method"]), int(template["status"]))
         self.world.send(self, stamp(self.program, number, leg, row=self.row,
-                                    variables=self.variables))
+                                    variables=self.variables, texts=self.texts))
 
     def echo(self, method: int, status: int) -> None:
         request = self.leg.open_requests[Method(method).name]

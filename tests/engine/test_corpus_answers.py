@@ -50,7 +50,7 @@ def rows(corpus: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def three() -> Program:
-    return build_answerer(settings={"reliable": "no"})     # a final answer without a PRACK
+    return build_answerer(settings={"reliable": "no"})
 
 
 @pytest.fixture(scope="module")

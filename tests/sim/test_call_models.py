@@ -37,15 +37,17 @@ TRIALS = {
     "session-timer-422": Trial("call-session-timer", settings=TIMER,
                                answers={"least_session": "120"}),
 }
-# What loss may rightly cause: a peer whose messages are lost for 32 s, or a BYE that crosses a
-# change of the session; all else has to end well.
-LOST = {"succeeded", "unexpected"}
+# Two that hold a call at once may meet again when they try once more (RFC 3261 14.1): 17 is
+# `change_refused`, the call itself went on and was hung up. All else has to end well.
+MAY_MEET = {"hold-by-both": {"17"}}
 
 
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_good_network_loses_nothing(name: str) -> None:
     network = replace(TRIALS[name], calls=50).run()
-    assert outcomes(network.caller.outcomes) == {"succeeded": 50}
+    ended = outcomes(network.caller.outcomes)
+    assert sum(ended.values()) == 50
+    assert set(ended) <= {"succeeded"} | MAY_MEET.get(name, set())
     answered = outcomes(network.answerer.answered_outcomes)
     assert sum(answered.values()) == counts(network.answerer)["answered"]
     assert answered["succeeded"] == 50
@@ -60,7 +62,9 @@ def test_a_good_network_loses_nothing(name: str) -> None:
 def test_a_bad_network_loses_no_call(name: str, seed: int) -> None:
     network = replace(TRIALS[name], calls=60).run(seed, STORM)
     assert network.lost > 0
-    assert outcomes(network.caller.outcomes) == {"succeeded": 60}, f"seed {seed}"
+    ended = outcomes(network.caller.outcomes)
+    assert sum(ended.values()) == 60
+    assert set(ended) <= {"succeeded"} | MAY_MEET.get(name, set()), f"seed {seed}"
     answered = outcomes(network.answerer.answered_outcomes)
     assert sum(answered.values()) == counts(network.answerer)["answered"], f"seed {seed}"
     assert answered["succeeded"] == 60

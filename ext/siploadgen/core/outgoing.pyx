@@ -186,6 +186,8 @@ cdef void server_acknowledged(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
     text_give(&core.texts, tx.text)
     tx.text = NONE
+    text_give(&core.texts, tx.whole)            # the answer is not repeated any more
+    tx.whole = NONE
     if core.fresh == index:
         core.fresh = NONE
     if tx_acked(tx, core.now, timers_of(core)) & TXA_END:

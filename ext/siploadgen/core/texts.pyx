@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 from siploadgen.core.slab cimport slab_close, slab_open, slab_ready, slab_take
-from siploadgen.core.types cimport NONE
+from siploadgen.core.types cimport INDEX_MAX, NONE
 
 cdef enum:
     READY_MOST = 4096
@@ -16,9 +16,11 @@ SIZES[:] = [128, 256, 512, 1024, 2048, 8192]
 cdef int texts_open(Texts* texts, uint32_t records) except -1:
     cdef int kind
     memset(texts, 0, sizeof(Texts))
+    # A call may keep several short texts, and each of its changing messages until it is done with.
     for kind in range(TEXT_CLASSES):
         slab_open(&texts.slabs[kind],
-                  records if kind < <int>SMALL_CLASSES else max(records // 8, 64), SIZES[kind])
+                  min(<uint64_t>records * (4 if kind == 0 else 2), <uint64_t>INDEX_MAX)
+                  if kind <= <int>SMALL_CLASSES else max(records // 8, 64), SIZES[kind])
     return 0
 
 

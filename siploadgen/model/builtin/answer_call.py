@@ -246,15 +246,19 @@ def _until_answered(c: Recorder, time: Any) -> None:
 
 def _accept(c: Recorder) -> None:
     """Send 200, with SDP unless a reliable response brought it."""
+    def described(headers: dict[str, str]) -> None:
+        body = c.v.answer_body
+        c.respond(200, sdp="" if body else c.v.sdp, body=body, method="INVITE", headers=headers,
+                  content_type=c.v.content_type if body else "")
+
     def ok(headers: dict[str, str]) -> None:
+        if c.v.reliable == "no":
+            described(headers)
+            return
         with c.if_(c.v.described == 1):
             c.respond(200, method="INVITE", headers=headers)
         with c.else_():
-            if c.v.answer_body:
-                c.respond(200, body=c.v.answer_body, content_type=c.v.content_type,
-                          method="INVITE", headers=headers)
-            else:
-                c.respond(200, sdp=c.v.sdp, method="INVITE", headers=headers)
+            described(headers)
 
     with c.if_(c.v.interval > 0):
         with c.if_(c.v.timer == 1):
