@@ -19,9 +19,9 @@ from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     ack_needs_whole, echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again,
-    send_cancel, send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
-    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_CANCELLED,
-    TXF_OFFERED, TXF_PASSED_2XX, TXF_REGISTRATION,
+    send_cancel, send_hang_up, send_plain, server_acknowledged, server_pracked, token_write,
+    tx_await_answer, tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED,
+    TXF_CANCELLED, TXF_OFFERED, TXF_PASSED_2XX, TXF_REGISTRATION,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,

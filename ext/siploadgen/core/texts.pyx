@@ -11,9 +11,13 @@ SIZES[:] = [128, 256, 512, 1024, 2048, 8192]
 
 cdef int texts_open(Texts* texts, uint32_t records) except -1:
     cdef int kind
+    cdef uint32_t room
     memset(texts, 0, sizeof(Texts))
     for kind in range(TEXT_CLASSES):
-        slab_open(&texts.slabs[kind], records if kind < 3 else max(records // 8, 64), SIZES[kind])
+        # Each record may keep a message of common size; 256 also serves what finished
+        # transactions remember of theirs.
+        room = records * 4 if kind == 1 else (records if kind < 4 else max(records // 8, 64))
+        slab_open(&texts.slabs[kind], room, SIZES[kind])
     return 0
 
 
