@@ -56,6 +56,10 @@ class Engine:
         # option tags that may stand in Require, comma separated, at most 256 octets; "*": any
         supported: str = "",
         packages: str = "",  # event packages for Event likewise; "": any
+        # records that get their memory now and not as they are first used, which would stop the
+        # loop for up to 2 ms at a time
+        ready_instances: int = 0,
+        ready_transactions: int = 0,
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---

@@ -25,7 +25,8 @@ class Op(IntEnum):
     OP_SAME = 19
     OP_ROUTE = 20
     OP_DATAGRAM = 21
-    OP_COUNT_OF_OPS = 22
+    OP_LEAVE = 22
+    OP_COUNT_OF_OPS = 23
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -39,6 +40,7 @@ class PseudoVariable(IntEnum):
     VAR_STOPPING = 0xFFFF
     VAR_STATUS = 0xFFFE
     VAR_RETRIES = 0xFFFD
+    VAR_ELAPSED = 0xFFFC
 
 class Extract(IntEnum):
     EXTRACT_STATUS = 0
@@ -109,6 +111,8 @@ class Field(IntEnum):
     FIELD_TEXT = 22
     FIELD_RSEQ = 23
     FIELD_RACK = 24
+    FIELD_SDP_ADDRESS = 25
+    FIELD_FILL = 26
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

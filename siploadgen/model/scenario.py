@@ -112,7 +112,14 @@ class SameText:
     text: str
 
 
-Test: TypeAlias = Condition | HasHeader | SameText
+@dataclass(frozen=True, slots=True)
+class HasLine:
+    """The body of the message last matched has a line that begins so; empty: it has a body."""
+
+    begin: str
+
+
+Test: TypeAlias = Condition | HasHeader | HasLine | SameText
 
 
 # --- what a wait can wait for ---
@@ -269,6 +276,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave the leg's dialog without a word; its next request opens a new one."""
+
+    leg: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class If:
     """Do `steps` when the condition holds, else `otherwise`."""
 
@@ -306,10 +321,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """Go on at a label, always or when the condition holds."""
+    """Go on at a label, always or when the condition holds.
+
+    `anew`: a wait there begins with its whole time, even if it is the one that was left.
+    """
 
     label: str
     condition: Condition | None = None
+    anew: bool = False
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -368,7 +387,8 @@ class End:
 
 Step: TypeAlias = (
     Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route
-    | Datagram | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck | Count | End
+    | Datagram | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck | Count
+    | End
 )
 
 
@@ -392,5 +412,6 @@ class Scenario:
     columns: tuple[str, ...] = ()  # columns of the data that texts may use
     constants: tuple[tuple[str, str], ...] = ()  # fields known at compile time, such as target.host
     weight: float = 1.0  # share in a mix, relative to the other scenarios
+    packages: tuple[str, ...] = ()  # event packages that it knows (RFC 6665 7.2)
     keeps_nonces: bool = False  # challenges are kept for the user's later calls
     place: Place = field(default=NOWHERE, compare=False)

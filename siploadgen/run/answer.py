@@ -18,6 +18,7 @@ from siploadgen.units import NANOS
 _POLL_S = 0.02
 _JOIN_S = 5.0
 _TICK_NS = 250_000_000
+READY_INSTANCES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ class Answerer:
                 **plan.tuning.engine_arguments(),
                 "max_instances": plan.max_instances,
                 "max_transactions": min(4_194_304, 4 * plan.max_instances),
+                # Nobody says how many calls will come: what a page of each kind holds.
+                "ready_instances": min(READY_INSTANCES, plan.max_instances),
+                "ready_transactions": min(READY_INSTANCES, plan.max_instances),
             }
             self.workers.append(Worker(engine_factory or compiled_engine, plan.program, sock,
                                        arguments, name=f"answer-{number}",

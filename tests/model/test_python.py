@@ -395,6 +395,12 @@ def _success_and_failure(c):
     c.end("done")  # here
 
 
+def _anew_on_condition(c):
+    c.set("n", 0)
+    c.label("top")
+    c.jump("top", when=c.v.n > 1, anew=True)  # here
+
+
 def _nothing_to_extract(c):
     c.extract("n", "exipres")  # here
 
@@ -440,7 +446,7 @@ def test_messages_name_the_nearest():
 
 def test_limits_are_told():
     def variables(c):
-        for n in range(17):
+        for n in range(25):
             c.set(f"v{n}", 0)
 
     def clocks(c):
@@ -451,7 +457,7 @@ def test_limits_are_told():
         for n in range(9):
             c.options(leg=str(n))
 
-    for body, what in ((variables, "more than 16 variables"), (clocks, "more than 8 clocks"),
+    for body, what in ((variables, "more than 24 variables"), (clocks, "more than 8 clocks"),
                        (legs, "uses 9 legs")):
         with pytest.raises(ModelError, match=what):
             compile_scenarios(record(body))

@@ -33,6 +33,7 @@ class FakeProgram:
     columns: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ("call",)
     step_names: tuple[str, ...] = ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")
+    pauses_ns: int = 0
     digest: str = "0123456789abcdef" * 4
     code: Any = field(default_factory=lambda: np.zeros(5, "u1,u1,u2,u4,i8"))
 

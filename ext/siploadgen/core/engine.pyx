@@ -17,16 +17,17 @@ from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
-    FIELD_ECHO, FIELD_LITERAL, FIELD_RACK, FIELD_RSEQ, FIELD_TEXT, FIELD_VARIABLE, Insn,
+    FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
     Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
-    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM, OP_END,
-    OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
-    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED, CAPTURE_REQUEST_URI,
-    CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand,
-    OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment,
-    Template, MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL,
-    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES,
-    ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
+    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM,
+    OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
+    OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED,
+    CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER,
+    EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE,
+    OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
+    TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
+    VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
+    FIELD_FILL, FIELD_TOKEN, OP_LEAVE,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -42,15 +43,15 @@ from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
 from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSAGE
-from siploadgen.core.slab cimport slab_check, slab_close, slab_open
+from siploadgen.core.slab cimport slab_check, slab_close, slab_open, slab_ready
 from siploadgen.core.span cimport span_make
-from siploadgen.core.table cimport table_close, table_open
+from siploadgen.core.table cimport table_close, table_open, table_ready
 from siploadgen.core.targets cimport targets_take
-from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
+from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open, texts_ready
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
 from siploadgen.core.user cimport user_at, users_check, users_close, users_open
-from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open
+from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open, wheel_ready
 
 import numpy as np
 
@@ -105,6 +106,7 @@ cdef class Engine:
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
         uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
         str supported="", str packages="", targets=None,
+        uint32_t ready_instances=0, uint32_t ready_transactions=0,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -131,7 +133,8 @@ cdef class Engine:
         core.merge = merge
         core.strict = strict
         core.supported_length = _copy_list(core.supported, supported)
-        core.packages_length = _copy_list(core.packages, packages)
+        core.packages_length = _copy_list(core.packages,
+                                          packages or ", ".join(program.packages))
         core.now = now
         core.max_calls = max_calls if max_calls else max_instances
         tx_timers_default(&core.timers, t1, t2, t4)
@@ -162,6 +165,8 @@ cdef class Engine:
         users_open(core, _users_needed(core, first_row))
         table_open(&core.requests, max_transactions)
         wheel_open(&core.wheel, max_instances + max_transactions, now)
+        self._make_ready(min(ready_instances, max_instances),
+                         min(ready_transactions, max_transactions))
         outbox_open(&core.outbox, gso_group)
         ring_open(&core.trace, 1 << 20)
         digest_open(&core.digest)
@@ -188,6 +193,17 @@ cdef class Engine:
         free(core.needs)
         free(<void*>core.columns)
         free(core)
+
+    cdef void _make_ready(self, uint32_t instances, uint32_t transactions):
+        cdef Core* core = self.core
+        slab_ready(&core.instances, instances)
+        slab_ready(&core.legs, instances)
+        slab_ready(&core.txs, transactions)
+        texts_ready(&core.texts, instances)
+        wheel_ready(&core.wheel, 0, instances)
+        wheel_ready(&core.wheel, core.instances.capacity, transactions)
+        if transactions and core.answer_count:
+            table_ready(&core.requests)
 
     # --- loading ---
 
@@ -324,6 +340,10 @@ cdef class Engine:
         core.local_length = len(name)
         core.local_host_length = len(text)
         core.local_port = port
+        bare = text.strip("[]")
+        address = f"{'IP6' if ':' in bare else 'IP4'} {bare}".encode("ascii")
+        memcpy(core.sdp_address, PyBytes_AS_STRING(address), len(address))
+        core.sdp_address_length = len(address)
         core.engine_id = engine_id
         memcpy(core.run_hex, PyBytes_AS_STRING(b"%08x" % run_id), 8)
         rand_seed(&core.rand, seed)
@@ -706,8 +726,12 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 good = segment.arg < columns
             elif segment.field == FIELD_VARIABLE:
                 good = segment.arg < core.variable_count
+            elif segment.field == FIELD_FILL:
+                good = segment.arg < core.variable_count and template.kind != TEMPLATE_TEXT
             elif segment.field == FIELD_TEXT:
                 good = segment.arg < core.text_count
+            elif segment.field == FIELD_TOKEN:
+                good = True
             elif template.kind == TEMPLATE_TEXT:
                 good = False                    # no message, so nothing of one
             elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE, FIELD_RSEQ):
@@ -717,7 +741,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_RACK
+                good = segment.field <= FIELD_SDP_ADDRESS
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
@@ -727,7 +751,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             raise ValueError(f"operand {i}: no such column")
         if core.operands[i].kind == OPERAND_VARIABLE and not (
                 0 <= core.operands[i].value < core.variable_count
-                or 0xFFFD <= core.operands[i].value <= 0xFFFF):
+                or VAR_ELAPSED <= core.operands[i].value <= 0xFFFF):
             raise ValueError(f"operand {i}: no such variable")
     for i in range(matchers):
         if core.matchers[i].method > METHOD_MESSAGE:
@@ -799,12 +823,15 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
                 good = good and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_HAS:
         good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
-            and 0 <= insn.c < HEADER_COUNT
+            and insn.flags <= 1 and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
+            and (insn.c < 256 or _is_text(core, insn.c >> 8, templates))
     elif insn.op == OP_SAME:
         good = insn.a < core.text_count and _lands(core, insn.b) \
             and _is_text(core, insn.c, templates)
     elif insn.op == OP_ROUTE or insn.op == OP_DATAGRAM:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
+    elif insn.op == OP_LEAVE:
+        good = insn.b < core.leg_max
     elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \
             and _lands(core, insn.b) and 1 <= insn.flags <= 3

@@ -12,16 +12,18 @@ from siploadgen.core.counters cimport (
 )
 from siploadgen.core.auth cimport auth_settle
 from siploadgen.core.dialog cimport (
-    dialog_find, dialog_from_notify, dialog_from_request, dialog_from_response, dialog_is_of,
-    dialog_place, dialog_refresh, dialog_tag_hash, host_is_local, token_read,
+    dialog_find, dialog_forked, dialog_from_fork, dialog_from_notify, dialog_from_request,
+    dialog_from_response, dialog_is_of, dialog_place, dialog_refresh, dialog_tag_hash,
+    host_is_local, token_read,
 )
 from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
-    ack_needs_whole, echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again,
-    send_cancel, send_hang_up, send_plain, server_acknowledged, server_pracked, token_write,
-    tx_await_answer, tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED,
-    TXF_CANCELLED, TXF_OFFERED, TXF_PASSED_2XX, TXF_REGISTRATION,
+    ack_needs_whole, echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan,
+    send_again, send_cancel, send_hang_up, send_plain, server_acknowledged, server_pracked,
+    token_write, tx_await_answer, tx_event, tx_free, tx_open_server, TXF_ABANDONED,
+    TXF_CANCEL_WANTED, TXF_CANCELLED, TXF_OFFERED, TXF_PASSED_2XX, TXF_REGISTRATION,
+    TXF_DESCRIBED,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -224,16 +226,24 @@ cdef bint in_order(Core* core, Leg* leg) noexcept nogil:
 
 cdef inline void dialog_answered(Core* core, uint32_t index) noexcept nogil:
     if leg_at(core, index).state == LEG_CONFIRMED:
-        dialog_refresh(core, index)
+        # not from another branch of a fork than the one whose NOTIFY came first
+        if dialog_is_of(core, leg_at(core, index)):
+            dialog_refresh(core, index)
     else:
         dialog_from_response(core, index)
 
 
-cdef void registration_granted(Core* core, const Tx* tx) noexcept nogil:
-    """A 2xx to a user's REGISTER says how long it is registered (RFC 3261 10.2.4)."""
+cdef void user_answered(Core* core, Leg* leg, Tx* tx) noexcept nogil:
+    """A final response to a request with credentials, or to a user's REGISTER: a 2xx says how long
+    it is registered (RFC 3261 10.2.4).
+    """
     cdef uint8_t token[24]
-    token_write(core, token, user_handle(core, tx.row))
-    user_registered(core, tx.row, contact_expires(core.message, span_make(token, TOKEN_LENGTH)))
+    if tx.auth or tx.method == METHOD_INVITE:
+        auth_settle(core, instance_at(core, leg.instance), leg, tx)
+    if tx.flags & TXF_REGISTRATION and core.message.status < 300:
+        token_write(core, token, user_handle(core, tx.row))
+        user_registered(core, tx.row, contact_expires(core.message,
+                                                      span_make(token, TOKEN_LENGTH)))
 
 
 cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
@@ -268,10 +278,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         dialog_answered(core, leg_index)
     if status == 503 and send_elsewhere(core, index):
         return
-    if status >= 200 and (tx.auth or (leg.auth and tx.method == METHOD_INVITE)):
-        auth_settle(core, instance_at(core, instance), leg, tx)
-    if tx.flags & TXF_REGISTRATION and 200 <= status < 300:
-        registration_granted(core, tx)
+    if tx.auth | leg.auth | (tx.flags & TXF_REGISTRATION) and status >= 200:
+        user_answered(core, leg, tx)
     if not vm_event(core, instance, MATCH_RESPONSE, leg.number, tx.method, status):
         response_unwanted(core, index, instance, status)
 
@@ -411,6 +419,12 @@ cdef inline bint has_offer(Core* core, uint32_t index) noexcept nogil:
     return template.body < template.count
 
 
+cdef inline bint is_described(Core* core, uint32_t index) noexcept nogil:
+    """The peer's INVITE is open, but a reliable response has settled the session (RFC 3311 5.1)."""
+    cdef Tx* tx = tx_at(core, index)
+    return tx.state == TX_PROCEEDING and tx.flags & TXF_DESCRIBED != 0 and tx.deadline == INT64_MAX
+
+
 cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
     """An INVITE or an UPDATE with an offer that comes while another offer or INVITE is open: 500
     after one of the peer's, 491 when it crosses ours (RFC 3261 14.2, 3311 5.2); 0: none is.
@@ -420,7 +434,8 @@ cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
         # Without an offer an UPDATE has to wait for an earlier one only.
         return 500 if is_open(core, leg.server_other) \
             and tx_at(core, leg.server_other).method == METHOD_UPDATE else 0
-    if leg.server_invite != NONE and (invite or is_open(core, leg.server_invite)):
+    if leg.server_invite != NONE and (invite or (
+            is_open(core, leg.server_invite) and not is_described(core, leg.server_invite))):
         return 500
     if not invite and is_open(core, leg.server_other) \
             and tx_at(core, leg.server_other).method == METHOD_UPDATE:
@@ -456,6 +471,20 @@ cdef bint pracked(Core* core, Leg* leg) noexcept nogil:
     return True
 
 
+cdef uint32_t notify_of_fork(Core* core) noexcept nogil:
+    """A leg for a NOTIFY of another notifier, when the program wants one: a SUBSCRIBE that a proxy
+    forked makes several subscriptions (RFC 6665 4.1.2.4, 4.4.1).
+    """
+    cdef Leg* leg = dialog_forked(core)
+    cdef uint32_t index
+    if leg == NULL:
+        return NONE
+    index = vm_invites(core, leg.instance, METHOD_NOTIFY)
+    if index != NONE:
+        dialog_from_fork(core, index)
+    return index
+
+
 cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = dialog_find(core)
@@ -463,6 +492,8 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef uint16_t status
     cdef Span reason
     cdef Leg* leg
+    if leg_index == NONE and message.method == METHOD_NOTIFY:
+        leg_index = notify_of_fork(core)
     if leg_index == NONE:
         core_count(core, COUNT_STRAY_REQUEST)
         send_stateless(core, 481, 0)
@@ -588,7 +619,14 @@ cdef void feed_addressed(Core* core, uint32_t leg_index, uint64_t key) noexcept 
     cdef SipMessage* message = core.message
     cdef Leg* leg = leg_at(core, leg_index)
     cdef uint32_t instance = leg.instance
-    cdef uint32_t index = tx_open_server(core, key, leg_handle(core, leg_index))
+    cdef uint32_t index
+    cdef Span reason
+    cdef uint16_t status = refuse_find(core, &reason)
+    if status:
+        core_count(core, COUNT_UNEXPECTED)
+        send_refusal(core, status, reason, 0)
+        return
+    index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:
         send_stateless(core, 503, leg_handle(core, leg_index))
         return

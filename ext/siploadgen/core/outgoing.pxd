@@ -16,6 +16,7 @@ cdef enum:                          # Tx.flags
     TXF_ABANDONED = 16
     TXF_BRANCH = 32                 # INVITE server: a branch of a fork that this engine plays
     TXF_OFFERED = 64                # INVITE server: the request had a body
+    TXF_DESCRIBED = 128             # INVITE server: a reliable response has had a body
 
 # False: no record left, or the message was larger than a datagram; counted.
 cdef bint send_request(Core* core, uint32_t instance, uint32_t leg, uint16_t template,

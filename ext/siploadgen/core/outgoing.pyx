@@ -13,10 +13,10 @@ from siploadgen.core.net.udp cimport udp_flush
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
-    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
-    FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
-    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_TEXT, FIELD_TOKEN,
-    FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
+    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL, FIELD_INITIAL_URI,
+    FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
+    FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
+    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
@@ -73,7 +73,7 @@ cdef enum:                                  # places in Core.scratch
 cdef enum:
     ECHO_ROOM = 65536 - 16
     # fields whose text may be another one when the message is repeated
-    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK
+    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK | 1 << FIELD_FILL
 
 
 # --- transaction records ---
@@ -562,6 +562,9 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
         fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
         fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
+    if needs & (1 << FIELD_SDP_ADDRESS):
+        fields.values[<int>FIELD_SDP_ADDRESS] = span_make(core.sdp_address,
+                                                          core.sdp_address_length)
     if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI | 1 << FIELD_ROUTES
                 | 1 << FIELD_REMOTE_TAG | 1 << FIELD_LOCAL_PARTY | 1 << FIELD_REMOTE_PARTY):
         if leg != NULL:
@@ -596,10 +599,7 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
                 data, <uint32_t>(parties_write(core, data) - data))
         else:
             fields.values[<int>FIELD_ECHO_PARTIES].length = 0
-    if needs & (1 << FIELD_AUTHORIZATION):
-        # The ACK for a 2xx repeats what its INVITE carried (RFC 3261 22.1).
-        fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(
-            core, tx.auth if tx != NULL else (leg.auth if leg != NULL else 0))
+    fields.values[<int>FIELD_AUTHORIZATION].length = 0
 
 
 # --- stamping and committing ---
@@ -665,8 +665,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if core.needs[number] & (1 << FIELD_TEXT):
         texts_fill(core, instance, fields)
     length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
-    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and length and tx != NULL \
-            and tx.auth == 0 and tx.retransmits == 0 and instance != NULL:
+    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and tx != NULL and instance != NULL \
+            and length:
         # The digest covers Request-URI and body, which this first stamping has just spelled out.
         fields.values[<int>FIELD_AUTHORIZATION] = auth_lines(core, instance, tx, out, length)
         if fields.values[<int>FIELD_AUTHORIZATION].data == NULL:
@@ -767,6 +767,8 @@ cdef bint send_ack(Core* core, uint32_t instance_index, uint32_t leg_index, uint
     cdef StampFields fields
     fields_fill(core, &fields, core.needs[number], leg, leg_handle(core, leg_index), NULL,
                 leg.invite ^ (<Handle>1 << ACK_BRANCH_BIT), leg.invite_cseq)
+    # It repeats what its INVITE carried (RFC 3261 22.1).
+    fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(core, leg.auth)
     if not template_send(core, instance, number, &fields, request_peer(core, leg), NULL):
         return False
     core.sent_requests[<int>METHOD_ACK] += 1
@@ -861,6 +863,8 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     if 200 <= template.status < 300 and method_opens_dialog(template.method):
         leg.state = LEG_CONFIRMED
     if template.flags & TEMPLATE_RELIABLE:
+        if template.body < template.count:
+            tx.flags |= TXF_DESCRIBED
         tx_reliable(tx, core.now, &core.timers)
         tx_arm(core, index)
     core.steps[insn * STEP_FIELDS + STEP_SENT] += 1

@@ -23,6 +23,8 @@ cdef struct SlabHead:       # how every record begins
     uint32_t next_free      # while free; the owner's word while live
 
 cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -1
+# Backs the first `records` with memory, before any is taken.
+cdef void slab_ready(Slab* slab, uint32_t records) noexcept nogil
 cdef void slab_close(Slab* slab) noexcept nogil
 # Walks everything; raises AssertionError naming the broken rule
 cdef int slab_check(Slab* slab) except -1

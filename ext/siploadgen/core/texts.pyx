@@ -2,8 +2,12 @@
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
-from siploadgen.core.slab cimport slab_close, slab_open, slab_take
+from siploadgen.core.slab cimport slab_close, slab_open, slab_ready, slab_take
 from siploadgen.core.types cimport NONE
+
+cdef enum:
+    READY_MOST = 4096
+    SMALL_CLASSES = 3           # one of these for each record; seldom anything longer
 
 cdef uint32_t[6] SIZES
 SIZES[:] = [128, 256, 512, 1024, 2048, 8192]
@@ -16,9 +20,16 @@ cdef int texts_open(Texts* texts, uint32_t records) except -1:
     for kind in range(TEXT_CLASSES):
         # Each record may keep a message of common size; 256 also serves what finished
         # transactions remember of theirs.
-        room = records * 4 if kind == 1 else (records if kind < 4 else max(records // 8, 64))
-        slab_open(&texts.slabs[kind], room, SIZES[kind])
+        room = records if kind < <int>SMALL_CLASSES or kind == 3 else max(records // 8, 64)
+        slab_open(&texts.slabs[kind], room * 4 if kind == 1 else room, SIZES[kind])
     return 0
+
+
+cdef void texts_ready(Texts* texts, uint32_t records) noexcept nogil:
+    cdef int kind
+    for kind in range(<int>SMALL_CLASSES):
+        # A call uses one class of the three, and which one shows only later.
+        slab_ready(&texts.slabs[kind], min(records, READY_MOST))
 
 
 cdef void texts_close(Texts* texts) noexcept nogil:
