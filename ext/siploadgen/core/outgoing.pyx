@@ -927,37 +927,60 @@ cdef inline bint is_line_of(Span line, const char* name, uint32_t length) noexce
         span_make(line.data, length), span_make(<const uint8_t*>name, length))
 
 
+cdef uint8_t* ack_lines(Span invite, uint8_t* at) noexcept nogil:
+    """What the ACK of a 3xx-6xx has of its INVITE (RFC 3261 17.1.1.3): the line behind the method,
+    top Via, routes.
+    """
+    cdef const uint8_t* end
+    cdef bint first = True
+    cdef bint topmost = True
+    cdef Span line
+    while True:
+        end = <const uint8_t*>memchr(invite.data, 10, invite.length)
+        if end == NULL:
+            return at
+        line = span_make(invite.data, <uint32_t>(end - invite.data) + 1)
+        invite = span_make(end + 1, invite.length - line.length)
+        if line.length <= 2:
+            return at
+        if is_line_of(line, b"via", 3) or is_line_of(line, b"v", 1):
+            if topmost:
+                at = put_span(at, line)
+            topmost = False
+        elif first or is_line_of(line, b"route", 5):
+            at = put_span(at, line)
+        first = False
+
+
+cdef void whole_shorten(Core* core, Tx* tx) noexcept nogil:
+    """Of an INVITE that was answered only this is kept, for as long as answers may be repeated."""
+    cdef Span invite = text_span(&core.texts, tx.whole)
+    cdef uint8_t room[2048]
+    cdef uint32_t length, text
+    if invite.length < 512 or invite.length > 2048:
+        return
+    length = <uint32_t>(ack_lines(invite, room) - room)
+    text = text_take(&core.texts, length)
+    if text == NONE:
+        core_count(core, COUNT_LINGER_CUT)
+    else:
+        memcpy(text_data(&core.texts, text), room, length)
+    text_give(&core.texts, tx.whole)
+    tx.whole = text
+
+
 cdef void ack_from_invite(Core* core, const Tx* tx) noexcept nogil:
     """The ACK of an INVITE whose Request-URI or routes were made of what changes: these and the
-    top Via as the INVITE had them (RFC 3261 17.1.1.3), the rest from core.message.
+    top Via as the INVITE had them, the rest from core.message.
     """
     cdef Span invite = text_span(&core.texts, tx.whole)
     cdef uint8_t* out = outgoing_room(core)
     cdef uint8_t* at
-    cdef const uint8_t* end
-    cdef uint32_t lines = 0
-    cdef uint32_t vias = 0
-    cdef Span line
     if out == NULL or invite.length + core.message.length + 256 > OUTBOX_MESSAGE_MAX:
         core_count(core, COUNT_OVERSIZE)
         return
     at = put(out, b"ACK", 3)
-    invite = span_make(invite.data + 6, invite.length - 6)          # "INVITE"
-    while True:
-        end = <const uint8_t*>memchr(invite.data, 10, invite.length)
-        if end == NULL:
-            break
-        line = span_make(invite.data, <uint32_t>(end - invite.data) + 1)
-        invite = span_make(end + 1, invite.length - line.length)
-        if line.length <= 2:
-            break
-        if is_line_of(line, b"via", 3) or is_line_of(line, b"v", 1):
-            vias += 1
-            if vias == 1:
-                at = put_span(at, line)
-        elif lines == 0 or is_line_of(line, b"route", 5):
-            at = put_span(at, line)
-        lines += 1
+    at = ack_lines(span_make(invite.data + 6, invite.length - 6), at)       # "INVITE"
     at = put(at, b"Max-Forwards: 70\r\n", 18)
     at = parties_write(core, at)
     at = put(at, b"CSeq: ", 6)
@@ -984,6 +1007,7 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
         return
     if ack_needs_whole(core, tx):
         ack_from_invite(core, tx)
+        whole_shorten(core, tx)
         return
     if tx.flags & TXF_ABANDONED and tx.text != NONE:
         ack_abandoned(core, tx)

@@ -18,8 +18,9 @@ cdef int texts_open(Texts* texts, uint32_t records) except -1:
     memset(texts, 0, sizeof(Texts))
     # A call may keep several short texts, and each of its changing messages until it is done with.
     for kind in range(TEXT_CLASSES):
+        # 256 also serves what finished transactions remember of their message.
         slab_open(&texts.slabs[kind],
-                  min(<uint64_t>records * (4 if kind == 0 else 2), <uint64_t>INDEX_MAX)
+                  min(<uint64_t>records * (4 if kind < 2 else 2), <uint64_t>INDEX_MAX)
                   if kind <= <int>SMALL_CLASSES else max(records // 8, 64), SIZES[kind])
     return 0
 
