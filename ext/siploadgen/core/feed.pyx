@@ -19,10 +19,11 @@ from siploadgen.core.dialog cimport (
 from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
-    echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
-    send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
-    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_OFFERED,
-    TXF_PASSED_2XX, TXF_REGISTRATION, TXF_DESCRIBED,
+    ack_needs_whole, echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan,
+    send_again, send_cancel, send_hang_up, send_plain, server_acknowledged, server_pracked,
+    token_write, tx_await_answer, tx_event, tx_free, tx_open_server, TXF_ABANDONED,
+    TXF_CANCEL_WANTED, TXF_CANCELLED, TXF_OFFERED, TXF_PASSED_2XX, TXF_REGISTRATION,
+    TXF_DESCRIBED,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -301,7 +302,7 @@ cdef void feed_response(Core* core) noexcept nogil:
         core_count(core, COUNT_RETRANSMITTED_OWN_FAULT)
         tx.key = 0
     tx.status = message.status
-    if message.status >= 200:
+    if message.status >= 200 and not ack_needs_whole(core, tx):
         text_give(&core.texts, tx.whole)        # nothing more to repeat
         tx.whole = NONE
     actions = tx_event(core, index, TXE_1XX if message.status < 200
@@ -390,6 +391,9 @@ cdef void feed_cancel(Core* core, uint32_t index) noexcept nogil:
     leg = <Leg*>slab_get(&core.legs, tx.leg)
     if tx.state != TX_PROCEEDING or leg == NULL:
         return                                  # already answered: no effect (RFC 3261 9.2)
+    if tx.flags & TXF_CANCELLED:
+        return                                  # a repeat
+    tx.flags |= TXF_CANCELLED
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_CANCEL, 0)
     if not vm_event(core, leg.instance, MATCH_CANCEL, leg.number, METHOD_CANCEL, 0):
         send_plain(core, index, 487)
@@ -529,7 +533,11 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
         dialog_refresh(core, leg_index)
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
-    if not vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
+    if vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
+        pass
+    elif message.method == METHOD_OPTIONS:
+        send_plain(core, index, 200)            # may be asked at any time (RFC 3261 11)
+    else:
         core.steps[instance_at(core, instance).wait_pc * STEP_FIELDS + STEP_UNEXPECTED] += 1
         core_count(core, COUNT_UNEXPECTED)
         if message.method == METHOD_BYE:
@@ -537,8 +545,6 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
             if leg.server_invite != NONE:
                 send_plain(core, leg.server_invite, 487)    # RFC 3261 15.1.2
             vm_end(core, instance, OUTCOME_UNEXPECTED)
-        elif message.method == METHOD_OPTIONS:
-            send_plain(core, index, 200)
         elif is_ending(core, leg):
             send_plain(core, index, 481)        # it has crossed our BYE (RFC 5407 3.2.2, 3.3.3)
         elif message.method == METHOD_INVITE:

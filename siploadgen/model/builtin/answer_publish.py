@@ -53,7 +53,7 @@ def answer_publish(c: Recorder) -> None:
             c.jump("keep", anew=True)
         c.respond(412)  # a tag that is no longer the latest
         c.jump("kept", anew=True)
-    c.end("expired", ok=True)
+    c.end("lapsed", ok=True)
 
 
 def _refuse(c: Recorder, *, first: bool) -> None:
