@@ -2,7 +2,6 @@
 
 import pytest
 
-from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.listing import template_text
 from siploadgen.core.program import Op, TemplateFlag, TemplateKind
 from siploadgen.model.builtin import (
@@ -13,7 +12,6 @@ from siploadgen.model.builtin import (
     parse_refusals,
 )
 from siploadgen.model.errors import ModelError
-from siploadgen.model.values import Fixed
 
 TARGET = "sip:127.0.0.1:5060"
 
