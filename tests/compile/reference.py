@@ -130,6 +130,12 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
             text = row[program.columns[arg]]
         elif kind is Field.FIELD_VARIABLE:
             text = str(variables[arg])
+        elif kind is Field.FIELD_FILL:
+            text = "x" * int(variables[arg])
+        elif kind is Field.FIELD_TEXT:
+            text = f"text-{program.texts[arg].split('|')[0]}"
+        elif kind in (Field.FIELD_RSEQ, Field.FIELD_RACK):
+            text = "1" if kind is Field.FIELD_RSEQ else "1 1 INVITE"
         elif kind is Field.FIELD_CONTENT_LENGTH:
             text = str(sum(map(len, map(one, program.segments[first + body:first + count]))))
         return text.encode()

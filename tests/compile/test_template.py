@@ -188,7 +188,7 @@ def test_every_message_is_well_formed(settings):
     row = {"user": "u", "password": "p"}
     for program in programs:
         for number, template in templates(program):
-            message = Message(stamp(program, number, LEG, row=row, variables=[7] * 8))
+            message = Message(stamp(program, number, LEG, row=row, variables=[7] * 16))
             for name in ("Via", "From", "To", "Call-ID", "CSeq", "Content-Length"):
                 message.get(name)
             if template["kind"] != TemplateKind.TEMPLATE_RESPONSE:
