@@ -28,6 +28,7 @@ from tests.engine.drive import (
 A, B = ("192.0.2.20", 5060), ("192.0.2.21", 5060)
 TAIL = ';oc;oc-algo="loss,rate"'
 MANY: dict[str, Any] = {"max_instances": 20_000, "max_transactions": 80_000}
+FEW: dict[str, Any] = {"max_instances": 200, "max_transactions": 800}
 
 
 def obeying(model: str = "options", **options: Any) -> Bench:
@@ -341,7 +342,7 @@ def test_a_new_rate_keeps_what_was_earned() -> None:
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3)), max_size=40),
        st.integers(0, 50))
 def test_the_bucket_against_a_dumb_one(waits: list[tuple[int, int]], rate: int) -> None:
-    bench = told(f';oc={rate};oc-algo="rate";oc-validity=6000000')
+    bench = told(f';oc={rate};oc-algo="rate";oc-validity=6000000', **FEW)
     tokens, last = 1.0, bench.now
     for wait, calls in waits:
         bench.wait(wait * MS)
@@ -599,6 +600,27 @@ def test_a_503_over_the_rate_limit_says_when_to_come_again(seconds: int, lines: 
     refused = only(bench.feed(ask("OPTIONS", branch="z9hG4bKtwo", call_id="two")))
     assert refused.status == 503
     assert refused.headers("Retry-After") == lines
+
+
+ODDS = st.lists(st.sampled_from([
+    ";", ",", "=", '"', "\\", " ", "\t", "oc", "OC", "oc-algo", "oc-seq", "oc-validity", "loss",
+    "rate", "1", "99", ".", "branch", "x", "<", ">", "[", "\xe9", ";oc", ';oc-algo="']),
+    max_size=14)
+
+
+@given(ODDS, st.sampled_from(["loss", "rate"]))
+def test_whatever_stands_in_via_is_survived(odds: list[str], algorithm: str) -> None:
+    text = "".join(odds)
+    bench = answerer(oc_algorithm=algorithm, oc_value=7)
+    sent = bench.feed(ask("OPTIONS", via=[TOP + text, "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK9"]))
+    assert all(one.headers("Via")[1] == "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK9" for one in sent)
+    bench = obeying(**FEW)
+    request = only(offer(bench, 1))
+    answer(bench, request, text)
+    offer(bench, 3)
+    bench.engine.abort()
+    bench.engine.advance(bench.now)
+    bench.engine.check()
 
 
 @pytest.mark.parametrize("wrong", [

@@ -19,8 +19,8 @@ cdef enum:
     VALIDITY_MS = 500               # without oc-validity (RFC 7339 4.3)
     VALIDITY_MOST_MS = 86_400_000   # whatever oc-validity says
     CLOSED_MOST_S = 86_400          # whatever Retry-After says
-    SEQUENCE_UNIT = 100_000         # oc-seq has up to five decimals (RFC 7339 9)
-    BURST = 5                       # requests at once, at a low rate (RFC 7415 3.5.1: TAU is 4 T)
+    SEQUENCE_UNIT = 100_000         # oc-seq has up to five decimals
+    BURST = 5                       # requests at once, at a low rate (RFC 7415 3.5.1: TAU)
     BURST_PER_S = 100               # at a high one a hundredth of a second's worth
 
 # Behind the branch (RFC 7339 4.1, 4.2, RFC 7415 3.2)
