@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from siploadgen.model.errors import ModelError, nearest
@@ -23,8 +24,9 @@ class Setting:
     """A parameter of a model that `--set NAME=VALUE` changes.
 
     `kind` says how its text is read: duration (ns), distribution (of durations), shares (a
-    distribution of shares, or of durations), share, count, times (a count, or `always`), flag,
-    uri, session (a session description or its name), or text.
+    distribution of shares, or of durations), amounts (a distribution of whole numbers), share,
+    count, times (a count, or `always`), flag, uri, session (a session description or its name),
+    file (its octets), or text.
     """
 
     default: str
@@ -89,6 +91,14 @@ def literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
+def read_file(text: str) -> bytes:
+    """Octets of a file; none without a name."""
+    try:
+        return Path(text).read_bytes() if text else b""
+    except OSError as error:
+        raise ModelError(f"{text}: {error.strerror}", mend="name a file that can be read") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A distribution of shares, in units of 1e-9 (see `values.SHARE_UNIT`)."""
@@ -100,14 +110,20 @@ def _shares(text: str) -> Share | Distribution:
     return Share(parse_share_distribution(text)) if "%" in text else parse_distribution(text)
 
 
+def _amounts(text: str) -> Distribution:
+    return parse_distribution(text, _count)
+
+
 _KINDS: Mapping[str, Callable[[str], Any]] = {
     "text": _text,
     "uri": read_uri,
     "session": read_session,
+    "file": read_file,
     "times": _times,
     "duration": parse_duration_ns,
     "distribution": parse_distribution,
     "shares": _shares,
+    "amounts": _amounts,
     "share": parse_share,
     "count": _count,
     "flag": _flag,

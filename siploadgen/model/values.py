@@ -128,6 +128,11 @@ class VariableRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Elapsed:
+    """Nanoseconds since the instance was due."""
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnRef:
     """The decimal number in a column of the instance's row."""
 
@@ -135,7 +140,7 @@ class ColumnRef:
 
 
 Distribution: TypeAlias = Fixed | Uniform | Normal | Lognormal | Exponential
-Value: TypeAlias = Distribution | VariableRef | ColumnRef
+Value: TypeAlias = Distribution | VariableRef | Elapsed | ColumnRef
 ZERO = Fixed(0)
 
 
@@ -275,6 +280,8 @@ def describe_value(value: Value, unit: Callable[[float], str] = format_duration)
             return f"exponential({unit(mean)})"
         case VariableRef(name) | ColumnRef(name):
             return f"{{{name}}}"
+        case Elapsed():
+            return "elapsed"
 
 
 def scaled(value: Distribution, factor: float) -> Distribution:

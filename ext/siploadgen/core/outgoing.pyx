@@ -1,7 +1,7 @@
 """Messages on their way out (see outgoing.pxd)."""
 
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
     COUNT_RETRANSMITTED, COUNT_SLAB_FULL, COUNT_UNEXPECTED,
@@ -14,10 +14,10 @@ from siploadgen.core.overload cimport overload_announce, overload_spend
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
-    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
-    FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
-    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_TEXT, FIELD_TOKEN,
-    FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
+    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL, FIELD_INITIAL_URI,
+    FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
+    FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
+    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
@@ -74,7 +74,7 @@ cdef enum:                                  # places in Core.scratch
 cdef enum:
     ECHO_ROOM = 65536 - 16
     # fields whose text may be another one when the message is repeated
-    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK
+    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK | 1 << FIELD_FILL
 
 
 # --- transaction records ---
@@ -100,7 +100,8 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     if is_hang_up(tx):
         table_remove(&core.requests, tx.key, index)
     elif tx.kind >= TX_INVITE_SERVER:
-        table_remove(&core.requests, tx.key, index)
+        if not tx.flags & TXF_BRANCH:
+            table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
     else:
         text_give(&core.texts, tx.auth - 1)
@@ -220,10 +221,66 @@ cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogi
     tx.reliable = core.source.family == PEER_STREAM
     tx.insn = NONE
     tx.whole = NONE
+    if message.body.length:
+        tx.flags |= TXF_OFFERED
     # Without rport the answer goes to the port of the sent-by (RFC 3261 18.2.2, 3581).
     if not message.via.has_rport and not tx.reliable:
         tx.peer.port = message.via.port if message.via.port else 5060
     table_add(&core.requests, key, index)
+    tx_event(core, index, TXE_START)
+    return index
+
+
+cdef uint32_t text_renamed(Core* core, uint32_t text, Handle old, Handle new) noexcept nogil:
+    cdef Span kept = text_span(&core.texts, text)
+    cdef uint32_t fresh = text_take(&core.texts, kept.length)
+    cdef uint8_t name[24]
+    cdef uint8_t* data
+    cdef uint32_t i
+    if fresh == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return NONE
+    data = text_data(&core.texts, fresh)
+    memcpy(data, kept.data, kept.length)
+    token_write(core, name, old)
+    for i in range(kept.length - TOKEN_LENGTH + 1 if kept.length >= TOKEN_LENGTH else 0):
+        if data[i] == name[0] and memcmp(data + i, name, TOKEN_LENGTH) == 0:
+            token_write(core, data + i, new)
+    return fresh
+
+
+cdef uint32_t tx_open_branch(Core* core, uint32_t first_index, Handle leg) noexcept nogil:
+    cdef Tx* first = tx_at(core, first_index)
+    cdef uint32_t index, text
+    cdef Tx* tx
+    if core.fresh == first_index:               # from here on two answers need the echo
+        echo_keep(core)
+        core.fresh = NONE
+    if first.text == NONE:
+        return NONE
+    text = text_renamed(core, first.text, first.leg, leg)
+    if text == NONE:
+        return NONE
+    index = slab_take(&core.txs)
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        text_give(&core.texts, text)
+        return NONE
+    tx = tx_at(core, index)
+    tx.kind = TX_INVITE_SERVER
+    tx.method = METHOD_INVITE
+    tx.template = TEMPLATE_NONE
+    tx.flags = TXF_BRANCH | (first.flags & TXF_OFFERED)
+    tx.leg = leg
+    tx.key = first.key
+    tx.cseq = first.cseq
+    tx.row = first.row
+    tx.text = text
+    tx.started = core.now
+    tx.peer = first.peer
+    tx.reliable = first.reliable
+    tx.insn = NONE
+    tx.whole = NONE
     tx_event(core, index, TXE_START)
     return index
 
@@ -511,6 +568,9 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
         fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
         fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
+    if needs & (1 << FIELD_SDP_ADDRESS):
+        fields.values[<int>FIELD_SDP_ADDRESS] = span_make(core.sdp_address,
+                                                          core.sdp_address_length)
     if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI | 1 << FIELD_ROUTES
                 | 1 << FIELD_REMOTE_TAG | 1 << FIELD_LOCAL_PARTY | 1 << FIELD_REMOTE_PARTY):
         if leg != NULL:
@@ -811,6 +871,8 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     if 200 <= template.status < 300 and method_opens_dialog(template.method):
         leg.state = LEG_CONFIRMED
     if template.flags & TEMPLATE_RELIABLE:
+        if template.body < template.count:
+            tx.flags |= TXF_DESCRIBED
         tx_reliable(tx, core.now, &core.timers)
         tx_arm(core, index)
     core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
@@ -866,12 +928,68 @@ cdef void send_cancel(Core* core, uint32_t index) noexcept nogil:
     instance_rung(core, instance_at(core, leg.instance), RUNG_SENT, METHOD_CANCEL, 0)
 
 
+cdef inline bint is_line_of(Span line, const char* name, uint32_t length) noexcept nogil:
+    return line.length > length and line.data[length] == 58 and span_iequal(
+        span_make(line.data, length), span_make(<const uint8_t*>name, length))
+
+
+cdef void ack_from_invite(Core* core, const Tx* tx) noexcept nogil:
+    """The ACK of an INVITE whose Request-URI or routes were made of what changes: these and the
+    top Via as the INVITE had them (RFC 3261 17.1.1.3), the rest from core.message.
+    """
+    cdef Span invite = text_span(&core.texts, tx.whole)
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* at
+    cdef const uint8_t* end
+    cdef uint32_t lines = 0
+    cdef uint32_t vias = 0
+    cdef Span line
+    if out == NULL or invite.length + core.message.length + 256 > OUTBOX_MESSAGE_MAX:
+        core_count(core, COUNT_OVERSIZE)
+        return
+    at = put(out, b"ACK", 3)
+    invite = span_make(invite.data + 6, invite.length - 6)          # "INVITE"
+    while True:
+        end = <const uint8_t*>memchr(invite.data, 10, invite.length)
+        if end == NULL:
+            break
+        line = span_make(invite.data, <uint32_t>(end - invite.data) + 1)
+        invite = span_make(end + 1, invite.length - line.length)
+        if line.length <= 2:
+            break
+        if is_line_of(line, b"via", 3) or is_line_of(line, b"v", 1):
+            vias += 1
+            if vias == 1:
+                at = put_span(at, line)
+        elif lines == 0 or is_line_of(line, b"route", 5):
+            at = put_span(at, line)
+        lines += 1
+    at = put(at, b"Max-Forwards: 70\r\n", 18)
+    at = parties_write(core, at)
+    at = put(at, b"CSeq: ", 6)
+    at += slg_decimal(at, tx.cseq)
+    at = put(at, b" ACK\r\nContent-Length: 0\r\n\r\n", 27)
+    outbox_commit(&core.outbox, <uint32_t>(at - out), &tx.peer, NULL)
+    core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef bint ack_needs_whole(Core* core, const Tx* tx) noexcept nogil:
+    cdef uint16_t number
+    if tx.kind != TX_INVITE_CLIENT or tx.whole == NONE or tx.template == TEMPLATE_NONE:
+        return False
+    number = core.templates[tx.template].ack
+    return number != TEMPLATE_NONE and core.needs[number] & CHANGING != 0
+
+
 cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
     cdef uint16_t number = core.templates[tx.template].ack
     cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
     cdef StampFields fields
     if number == TEMPLATE_NONE:
+        return
+    if ack_needs_whole(core, tx):
+        ack_from_invite(core, tx)
         return
     if tx.flags & TXF_ABANDONED and tx.text != NONE:
         ack_abandoned(core, tx)
@@ -982,6 +1100,17 @@ cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Spa
     outbox_commit(&core.outbox, length, hop, NULL)
     core.sent_requests[<int>METHOD_BYE] += 1
     return True
+
+
+cdef void send_octets(Core* core, Instance* instance, const Leg* leg, Span octets) noexcept nogil:
+    cdef uint8_t* out = outgoing_room(core)
+    if out == NULL or octets.length > OUTBOX_MESSAGE_MAX:
+        core_count(core, COUNT_OVERSIZE)
+        return
+    if instance.scheduled:
+        record_lateness(core, instance)
+    memcpy(out, octets.data, octets.length)
+    outbox_commit(&core.outbox, octets.length, request_peer(core, leg), &instance.order)
 
 
 # --- responses of the engine itself ---
