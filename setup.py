@@ -35,6 +35,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "user": (),
     "auth": (),
     "targets": (),
+    "overload": (),
     "dialog": (),
     "plain": (),
     "outgoing": (),

@@ -80,6 +80,7 @@ def calls(figures: Figures, names: Names) -> dict[str, Any]:
             "no_slot": int(counters[Counter.COUNT_NOT_STARTED_NO_SLOT]),
             "stopped": int(counters[Counter.COUNT_NOT_STARTED_STOPPED]),
             "no_user": int(counters[Counter.COUNT_NOT_STARTED_NO_USER]),
+            "throttled_by_oc": int(counters[Counter.COUNT_NOT_STARTED_THROTTLED]),
         },
         "succeeded": succeeded, "failed": failed, "in_progress": figures.in_progress,
     }

@@ -127,6 +127,7 @@ class RunPlan:
     graceful_stop_ns: int = GRACEFUL_STOP_NS
     tuning: Tuning = field(default_factory=Tuning)
     run_id: int = 1
+    obey_overload: bool = False  # calls that a target in overload does not want are left out
     found: Found | None = None  # the servers behind the target; without it `target` is the only one
 
     def __post_init__(self) -> None:
@@ -188,6 +189,7 @@ class RunPlan:
             "max_transactions": min(MAX_TRANSACTIONS, 8 * instances),
             **self._ready(instances),
             "first_row": engine, "row_stride": self.workers,
+            "obey_overload": self.obey_overload,
             **self.tuning.engine_arguments(),
         }
 

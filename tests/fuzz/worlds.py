@@ -125,3 +125,5 @@ def all_worlds() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         options={"max_instances": 3, "max_transactions": 5, "drop_share": 0.1, "rate_limit": 50.0})
     yield (model("register", users=2, expires="30", refreshes="always", refresh_at="10s",
                  sizes={"max_calls": 2}), answerer())
+    yield (model("call", hold="1s", sizes={"obey_overload": True}),
+           answerer(options={"oc_algorithm": "rate", "oc_value": 3, "rate_limit": 20.0}))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siploadgen.core.counters import Counter
 from siploadgen.core.engine import Engine
 from siploadgen.core.net.udp import monotonic
 from siploadgen.model.builtin import build_answerer, build_caller
@@ -90,3 +91,16 @@ def test_an_abort_ends_open_calls() -> None:
         one.finish(0.0)
     assert named(one.engine.outcomes) == {"aborted": 5}
     assert not any(one.engine.census().values())
+
+
+def test_overload_control_over_sockets() -> None:
+    other = Running(build_answerer(), oc_algorithm="loss", oc_value=100, oc_validity=60_000)
+    other.thread.start()
+    one = caller(other.address, obey_overload=True)
+    one.engine.schedule(monotonic() + 20 * MS + np.array([0, 2000, 2010, 2020], np.int64) * MS)
+    one.thread.start()
+    one.finish()
+    other.finish(0.0)
+    assert named(one.engine.outcomes) == {"succeeded": 1}
+    assert one.engine.counters[Counter.COUNT_DUE] == 4
+    assert one.engine.counters[Counter.COUNT_NOT_STARTED_THROTTLED] == 3

@@ -7,7 +7,9 @@ from libc.string cimport memcpy
 from siploadgen.core.advance cimport (
     advance, advance_abort, advance_done, advance_finish, advance_next,
 )
-from siploadgen.core.counters cimport COUNT_COUNT, COUNT_TRACE_DROPPED
+from siploadgen.core.counters cimport (
+    COUNT_COUNT, COUNT_NOT_STARTED_THROTTLED, COUNT_TRACE_DROPPED,
+)
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.hist cimport HIST_STRIDE
 from siploadgen.core.loop cimport loop_close, loop_open, loop_run
@@ -15,6 +17,7 @@ from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
+from siploadgen.core.overload cimport overload_clear, overload_obey
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
@@ -32,7 +35,8 @@ from siploadgen.core.program cimport (
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
-    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, ROLE_ANSWERER, STATUS_SPAN,
+    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, OC_LOSS, OC_NONE, OC_RATE,
+    ROLE_ANSWERER, STATUS_SPAN,
     STEP_FIELDS, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
@@ -72,6 +76,7 @@ cdef enum:
 # ns: the sum with any clock stays within 64 bits
 cdef int64_t AWAIT_MAX = 4_600_000_000_000_000_000
 
+_ALGORITHMS = {"": OC_NONE, "loss": OC_LOSS, "rate": OC_RATE}
 _RUNGS = {1: "sent", 2: "received", 3: "timeout", 4: "transport"}
 
 
@@ -107,6 +112,8 @@ cdef class Engine:
         uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
         str supported="", str packages="", targets=None,
         uint32_t ready_instances=0, uint32_t ready_transactions=0,
+        bint obey_overload=False, uint32_t retry_after=1, str oc_algorithm="",
+        uint32_t oc_value=0, uint32_t oc_validity=500,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -150,6 +157,14 @@ cdef class Engine:
         if drop_share > 0:
             core.drop_below = <uint64_t>min(drop_share * 18446744073709551616.0,
                                             1.8446744073709550e19)
+        if oc_algorithm not in _ALGORITHMS or (oc_algorithm == "loss" and oc_value > 100):
+            raise ValueError(f"overload control {oc_algorithm!r} of {oc_value}")
+        core.retry_after = retry_after
+        core.oc_algorithm = _ALGORITHMS[oc_algorithm]
+        core.oc_value = oc_value
+        core.oc_validity = oc_validity
+        if obey_overload:
+            overload_obey(core)
         core.rate_limit = rate_limit
         core.rate_at = now
         core.rate_tokens = max(rate_limit * 0.1, 1.0)
@@ -373,6 +388,7 @@ cdef class Engine:
             entry.number = number
             entry.share = share
             entry.out_until = INT64_MIN
+            overload_clear(&entry.overload)
         table.count = len(targets)
         slg_store_release(&self.core.targets_given, self.core.targets_given + 1)
         return 0
@@ -636,7 +652,7 @@ cdef class Engine:
         wheel_check(&core.wheel)
         users_check(core)
         c = self.counters
-        if c[0] != c[1] + c[2] + c[3] + c[4]:
+        if c[0] != c[1] + c[2] + c[3] + c[4] + c[<int>COUNT_NOT_STARTED_THROTTLED]:
             raise AssertionError("due is not started + not_started")
         if c[1] != self.outcomes.sum() + core.open_calls:
             raise AssertionError("started is not ended + in_progress")

@@ -25,6 +25,7 @@ from siploadgen.core.outgoing cimport (
     TXF_CANCEL_WANTED, TXF_CANCELLED, TXF_OFFERED, TXF_PASSED_2XX, TXF_REGISTRATION,
     TXF_DESCRIBED,
 )
+from siploadgen.core.overload cimport overload_heard
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
     OUTCOME_CANCELLED, OUTCOME_NO_ACK, OUTCOME_NO_RESOURCE, OUTCOME_REJECTED, OUTCOME_TIMEOUT,
@@ -309,6 +310,8 @@ cdef void feed_response(Core* core) noexcept nogil:
                        else (TXE_2XX if message.status < 300 else TXE_3XX_6XX))
     if actions & TXA_SEND_ACK:
         send_ack_failure(core, index)
+    if core.obey:
+        overload_heard(core, &tx.peer, actions & TXA_PASS != 0)
     if actions & TXA_PASS:
         response_pass(core, index)
     else:

@@ -10,6 +10,7 @@ from siploadgen.core.auth cimport auth_kept, auth_lines, challenge_text
 from siploadgen.core.hist cimport hist_record
 from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
 from siploadgen.core.net.udp cimport udp_flush
+from siploadgen.core.overload cimport overload_announce, overload_spend
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
@@ -20,7 +21,7 @@ from siploadgen.core.program cimport (
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
-    LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
+    LEG_CONFIRMED, leg_handle, OC_NONE, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
     STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
 from siploadgen.core.sip.parse cimport (
@@ -58,12 +59,12 @@ cdef extern from "slg_hash.h" nogil:
     uint32_t slg_decimal(uint8_t* out, uint64_t value)
 
 cdef enum:                                  # places in Core.scratch
-    AT_BRANCH = 0
     AT_TOKEN = 32                           # then "@host": the Call-ID
     AT_CSEQ = 128
     AT_RSEQ = 160
     AT_USER = 192                           # as AT_TOKEN, of a registration
     AT_RACK = 320
+    AT_BRANCH = 448                         # then what follows it in Via
     AT_PARTIES = 4096
     # auth.pyx has what is between
     AT_CHALLENGE = 12288
@@ -386,6 +387,7 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
     cdef SipMessage* message = core.message
     cdef SipHeader* header = sip_header(message, HEADER_VIA)
     cdef uint8_t* at = core.echo
+    cdef uint8_t* start
     cdef bint top = True
     core.echo_length = 0
     core.contacts_length = 0
@@ -394,8 +396,10 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
             and echo_size(message) > ECHO_ROOM - 1024:
         return
     while header != NULL:
-        at = put(at, b"Via: ", 5)
+        at = start = put(at, b"Via: ", 5)
         at = put_top_via(core, at, header.value) if top else put_span(at, header.value)
+        if top and core.oc_algorithm != OC_NONE:
+            at = overload_announce(core, start, at)
         at = put(at, b"\r\n", 2)
         top = False
         header = sip_header_next(message, header)
@@ -542,7 +546,9 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     cdef uint32_t echo_length
     if needs & (1 << FIELD_BRANCH):
         token_write(core, scratch + AT_BRANCH, branch)
-        fields.values[<int>FIELD_BRANCH] = span_make(scratch + AT_BRANCH, TOKEN_LENGTH)
+        put(scratch + AT_BRANCH + TOKEN_LENGTH, core.via_tail, core.via_tail_length)
+        fields.values[<int>FIELD_BRANCH] = span_make(
+            scratch + AT_BRANCH, TOKEN_LENGTH + core.via_tail_length)
     if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN):
         token_write(core, scratch + AT_TOKEN, leg_name)
         fields.values[<int>FIELD_LOCAL_TAG] = span_make(scratch + AT_TOKEN, TOKEN_LENGTH)
@@ -741,6 +747,8 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx_event(core, index, TXE_START)
     if instance.scheduled:
         record_lateness(core, instance)
+    if core.obey:
+        overload_spend(core, leg)
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, tx_handle(core, index), tx.cseq)
     if not template_send(core, instance, number, &fields, &tx.peer, tx):
         tx_free(core, index)
@@ -1034,6 +1042,7 @@ cdef uint8_t* orphan_write(Core* core, uint8_t* at, const char* method, uint32_t
     if suffix:
         slg_hex16(at, suffix)
         at += 16
+    at = put(at, core.via_tail, core.via_tail_length)
     at = put(at, b"\r\n", 2)
     at = put_span(at, routes)
     at = put(at, b"Max-Forwards: 70\r\n", 18)
