@@ -38,7 +38,11 @@ OURS: dict[str, tuple[tuple[int, ...], str]] = {
 # Methods that the three scenarios do not serve, so that 405 would hide what else is wrong (8.2.1).
 OTHERS = ("MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER")
 # Well formed, and 400 all the same.
-PICKY = {"sipp/asterisk-testsuite/1598_REGISTER.sip": "Contact * without Expires: 0 (10.3)"}
+PICKY = {
+    "sipp/asterisk-testsuite/1598_REGISTER.sip": "Contact * without Expires: 0 (10.3)",
+    "sipp/asterisk-testsuite/1086_NOTIFY.sip": "no Subscription-State (6665 4.1.3)",
+    "sipp/drachtio-drachtio-server/0102_PUBLISH.sip": "a first PUBLISH without a body (3903 4.1)",
+}
 SOURCE = ("192.0.2.20", 5060)
 
 

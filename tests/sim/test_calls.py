@@ -75,7 +75,8 @@ def test_a_hopeless_network_still_ends_every_call(loss: float) -> None:
     network = Trial(calls=300, answers={"limit": "120s"}).run(3, Weather(loss=loss))
     ended = outcomes(network.caller.outcomes)
     assert sum(ended.values()) == 300
-    assert set(ended) <= {"succeeded", "timeout", "no_answer"}
+    # of the program's own: a CANCEL whose 487 never came
+    assert set(ended) <= {"succeeded", "timeout", "no_answer", "user"}
     drained(network.caller)
     drained(network.answerer)
     if loss == 1.0:

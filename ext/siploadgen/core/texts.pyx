@@ -1,6 +1,6 @@
 """Kept octets in six slabs by size (see texts.pxd)."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 from siploadgen.core.slab cimport slab_close, slab_open, slab_ready, slab_take
 from siploadgen.core.types cimport INDEX_MAX, NONE
