@@ -16,6 +16,7 @@ PYTEST := $(PY) -m pytest
 BUILD_EXT := setup.py -q build_ext --inplace --parallel $(SLG_JOBS)
 FLOORS := tests --ignore=tests/interop --ignore=tests/tidy
 FUZZ_SECONDS ?= 120
+FUZZ_LIMIT = $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),$(FUZZ_SECONDS))
 DEMO_RATE ?= 1000/s
 DEMO_TIME ?= 10s
 
@@ -40,12 +41,13 @@ build: build/.built ## .venv, dependencies and the compiled core, in place
 demo: build ## 10,000 calls against the embedded answerer, with a report in out/demo
 	$(VENV)/bin/siploadgen run call --self --rate $(DEMO_RATE) --duration $(DEMO_TIME) --out out/demo
 
-peers: ## SIPp, Kamailio and tshark from the distribution's packages
+peers: ## SIPp, Kamailio, tshark and clang from the distribution's packages
 	@tools/peers.sh
 
-test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers
+test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
 	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS)
 	$(PYTEST) tests -m 'loopback or interop' --durations=10
+	FUZZ_QUIET=1 tools/fuzzers.sh 5
 
 unit: build ## the floors only, on both cores: the quick loop while writing
 	$(PYTEST) $(FLOORS) -m 'not loopback' -n $(SLG_JOBS)
@@ -71,10 +73,11 @@ debug: ## the floors on a build with assertions
 asan: ## the floors under AddressSanitizer and UBSan
 cov: ## line coverage of the .pyx files, by gcov
 
-fuzz: $(VENV)/.ready ## property tests with many examples, under the sanitizers, for FUZZ_SECONDS
+fuzz: $(VENV)/.ready ## property tests, then libFuzzer on parser and engine: FUZZ_SECONDS (or FUZZ_RUNS) each
 	@tools/mirror.sh asan
 	@cd build/asan && SLG_BUILD=asan $(CURDIR)/$(PY) $(BUILD_EXT)
 	cd build/asan && PYTHONPATH=. $(CURDIR)/tools/fuzz.sh $(CURDIR)/$(PY) $(FUZZ_SECONDS)
+	tools/fuzzers.sh $(FUZZ_LIMIT)
 
 bench: build ## every benchmark that this machine can run, into benchmarks/results
 	$(PY) benchmarks/run.py

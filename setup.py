@@ -1,4 +1,4 @@
-"""Build of the compiled core. SLG_BUILD={release,debug,asan,cov} chooses the kind of build;
+"""Build of the compiled core. SLG_BUILD={release,debug,asan,fuzz,cov} chooses the kind of build;
 `none` leaves the core out (installing the command and the dependencies, before `make build`)."""
 
 import os
@@ -35,6 +35,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "user": (),
     "auth": (),
     "targets": (),
+    "overload": (),
     "dialog": (),
     "plain": (),
     "outgoing": (),
@@ -48,11 +49,23 @@ MODULES: dict[str, tuple[str, ...]] = {
     "engine": (),
 }
 
+HARNESSES = ("slg_fuzz_parse", "slg_fuzz_engine")      # SLG_BUILD=fuzz only
+
 KINDS = {
     "release": (["-O3", "-g1"], []),
     "debug": (["-O0", "-g", "-DSLG_DEBUG=1"], []),
     "asan": (
         ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-DSLG_DEBUG=1"],
+        ["-fsanitize=address,undefined"],
+    ),
+    # For clang: libFuzzer's counters (without its hooks in comparisons, which cost half the speed),
+    # and overflow, which Python's own -fwrapv would hide.
+    "fuzz": (
+        ["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-wrapv", "-fno-sanitize-recover=all",
+         "-fsanitize=address,undefined",
+         "-fsanitize-coverage=inline-8bit-counters,pc-table",
+         "-fno-sanitize=null,object-size,pointer-overflow",     # ASan sees these; half the time
+         "-DSLG_DEBUG=1", "-Wno-unreachable-code", "-Wno-deprecated-declarations"],
         ["-fsanitize=address,undefined"],
     ),
     "cov": (["-O0", "-g", "--coverage", "-DSLG_DEBUG=1"], ["--coverage"]),
@@ -84,11 +97,15 @@ def extensions() -> list[Extension]:
     if os.environ.get("SLG_NATIVE") == "1":
         compile_args = [*compile_args, "-march=native"]
     headers = [str(p) for p in Path("ext/c").glob("*.h")]
+    chosen = {CORE + name: (f"ext/siploadgen/core/{name.replace('.', '/')}.pyx", libraries)
+              for name, libraries in MODULES.items()}
+    if kind == "fuzz":
+        del chosen[CORE + "engine"]             # the harness includes it
+        chosen |= {f"tests.fuzz.{name}": (f"tests/fuzz/{name}.pyx", ()) for name in HARNESSES}
     return [
-        Extension(CORE + name, [f"ext/siploadgen/core/{name.replace('.', '/')}.pyx"],
-                  libraries=list(libraries), depends=headers,
+        Extension(name, [source], libraries=list(libraries), depends=headers,
                   extra_compile_args=[*COMMON, *compile_args], extra_link_args=link_args)
-        for name, libraries in MODULES.items()
+        for name, (source, libraries) in chosen.items()
     ]
 
 

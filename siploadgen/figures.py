@@ -58,7 +58,7 @@ class Figures:
                         for index in (Counter.COUNT_DUE, Counter.COUNT_STARTED))
         refused = sum(int(self.counters[index]) for index in (
             Counter.COUNT_NOT_STARTED_NO_SLOT, Counter.COUNT_NOT_STARTED_STOPPED,
-            Counter.COUNT_NOT_STARTED_NO_USER))
+            Counter.COUNT_NOT_STARTED_NO_USER, Counter.COUNT_NOT_STARTED_THROTTLED))
         ended = int(self.outcomes.sum())
         if due != started + refused:
             return f"due {due} is not started {started} + not started {refused}"

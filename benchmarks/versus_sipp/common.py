@@ -53,6 +53,7 @@ class Trial:
     valid: bool  # the contender's own opinion; SIPp has none and is believed
     usage: Usage
     broken: str = ""  # the rules of the verdict that do not hold
+    window_cpu_s: float = 0.0  # CPU between the two moments that were asked for
 
     @property
     def clean(self) -> bool:
@@ -69,14 +70,50 @@ class Contender(Protocol):
         """Context manager that yields the port of an answering side on its own core."""
 
     def call(self, folder: Path, port: int, rate: float, seconds: float,
-             hold_s: float = 0.0, extra: tuple[str, ...] = ()) -> Trial:
+             hold_s: float = 0.0, extra: tuple[str, ...] = (),
+             window: tuple[float, float] | None = None) -> Trial:
         """Run a caller on its own core to the end."""
 
 
-def wait_usage(process: subprocess.Popen[str], seconds: float) -> Usage:
+def cpu_so_far(pid: int) -> float:
+    """Seconds on a core of all threads of a process that runs."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+class Window:
+    """CPU of a process between two moments (s after its start), looked at while it is waited for.
+
+    A rate of CPU: what it used, stretched to the length that was asked for.
+    """
+
+    def __init__(self, window: tuple[float, float] | None) -> None:
+        self.left = list(window or ())
+        self.length = window[1] - window[0] if window else 0.0
+        self.seen: list[tuple[float, float]] = []
+
+    def look(self, pid: int, wall_s: float) -> None:
+        if self.left and wall_s >= self.left[0]:
+            self.left.pop(0)
+            self.seen.append((time.monotonic(), cpu_so_far(pid)))
+
+    @property
+    def cpu_s(self) -> float:
+        if len(self.seen) < 2:
+            return 0.0
+        (begin, before), (end, after) = self.seen
+        return (after - before) / (end - begin) * self.length
+
+
+def wait_usage(process: subprocess.Popen[str], seconds: float,
+               window: Window | None = None) -> Usage:
     """Wait for the process; TimeoutError when it takes longer."""
     began = time.monotonic()
     while True:
+        if window is not None:
+            window.look(process.pid, time.monotonic() - began)
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         wall = time.monotonic() - began
         if pid:
@@ -99,19 +136,21 @@ class SippContender:
             yield sipp.port
 
     def call(self, folder: Path, port: int, rate: float, seconds: float,
-             hold_s: float = 0.0, extra: tuple[str, ...] = ()) -> Trial:
+             hold_s: float = 0.0, extra: tuple[str, ...] = (),
+             window: tuple[float, float] | None = None) -> Trial:
         calls = int(rate * seconds)
+        looked = Window(window)
         hold = ("-d", str(int(hold_s * 1000)))
         with peers.sipp_uac(folder, port, rate=rate, calls=calls, open_calls=1_000_000,
                             cores=CALLER_CORES, extra=(*hold, *extra)) as sipp:
             try:
-                usage = wait_usage(sipp.process, seconds + hold_s + SETTLE_S)
+                usage = wait_usage(sipp.process, seconds + hold_s + SETTLE_S, looked)
             except TimeoutError:
                 sipp.process.kill()
                 usage = wait_usage(sipp.process, 10)
             stats = sipp.stats()
         return Trial(rate, calls, stats.successful, stats.failed, stats.retransmissions, True,
-                     usage)
+                     usage, window_cpu_s=looked.cpu_s)
 
 
 class SiploadgenContender:
@@ -128,14 +167,16 @@ class SiploadgenContender:
             yield answerer.port
 
     def call(self, folder: Path, port: int, rate: float, seconds: float,
-             hold_s: float = 0.0, extra: tuple[str, ...] = ()) -> Trial:
+             hold_s: float = 0.0, extra: tuple[str, ...] = (),
+             window: tuple[float, float] | None = None) -> Trial:
+        looked = Window(window)
         with tool.calling(folder, port, "--rate", f"{rate:g}/s", "--duration", f"{seconds:g}s",
                           "--arrival", "uniform", "--workers", "1", "--gso", self.gso,
                           "--set", f"hold={hold_s:g}s", *extra,
                           name=f"run-{time.monotonic_ns()}", hurried=True,
                           cores=CALLER_CORES) as caller:
             try:
-                usage = wait_usage(caller.process, seconds + hold_s + SETTLE_S)
+                usage = wait_usage(caller.process, seconds + hold_s + SETTLE_S, looked)
             except TimeoutError:
                 caller.process.kill()
                 usage = wait_usage(caller.process, 10)
@@ -146,7 +187,8 @@ class SiploadgenContender:
                      report["messages"]["retransmitted"],
                      report["verdict"]["state"] == "valid", usage,
                      ", ".join(f"{rule['name']} {rule['value']}"
-                               for rule in report["verdict"]["rules"] if not rule["ok"]))
+                               for rule in report["verdict"]["rules"] if not rule["ok"]),
+                     looked.cpu_s)
 
 
 def contenders(names: str) -> list[Contender]:

@@ -32,4 +32,21 @@ static inline void slg_prefetch(const void *p) { __builtin_prefetch(p); }
 #define SLG_ASSERT(cond) ((void)0)
 #define SLG_UNREACHABLE() ((void)0)
 #endif
+
+/* Memory that is reserved but nobody's at the moment: AddressSanitizer reports who touches it. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SLG_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLG_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifdef SLG_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#define SLG_POISON(data, length) ASAN_POISON_MEMORY_REGION(data, length)
+#define SLG_UNPOISON(data, length) ASAN_UNPOISON_MEMORY_REGION(data, length)
+#else
+#define SLG_POISON(data, length) ((void)0)
+#define SLG_UNPOISON(data, length) ((void)0)
+#endif
 #endif

@@ -39,6 +39,8 @@ from siploadgen.cli.signals import Signals
 from siploadgen.cli.verbs import single
 from siploadgen.errors import UsageError
 
+MILLI = units.NANOS // 1000
+
 
 def answer(
     listen: Annotated[str, typer.Option(
@@ -57,6 +59,16 @@ def answer(
         | None, typer.Option("--challenge", help="Ask for digest credentials.")] = None,
     rate_limit: Annotated[str | None, typer.Option(
         "--rate-limit", metavar="RATE", help="New calls above it get 503.")] = None,
+    retry_after: Annotated[str, typer.Option(
+        "--retry-after", metavar="TIME",
+        help="What a 503 of the answerer asks for, in whole seconds; 0: nothing.")] = "1s",
+    oc: Annotated[str, typer.Option(
+        "--oc", metavar="loss:SHARE|rate:RATE",
+        help="Overload control for callers that take it (RFC 7339, RFC 7415), such as loss:50% "
+             "or rate:200/s.")] = "",
+    oc_validity: Annotated[str, typer.Option(
+        "--oc-validity", metavar="TIME",
+        help="How long --oc is in force after an answer; 0: it ends.")] = "500ms",
     settings: SetOption = None,
     workers: WorkersOption = "1",
     out: OutOption = None,
@@ -92,6 +104,13 @@ def answer(
         per_s = 0.0 if rate_limit is None else units.parse_rate(rate_limit, "--rate-limit")
         if rate_limit is not None and per_s == 0:
             raise UsageError("--rate-limit: must be above 0")
+        retry_after_ns = units.parse_duration(retry_after, "--retry-after")
+        if retry_after_ns % units.NANOS or retry_after_ns >= 2**32 * units.NANOS:
+            raise UsageError(f"--retry-after {retry_after}: whole seconds (RFC 3261 20.33)")
+        control = parse_control(oc)
+        validity_ns = units.parse_duration(oc_validity, "--oc-validity")
+        if validity_ns >= 2**32 * MILLI:
+            raise UsageError(f"--oc-validity {oc_validity}: below 2**32 ms")
         count = choose_workers(workers, per_s or math.inf, available_cores(), embedded=False)
         if address[1] and address[1] + count - 1 > 65535:
             raise UsageError(f"--listen {listen}: no room for {count} ports")
@@ -101,6 +120,8 @@ def answer(
         plan = AnswerPlan(
             _answer_program(build_answerer, chosen, answer_after, reject, challenge or ""),
             seed=seed, drop_share=share, rate_limit=per_s,
+            retry_after_s=retry_after_ns // units.NANOS, oc=control,
+            oc_validity_ms=validity_ns // MILLI,
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
             run_id=int.from_bytes(os.urandom(4), "big") or 1)
@@ -128,10 +149,31 @@ def answer(
             "target": None,
             "plan": {"role": "answerer", "answer_after": answer_after, "reject": reject,
                      "drop": share, "challenge": challenge or "", "rate_limit_per_s": per_s or None,
+                     "retry_after_s": plan.retry_after_s, "oc": oc,
+                     "oc_validity_s": plan.oc_validity_ms / 1000,
                      "workers": count, "seed": seed, **plan.tuning.report()},
             "command": command_line(sys.argv[1:]),
         }
         finish(collector.result(record, head=head), files, outputs, ui)
+
+
+def parse_control(text: str) -> tuple[str, int]:
+    """Read --oc: the algorithm, and its percent or requests a second; empty: none.
+
+    >>> parse_control("loss:50%"), parse_control("rate:200/s")
+    (('loss', 50), ('rate', 200))
+    """
+    name, _, value = text.partition(":")
+    if not text:
+        return "", 0
+    if name == "loss" and value:
+        return name, round(units.parse_share(value, "--oc loss") * 100)
+    if name == "rate" and value:
+        per_s = round(units.parse_rate(value, "--oc rate"))
+        if per_s < 2**32:
+            return name, per_s
+    raise UsageError(f'--oc "{text}": write loss:SHARE or rate:RATE, such as loss:50% or '
+                     "rate:200/s")
 
 
 def _answer_program(

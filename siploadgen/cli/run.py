@@ -96,6 +96,10 @@ def run(
     dns: Annotated[str | None, typer.Option(
         "--dns", metavar="SERVER[:PORT]",
         help="Name server that knows the target; otherwise those of the system.")] = None,
+    obey_overload: Annotated[bool, typer.Option(
+        "--obey-overload",
+        help="Leave out calls that the target in overload does not want (RFC 7339, RFC 7415, "
+             "Retry-After of a 503); each is counted.")] = False,
     may_load: Annotated[bool, typer.Option(
         "--i-may-load-this-target",
         help="Needed for a target outside loopback and private networks.")] = False,
@@ -122,7 +126,7 @@ def run(
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
-            may_load=may_load, dns=dns)
+            may_load=may_load, dns=dns, obey_overload=obey_overload)
         collector = make_collector(ready.plan.program, thresholds=thresholds,
                                    limit_values=limit_values, bounded=max_calls is not None)
         code = _perform(ready, collector, outputs, ui, strict, signals)

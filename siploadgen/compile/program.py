@@ -61,9 +61,11 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_COUNT: {"a": "counter"},
     Op.OP_CHALLENGE_CHECK: {"a": "template", "b": "pc", "c": "template"},
     Op.OP_CAPTURE: {"a": "text"},
-    Op.OP_HAS: {"a": "template", "b": "pc", "c": "header"},
+    Op.OP_HAS: {"a": "template", "b": "pc"},
     Op.OP_SAME: {"a": "text", "b": "pc", "c": "template"},
     Op.OP_ROUTE: {"a": "template", "b": "leg"},
+    Op.OP_DATAGRAM: {"a": "template", "b": "leg"},
+    Op.OP_LEAVE: {"b": "leg"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
 _MAGIC = b"siploadgen program 1\n"
@@ -79,9 +81,10 @@ class Program:
 
     `text` holds every literal; templates, matchers and so on refer to each other by index.
     `outcomes` are the scenario's own: (name, whether it counts as success), the first has the
-    number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `scenarios`
-    names the entries. `step_names` and `sources` have one text for each instruction: what it does,
-    and the `file:line` that it comes from.
+    number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `packages`
+    are the event packages that are known, all when there are none. `scenarios` names the entries.
+    `step_names` and `sources` have one text for each instruction: what it does, and the `file:line`
+    that it comes from.
     """
 
     code: Array
@@ -98,13 +101,14 @@ class Program:
     counters: tuple[str, ...] = ()
     outcomes: tuple[tuple[str, bool], ...] = ()
     columns: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
     step_names: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
     # names that the arrays refer to; what is only shown to people does not change the digest
     _NAMES: ClassVar[tuple[str, ...]] = ("clocks", "variables", "texts", "counters", "outcomes",
-                                         "columns")
+                                         "columns", "packages")
 
     def __post_init__(self) -> None:
         for name, dtype in _ARRAYS.items():
@@ -112,6 +116,14 @@ class Program:
             if array.dtype != dtype or array.ndim != 1:
                 raise TypeError(f"{name}: {array.dtype} where {dtype} is needed")
             array.flags.writeable = False  # one copy serves every engine
+
+    @property
+    def pauses_ns(self) -> int:
+        """Time that a call spends in pauses of a constant length, if it comes by all of them."""
+        number = self.code["c"][self.code["op"] == Op.OP_PAUSE]
+        operands = self.operands[number]
+        constant = operands["kind"] == OperandKind.OPERAND_CONST
+        return int(operands["value"][constant].sum())
 
     @property
     def digest(self) -> str:
@@ -217,6 +229,9 @@ class Program:
                 need(flags < len(Capture) and self._capture_leads(flags, c), where, "what it takes")
             if op == Op.OP_EXTRACT and b == Extract.EXTRACT_NUMBER:
                 need(0 <= c < sizes["header"], where, "its header")
+            if op == Op.OP_HAS:
+                need(c >= 0 and c & 0xFF < sizes["header"] and c >> 8 < sizes["template"], where,
+                     "its header")
             if op == Op.OP_EXTRACT and b == Extract.EXTRACT_PARAMETER:
                 need(self._capture_leads(Capture.CAPTURE_PARAMETER, c), where, "its parameter")
         # the last instruction must not run on into nothing
@@ -235,6 +250,8 @@ class Program:
                 return 0 <= c < HeaderId.HEADER_COUNT
             case Capture.CAPTURE_URI_HEADER | Capture.CAPTURE_PARAMETER:
                 return c >= 0 and header < HeaderId.HEADER_COUNT and text < len(self.templates)
+            case Capture.CAPTURE_RANKED:
+                return header < HeaderId.HEADER_COUNT and text > 0
             case _:
                 return True
 
@@ -250,6 +267,7 @@ class Program:
                 need(row[companion] == NO_TEMPLATE or row[companion] < len(self.templates), where,
                      companion)
         limits = {int(Field.FIELD_VARIABLE): len(self.variables),
+                  int(Field.FIELD_FILL): len(self.variables),
                   int(Field.FIELD_COLUMN): len(self.columns),
                   int(Field.FIELD_TEXT): len(self.texts)}
         for number, (kind, _, arg, offset, size) in enumerate(self.segments.tolist()):

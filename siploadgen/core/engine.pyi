@@ -56,6 +56,19 @@ class Engine:
         # option tags that may stand in Require, comma separated, at most 256 octets; "*": any
         supported: str = "",
         packages: str = "",  # event packages for Event likewise; "": any
+        # records that get their memory now and not as they are first used, which would stop the
+        # loop for up to 2 ms at a time
+        ready_instances: int = 0,
+        ready_transactions: int = 0,
+        # calling side: requests announce overload control, and starts that the target forbids by it
+        # (RFC 7339, 7415) or by the Retry-After of a 503 are counted as not started (throttled)
+        obey_overload: bool = False,
+        retry_after: int = 1,  # seconds in the engine's own 503; 0: no Retry-After
+        # answering side: what answers to requests that announce it carry: "loss" with percent,
+        # "rate" with requests a second, "": nothing; ms that it is valid, 0: it ends
+        oc_algorithm: str = "",
+        oc_value: int = 0,
+        oc_validity: int = 500,
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---

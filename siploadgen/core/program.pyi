@@ -24,7 +24,9 @@ class Op(IntEnum):
     OP_HAS = 18
     OP_SAME = 19
     OP_ROUTE = 20
-    OP_COUNT_OF_OPS = 21
+    OP_DATAGRAM = 21
+    OP_LEAVE = 22
+    OP_COUNT_OF_OPS = 23
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -59,6 +61,7 @@ class Capture(IntEnum):
     CAPTURE_BODY = 5
     CAPTURE_DIALOG = 6
     CAPTURE_TEXT = 7
+    CAPTURE_RANKED = 8
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0
@@ -109,6 +112,7 @@ class Field(IntEnum):
     FIELD_RSEQ = 23
     FIELD_RACK = 24
     FIELD_SDP_ADDRESS = 25
+    FIELD_FILL = 26
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

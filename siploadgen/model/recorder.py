@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeAlias, TypeVar
@@ -168,19 +168,31 @@ class _CaseBuilder:
 
 
 class _Block:
-    """`with` block whose steps are recorded into a list of their own."""
+    """`with` block whose steps are recorded into a list of their own.
 
-    def __init__(self, recorder: "Recorder", steps: list[Any]) -> None:
+    What is recorded after a block that never comes back goes on from where the legs stood before
+    it, which is `before` if that was earlier than its beginning.
+    """
+
+    def __init__(self, recorder: "Recorder", steps: list[Any],
+                 before: Mapping[str, _Leg] | None = None) -> None:
         self._recorder = recorder
         self._steps = steps
+        self._before = before
 
     def __enter__(self) -> None:
+        if self._before is None:
+            self._before = self._recorder._legs_now()
         self._recorder._stack.append(self._steps)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         if kind is None:
             self._recorder._settle()
+            last = self._steps[-1] if self._steps else None
+            if isinstance(last, tree.End) or (
+                    isinstance(last, tree.Jump) and last.condition is None):
+                self._recorder._legs_back(self._before or {})
         self._recorder._stack.pop()
 
 
@@ -204,7 +216,7 @@ class Wait:
         self._pause: Value | None = None
 
     def _add(self, what: Iterable[What], steps: list[Any], then: tree.Then, *, method: str = "",
-             last: bool = False) -> None:
+             last: bool = False, leg: _Leg | None = None) -> None:
         place = _caller_place()
         try:
             matches = tuple(parse_what(one, method or self._method) for one in what)
@@ -213,7 +225,8 @@ class Wait:
         if not matches:
             raise ModelError("a case without anything to wait for", place=str(place),
                              mend="name a status or a method")
-        self._cases.append(_CaseBuilder(matches, steps, then, self._leg.number, place, last))
+        number = (leg or self._leg).number
+        self._cases.append(_CaseBuilder(matches, steps, then, number, place, last))
 
     def optional(self, *what: What, stop: Words = (), start: Words = (),
                  method: str = "") -> "Wait":
@@ -222,14 +235,15 @@ class Wait:
         return self
 
     def auth(self, *statuses: int, user: str = "{user}", password: str = "{password}",
-             attempts: int = 2, cache: bool = False) -> "Wait":
+             attempts: int = 2, cache: bool = False, end: str = "auth_failed",
+             ok: bool = False) -> "Wait":
         """Answer these challenges and send the request again (RFC 3261 22).
 
         `user` and `password` are texts with `{fields}`, by default the columns of those names; a
         password may be `ha1:` and HA1 in hex, or a SIM card's secret, `aka:k=...,opc=...` (or
         `op=`). Each realm is answered; later requests of the call carry the credentials too, and
         with `cache` those of the user's later calls.
-        The call ends as `auth_failed` when no challenge can be answered, when a realm refuses the
+        The call ends with `end` when no challenge can be answered, when a realm refuses the
         answer without calling it stale, or after `attempts` answers (at most 3) in a row.
         """
         place = _caller_place()
@@ -239,7 +253,8 @@ class Wait:
                              mend="send one before auth(...)")
         self._leg.authenticates = True
         self._recorder._keeps_nonces |= cache
-        steps = [tree.Authenticate(user, password, attempts, place), replace(request, place=place)]
+        steps = [tree.Authenticate(user, password, attempts, end, ok, place),
+                 replace(request, place=place)]
         self._add(statuses or (401, 407), steps, tree.Then.STAY, method=request.method)
         return self
 
@@ -258,26 +273,34 @@ class Wait:
         self._late.append(tree.End(end, ok, _caller_place()))
         return self
 
-    def on(self, *what: What, then: str = "stay", method: str = "") -> _Block:
-        """`with wait.on(423): ...`: steps of its own, then `stay` in the wait or `go on`."""
+    def on(self, *what: What, then: str = "stay", method: str = "",
+           leg: str | None = None) -> _Block:
+        """`with wait.on(423): ...`: steps of its own, then `stay` in the wait or `go on`.
+
+        A NOTIFY on a `leg` that was never used is that of another notifier, which a forked
+        SUBSCRIBE of this instance has met (RFC 6665 4.1.2.4).
+        """
         steps: list[Any] = []
-        self._add(what, steps, tree.Then(then), method=method)
+        of = self._leg if leg is None else self._recorder._leg(leg)
+        before = self._recorder._legs_now()
+        self._add(what, steps, tree.Then(then), method=method, leg=of)
         self._mandatory = self._mandatory or then == tree.Then.GO_ON.value
-        self._recorder._note_dialog(self._leg, self._cases[-1].matches)
-        return self._received(what, _Block(self._recorder, steps))
+        self._recorder._note_dialog(of, self._cases[-1].matches)
+        return self._received(what, _Block(self._recorder, steps, before), of)
 
     def on_late(self) -> _Block:
         """`with wait.on_late(): ...`: steps for when `within` runs out."""
         return _Block(self._recorder, self._late)
 
-    def _received(self, what: Iterable[What], block: _Block) -> _Block:
+    def _received(self, what: Iterable[What], block: _Block, of: _Leg | None = None) -> _Block:
+        leg = of or self._leg
         for one in what:
             if (isinstance(one, str) and one != "ACK"
                     and isinstance(parse_what(one, "?"), tree.OnRequest)):
-                self._leg.last_received = one
-                if one in DIALOG_METHODS and self._leg.last_request is None:
+                leg.last_received = one
+                if one in (*DIALOG_METHODS, "NOTIFY") and leg.last_request is None:
                     # a dialog that the peer opens with this instance, on a leg of its own
-                    self._leg.peer_opened = self._leg.in_dialog = True
+                    leg.peer_opened = leg.in_dialog = True
         return block
 
 
@@ -310,6 +333,7 @@ class Recorder:
         self._counters = 0
         self._keeps_nonces = False
         self._octets: dict[str, str] = {}  # bodies given as octets, by the field that names each
+        self._packages: tuple[str, ...] = ()
         if role is tree.Role.ANSWERER:
             self._leg("").peer_opened = True
             self._leg("").last_received = method
@@ -408,9 +432,20 @@ class Recorder:
 
         A 2xx to an INVITE is repeated until the ACK comes (RFC 3261 13.3.1.4), a `reliable`
         provisional response until its PRACK (RFC 3262 3).
+
+        On a new leg of an answerer the response is another branch of a fork: it answers the
+        INVITE of the first leg with a tag, a Contact and so a dialog of its own. The INVITE must
+        still be open on the first leg, which answers it for good.
         """
         place = _caller_place()
         state = self._leg(leg)
+        if self._role is tree.Role.ANSWERER and self._method == "INVITE" \
+                and not state.last_received and state.last_request is None:
+            if not 101 <= status <= 299:
+                raise ModelError(f"a branch of a fork answers with {status}", place=str(place),
+                                 mend="only 101 to 299 come back from each branch (RFC 3261 16.7)")
+            state.peer_opened = state.in_dialog = True
+            state.last_received = "INVITE"
         asked = method or ("INVITE" if reliable else state.last_received)
         if not asked:
             raise ModelError(f"there is no request to answer with {status}", place=str(place),
@@ -482,7 +517,8 @@ class Recorder:
         ...     c.end("unexpected")
         """
         place = _caller_place()
-        wait = Wait(self, self._leg(leg), "", place)
+        state = self._leg(leg)
+        wait = Wait(self, state, state.last_request.method if state.last_request else "", place)
         wait._pause = self._value(duration, place)
         self._step(wait)
         return wait
@@ -554,9 +590,10 @@ class Recorder:
     def capture(self, name: str, what: str, *, leg: str = "") -> None:
         """Take a text out of the message last matched into a text variable; empty: not there.
 
-        `what` is the name of a header, `Header.uri` (URI of its first address), `Header?Name` (a
-        header in that URI), `Header;name` (a parameter), request_uri, body, or dialog: Call-ID and
-        tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
+        `what` is the name of a header, `Header.uri` (URI of its first address), `Header.1` (the
+        sip: URI with the highest q in all such headers, `Header.2` the next), `Header?Name` (a
+        header in the first URI), `Header;name` (a parameter), request_uri, body, or dialog: Call-ID
+        and tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
 
         >>> c.capture("etag", "SIP-ETag")
         >>> c.capture("moved", "Contact.uri")
@@ -564,7 +601,8 @@ class Recorder:
         place = _caller_place()
         words = {"request_uri": tree.CaptureWhat.REQUEST_URI, "body": tree.CaptureWhat.BODY,
                  "dialog": tree.CaptureWhat.DIALOG}
-        found = re.fullmatch(r"([A-Z][A-Za-z-]*)(?:(\.uri)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
+        found = re.fullmatch(
+            r"([A-Z][A-Za-z-]*)(?:\.(uri|[1-9][0-9]?)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
         if what in words:
             step = tree.Capture(name, words[what], leg=self._leg(leg).number, place=place)
         elif not found:
@@ -573,10 +611,12 @@ class Recorder:
                                   f"Header;name, or {nearest(what, words)}")
         else:
             header, uri, inner, parameter = found.groups()
-            kind = (tree.CaptureWhat.URI if uri else tree.CaptureWhat.URI_HEADER if inner
+            rank = int(uri) if uri and uri != "uri" else 0
+            kind = (tree.CaptureWhat.RANKED if rank else tree.CaptureWhat.URI if uri
+                    else tree.CaptureWhat.URI_HEADER if inner
                     else tree.CaptureWhat.PARAMETER if parameter else tree.CaptureWhat.HEADER)
             item = inner or (parameter or "").lower()
-            step = tree.Capture(name, kind, header, item, place=place)
+            step = tree.Capture(name, kind, header, item, rank=rank, place=place)
         self._step(step)
 
     def text(self, name: str, text: str) -> None:
@@ -594,6 +634,34 @@ class Recorder:
         >>> c.route("{moved}")
         """
         self._step(tree.Route(uri, self._leg(leg).number, _caller_place()))
+
+    def datagram(self, text: str, *, leg: str = "") -> None:
+        r"""Send a text that is no message to where the leg's requests go; nothing answers it.
+
+        >>> c.datagram("\r\n\r\n")
+        """
+        self._step(tree.Datagram(text, self._leg(leg).number, _caller_place()))
+
+    def leave(self, *, leg: str = "") -> None:
+        """Leave the leg's dialog without a word: its next request opens a new one.
+
+        The request must be one that was written before the dialog was made: jump to it.
+
+        >>> c.label("subscribe")
+        >>> c.send("SUBSCRIBE", headers={"Event": "presence"})
+        >>> with (wait := c.expect("2xx")).on("NOTIFY"):
+        ...     c.respond(200)
+        ...     c.leave()
+        ...     c.jump("subscribe")
+        """
+        self._step(tree.Leave(self._leg(leg).number, _caller_place()))
+
+    def knows(self, *packages: str) -> None:
+        """Say which event packages this scenario knows; a program refuses others with 489.
+
+        >>> c.knows("presence", "message-summary")
+        """
+        self._packages += packages
 
     def if_(self, condition: tree.Condition) -> _Block:
         """`with c.if_(c.v.n >= 3): ...`."""
@@ -755,6 +823,17 @@ class Recorder:
         if name not in self._legs:
             self._legs[name] = _Leg(len(self._legs))
         return self._legs[name]
+
+    def _legs_now(self) -> dict[str, _Leg]:
+        return {name: replace(leg) for name, leg in self._legs.items()}
+
+    def _legs_back(self, before: Mapping[str, _Leg]) -> None:
+        """Put the legs back where they stood; that one answers challenges stays true."""
+        for name, leg in self._legs.items():
+            old = before.get(name, _Leg(leg.number))
+            for member in fields(_Leg):
+                if member.name != "authenticates":
+                    setattr(leg, member.name, getattr(old, member.name))
 
     def _step(self, step: Any) -> None:
         self._settle()
@@ -920,7 +999,7 @@ class Recorder:
         constants += tuple(self._octets.items())
         return Scenario(self._name, self._role, self._frozen(self._stack[0]), self._method,
                         self._user, max(1, len(self._legs)), self.columns, constants,
-                        keeps_nonces=self._keeps_nonces, place=self._place)
+                        packages=self._packages, keeps_nonces=self._keeps_nonces, place=self._place)
 
 
 @dataclass(slots=True)

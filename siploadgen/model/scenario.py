@@ -84,6 +84,7 @@ class CaptureWhat(Enum):
     BODY = "body"
     DIALOG = "dialog"  # of a leg, as Replaces names it (RFC 3891 6.1)
     TEXT = "text"  # `item`, a text with `{fields}`
+    RANKED = "ranked"  # the sip: URI that is the `rank`th by q of the addresses in those headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,16 @@ class Capture:
     header: str = ""
     item: str = ""
     leg: int = 0
+    rank: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Send a text with `{fields}` that is no message to where the leg's requests go."""
+
+    text: str
+    leg: int = 0
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -260,6 +271,14 @@ class Route:
     """Send the leg's requests to the numeric host of a URI, a text with `{fields}`."""
 
     uri: str
+    leg: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave the leg's dialog without a word; its next request opens a new one."""
+
     leg: int = 0
     place: Place = field(default=NOWHERE, compare=False)
 
@@ -317,7 +336,7 @@ class Jump:
 class Authenticate:
     """Answer the challenge last received, from the next request on.
 
-    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when no
+    `user` and `password` are texts with `{fields}`. The call ends with the outcome `end` when no
     challenge can be answered, or one was answered already and its nonce is not just too old, or
     `attempts` (1 to 3) times in a row.
     """
@@ -325,6 +344,8 @@ class Authenticate:
     user: str
     password: str
     attempts: int = 2
+    end: str = "auth_failed"
+    ok: bool = False
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -365,8 +386,9 @@ class End:
 
 
 Step: TypeAlias = (
-    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route | If | Loop
-    | Chance | Label | Jump | Authenticate | ChallengeCheck | Count | End
+    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route
+    | Datagram | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck | Count
+    | End
 )
 
 
@@ -390,5 +412,6 @@ class Scenario:
     columns: tuple[str, ...] = ()  # columns of the data that texts may use
     constants: tuple[tuple[str, str], ...] = ()  # fields known at compile time, such as target.host
     weight: float = 1.0  # share in a mix, relative to the other scenarios
+    packages: tuple[str, ...] = ()  # event packages that it knows (RFC 6665 7.2)
     keeps_nonces: bool = False  # challenges are kept for the user's later calls
     place: Place = field(default=NOWHERE, compare=False)

@@ -282,6 +282,8 @@ def describe_value(value: Value, unit: Callable[[float], str] = format_duration)
             return "{elapsed}"
         case VariableRef(name) | ColumnRef(name):
             return f"{{{name}}}"
+        case Elapsed():
+            return "elapsed"
 
 
 def scaled(value: Distribution, factor: float) -> Distribution:

@@ -98,8 +98,8 @@ class Judge:
 
     `bounded` says that the user asked for a bound on open calls (--max-calls): calls that find no
     slot are then as planned. Without it they are the generator's own failure, and count against
-    `attained`. Calls not started because the run was stopped, or because no user was free, are
-    never the generator's fault.
+    `attained`. Calls not started because the run was stopped, because no user was free, or because
+    the target's overload control was obeyed, are never the generator's fault.
     """
 
     limits: Mapping[str, float]

@@ -18,6 +18,7 @@ from siploadgen.units import NANOS
 _POLL_S = 0.02
 _JOIN_S = 5.0
 _TICK_NS = 250_000_000
+READY_INSTANCES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class AnswerPlan:
     seed: int = 1
     drop_share: float = 0.0
     rate_limit: float = 0.0
+    retry_after_s: int = 1  # asked for by a 503; 0: not at all
+    oc: tuple[str, int] = ("", 0)  # "loss" and percent, "rate" and requests a second; "": none
+    oc_validity_ms: int = 500
     tuning: Tuning = field(default_factory=Tuning)
     run_id: int = 1
     max_instances: int = 1_048_576
@@ -50,9 +54,15 @@ class Answerer:
                 "run_id": plan.run_id, "seed": plan.seed + 1000 + number,
                 "drop_share": plan.drop_share,
                 "rate_limit": plan.rate_limit / len(sockets) if plan.rate_limit else 0.0,
+                "retry_after": plan.retry_after_s,
+                "oc_algorithm": plan.oc[0], "oc_value": plan.oc[1],
+                "oc_validity": plan.oc_validity_ms,
                 **plan.tuning.engine_arguments(),
                 "max_instances": plan.max_instances,
                 "max_transactions": min(4_194_304, 4 * plan.max_instances),
+                # Nobody says how many calls will come: what a page of each kind holds.
+                "ready_instances": min(READY_INSTANCES, plan.max_instances),
+                "ready_transactions": min(READY_INSTANCES, plan.max_instances),
             }
             self.workers.append(Worker(engine_factory or compiled_engine, plan.program, sock,
                                        arguments, name=f"answer-{number}",

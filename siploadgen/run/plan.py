@@ -20,6 +20,9 @@ CALLS_PER_S_PER_WORKER = 10_000
 MAX_WORKERS = 64
 MAX_INSTANCES = 1_048_576
 MAX_TRANSACTIONS = 4_194_304
+# Records made ready before a run: 320 MB of memory at most. Beyond it they cost time when used.
+MAX_READY = 1_048_576
+READY_NS = NANOS // 20  # how long a call is taken to last besides its pauses
 GRACEFUL_STOP_NS = 30 * NANOS
 GSO_GROUP = 32
 MAX_GSO_GROUP = 64  # the most that every kernel with GSO takes
@@ -124,6 +127,7 @@ class RunPlan:
     graceful_stop_ns: int = GRACEFUL_STOP_NS
     tuning: Tuning = field(default_factory=Tuning)
     run_id: int = 1
+    obey_overload: bool = False  # calls that a target in overload does not want are left out
     found: Found | None = None  # the servers behind the target; without it `target` is the only one
 
     def __post_init__(self) -> None:
@@ -183,6 +187,25 @@ class RunPlan:
             "engine_id": engine, "run_id": self.run_id, "seed": self.seed + engine,
             "max_calls": bound, "max_instances": instances,
             "max_transactions": min(MAX_TRANSACTIONS, 8 * instances),
+            **self._ready(instances),
             "first_row": engine, "row_stride": self.workers,
+            "obey_overload": self.obey_overload,
             **self.tuning.engine_arguments(),
+        }
+
+    def _ready(self, instances: int) -> dict[str, int]:
+        """Give the records that an engine will need: they get their memory before the run."""
+        total = self.total_calls / self.workers
+        per_ns = self.shape.peak / self.workers / NANOS
+        tuning = self.tuning
+        # Of a call's two transactions the INVITE's stays for 64 T1 (timer M), the BYE's for T4 (K).
+        linger_ns = (2 * tuning.linger_ns if tuning.linger_ns >= 0
+                     else 64 * tuning.t1_ns + tuning.t4_ns)
+        open_calls = min(total, per_ns * (self.program.pauses_ns + READY_NS))
+        if self.max_calls is not None:
+            open_calls = min(open_calls, math.ceil(self.max_calls / self.workers))
+        transactions = min(2 * total, per_ns * linger_ns + open_calls)
+        return {
+            "ready_instances": min(instances, MAX_READY, math.ceil(open_calls)),
+            "ready_transactions": min(MAX_READY, math.ceil(transactions)),
         }

@@ -37,6 +37,8 @@ def test_a_good_run_against_the_embedded_answerer(command, tmp_path):
     ({}, (), 0),
     ({"reject_share": 1.0}, (), 99),
     ({"reject_share": 1.0}, ("-T", "failed: rate <= 100%"), 0),
+    ({"throttled": 2}, ("--obey-overload",), 99),
+    ({"throttled": 2}, ("--obey-overload", "-T", "not_started: count == 2"), 0),
     ({}, ("-T", "srd: p(99) < 1us"), 99),
     ({"receive_drops": 5}, (), 91),
     ({"receive_drops": 5}, ("-T", "srd: p(99) < 1us"), 91),
@@ -116,6 +118,12 @@ def test_what_a_silent_target_looked_like(command):
     (("answer", "--t4", "-5s"), 2, "--t4"), (("answer", "--gso-group", "99"), 2, "--gso-group"),
     (("answer", "--coalesce", "5"), 2, "--coalesce"), (("answer", "--linger", "x"), 2, "--linger"),
     (("answer", "--drop", "3"), 2, "--drop"), (("answer", "--rate-limit", "0"), 2, "--rate-limit"),
+    (("answer", "--oc", "loss"), 2, '--oc "loss": write'), (("answer", "--oc", "x:1"), 2, "--oc"),
+    (("answer", "--oc", "loss:101%"), 2, "--oc loss"),
+    (("answer", "--oc", "rate:9000M"), 2, "--oc"), (("answer", "--oc", "rate:x"), 2, "--oc rate"),
+    (("answer", "--oc-validity", "5"), 2, "--oc-validity"),
+    (("answer", "--oc-validity", "9999h"), 2, "--oc-validity 9999h"),
+    (("answer", "--retry-after", "1500ms"), 2, "whole seconds"),
     (("answer", "--reject", "200:3%"), 2, "200:3%"), (("answer", "--challenge", "md4"), 2, "md4"),
     (("answer", "--answer-after", "soon"), 2, "soon"), (("answer", "--ui", "rich"), 2, "--ui"),
     (("check", "x.xml"), 104, "x.xml"), (("check", "call", "--set", "hold=x"), 104, "hold"),
@@ -298,6 +306,43 @@ def test_an_answering_side_is_tuned_too(command, monkeypatch, tmp_path, given):
     assert result["plan"]["coalesce_s"] == (0.001 if given else 0.0)
     assert result["generator"]["gso_group"] == (8 if given else 32)
     assert ("timers     T1 50 ms" in done.out) == given
+
+
+@pytest.mark.parametrize("obey", [False, True])
+def test_obedience_reaches_the_engines_and_the_report(command, tmp_path, obey):
+    done = command("run", "call", *TARGET, *QUICK, *(["--obey-overload"] if obey else []),
+                   "--out", f"json={tmp_path}/run.json", throttled=2 * obey)
+    assert done.code == (99 if obey else 0), done
+    assert [engine.arguments["obey_overload"] for engine in command.world.engines] == [obey]
+    result = json.loads((tmp_path / "run.json").read_text())
+    jsonschema.validate(result, SCHEMA)
+    assert result["plan"]["obey_overload"] is obey
+    assert result["calls"]["not_started"]["throttled_by_oc"] == 2 * obey
+    assert result["verdict"]["state"] == "valid"
+    assert ("2 not started (throttled_by_oc)" in done.out) == obey
+
+
+@pytest.mark.parametrize(("options", "arguments", "plan"), [
+    ((), ("", 0, 500, 1), ("", 0.5, 1)),
+    (("--oc", "loss:33.4%", "--oc-validity", "2s", "--retry-after", "0"),
+     ("loss", 33, 2000, 0), ("loss:33.4%", 2.0, 0)),
+    (("--oc", "rate:6k/m", "--oc-validity", "0", "--retry-after", "2m"),
+     ("rate", 100, 0, 120), ("rate:6k/m", 0.0, 120)),
+])
+def test_an_answering_side_asks_for_less(command, monkeypatch, tmp_path, options, arguments, plan):
+    from siploadgen.run.answer import AnswerRunner
+
+    life = AnswerRunner.run
+    monkeypatch.setattr(AnswerRunner, "run", lambda self: (self.stop(), life(self))[1])
+    done = command("answer", "--listen", "udp:127.0.0.1:0", *options,
+                   "--out", f"json={tmp_path}/run.json")
+    assert done.code == 0, done
+    engine, = command.answering.engines
+    assert tuple(engine.arguments[name] for name in (
+        "oc_algorithm", "oc_value", "oc_validity", "retry_after")) == arguments
+    result = json.loads((tmp_path / "run.json").read_text())
+    jsonschema.validate(result, SCHEMA)
+    assert tuple(result["plan"][name] for name in ("oc", "oc_validity_s", "retry_after_s")) == plan
 
 
 @pytest.mark.parametrize(("options", "count"), [

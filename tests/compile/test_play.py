@@ -83,14 +83,14 @@ def test_an_answer_that_crosses_the_cancel_is_hung_up():
     world.advance(10 * SECOND)
     assert world.starts == ["INVITE", "180/INVITE", "CANCEL", "200/INVITE", "ACK", "BYE", "200/BYE"]
     assert world.caller.outcome == "cancel_race"
-    assert world.caller.program.outcome_ok(16)
+    assert ("cancel_race", True) in caller.outcomes
 
 
 def test_a_silent_target_after_cancel_times_out():
     world = play(settings={"ring_limit": "5s"}, deaf=True)
-    world.advance(60 * SECOND)
+    world.advance(80 * SECOND)
     assert world.starts == ["INVITE", "CANCEL"]
-    assert world.caller.outcome == "timeout"
+    assert world.caller.outcome == "cancel_timeout"
 
 
 def test_nobody_answers_within_the_ring_time():
@@ -208,29 +208,6 @@ def test_a_call_that_lasts_too_long_is_ended_by_the_answerer():
     world = play(settings={"hold": "60s", "limit": "10s"})
     world.advance(20 * SECOND)
     assert world.outcomes == ["unexpected", "timeout"]
-
-
-def test_the_session_can_be_refreshed_and_info_is_taken():
-    @call()
-    def talker(c):
-        c.invite(sdp="g711")
-        c.expect("2xx").optional("1xx")
-        c.ack()
-        c.send("INFO", body="Signal=1\n", content_type="application/dtmf-relay")
-        c.expect(200)
-        c.invite(sdp="g711")
-        c.expect(200)
-        c.ack()
-        c.bye()
-        c.expect(200)
-
-    world = World(compile_scenarios(talker.record(target=TARGET)), build_answerer())
-    assert world.outcomes == ["succeeded", "succeeded"]
-    again = next(one for one in world.log[1:] if one.start.startswith("INVITE"))
-    assert again.get("CSeq") == "1002 INVITE"
-    assert ";tag=" in again.get("To")
-    acks = [one.get("CSeq") for one in world.log if one.method == "ACK"]
-    assert acks == ["1000 ACK", "1002 ACK"]
 
 
 def test_ringing_that_is_cancelled_because_the_run_ends_is_no_refusal():

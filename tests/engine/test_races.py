@@ -91,7 +91,7 @@ def test_c4_no_487_comes() -> None:
     bench.wait(2 * SECOND)
     assert bench.engine.in_progress == 0
     bench.drain()
-    assert bench.outcomes == {"timeout": 1}
+    assert bench.outcomes == {"user": 1}        # cancel_timeout
 
 
 # --- CANCEL of the peer ---

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from siploadgen.core.sip.parse import Parsed, ParseStatus
-from tests.engine.drive import MS, Bench, answerer, ask, caller
+from tests.engine.drive import MS, Bench, answerer, ask, caller, names, reply
 from tests.sim.helpers import Trial
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, drained
 
@@ -188,7 +188,7 @@ def test_the_largest_datagram_is_answered() -> None:
     request = ask("OPTIONS", headers=["X-Large: " + "x" * 64_900])
     assert len(request) < 65_507
     sent = bench.feed(request)
-    assert [one.status for one in sent] == [200]
+    assert [(one.status, one.branch) for one in sent] == [(200, "z9hG4bKone")]
     # One whose Vias and parties alone are too large to repeat has no answer, and no record.
     request = ask("INVITE", branch="z9hG4bK2", call_id="2",
                   from_='"' + "n" * 64_500 + '" <sip:a@192.0.2.20>;tag=1')
@@ -197,3 +197,20 @@ def test_the_largest_datagram_is_answered() -> None:
     bench.engine.abort()
     bench.engine.advance(bench.now)
     bench.drain()
+
+
+def test_a_refusal_whose_parties_do_not_fit_is_not_acknowledged_in_part() -> None:
+    bench = caller()
+    invite = bench.start()
+    long = invite.header("To").replace("<", f'"{"x" * 4500}" <') + ";tag=peer"
+    assert names(bench.feed(reply(invite, 486, to=long))) == []
+    bench.drain()
+    assert bench.outcomes == {"rejected": 1}
+
+
+def test_a_request_too_large_to_answer_gets_no_answer_in_part() -> None:
+    bench = answerer()
+    assert bench.feed(ask(headers=[f"Record-Route: <sip:{'x' * 65_000}>"])) == []
+    assert bench.feed(ask("OPTIONS", headers=[f"Record-Route: <sip:{'x' * 65_000}>"])) == []
+    bench.drain()
+    assert bench.answered == {"no_resource": 1}     # the INVITE is refused before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
 import numpy as np
@@ -471,3 +472,26 @@ class Interleaving(RuleBasedStateMachine):
 
 
 TestInterleaving = Interleaving.TestCase
+
+
+def resident() -> int:
+    """Octets of this process that are backed by memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE
+
+
+def test_records_are_backed_before_the_run_when_asked_for():
+    before = resident()
+    big = {"max_instances": 100_000, "max_transactions": 400_000}
+    cold = caller(**big)
+    cold_grown = resident() - before
+    warm = caller(**big, ready_instances=50_000, ready_transactions=400_000)
+    warm_grown = resident() - before - cold_grown
+    assert warm_grown - cold_grown > 400_000 * 144, "128 octets for each and its timer"
+    for bench in (cold, warm):
+        assert bench.start().method == "INVITE"
+
+
+def test_more_than_there_are_cannot_be_made_ready():
+    bench = caller(ready_instances=10**6, ready_transactions=10**7)
+    assert bench.start().method == "INVITE"

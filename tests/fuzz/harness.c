@@ -1,5 +1,5 @@
-/* libFuzzer's two functions. The parser is compiled Cython, so an interpreter has to load it once;
- * after that no input touches Python. */
+/* libFuzzer's two functions, for the module named ENTRY. What is fuzzed is compiled Cython, so an
+ * interpreter has to load it once; after that no input touches Python. */
 #include <Python.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
     (void)count;
     (void)arguments;
     Py_Initialize();
-    module = PyImport_ImportModule("slg_fuzz_entry");
+    module = PyImport_ImportModule(ENTRY);
     table = module ? PyObject_GetAttrString(module, "__pyx_capi__") : NULL;
     capsule = table ? PyDict_GetItemString(table, "slg_fuzz_one") : NULL;
     if (capsule == NULL) {

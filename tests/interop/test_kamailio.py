@@ -58,6 +58,28 @@ def test_calls_to_siploadgen_through_the_recording_proxy(tmp_path: Path,
     assert answered["calls"]["succeeded"] == CALLS
 
 
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_the_proxy_and_the_answering_side_both_ask(
+        tmp_path: Path, peers: dict[str, str], algorithm: str) -> None:
+    """407 of Kamailio, then 401 of what is behind it; ACK and BYE carry the credentials too."""
+    calls = 500
+    with (answering(tmp_path, "--challenge", "sha-512-256", "--set", "next_nonce=yes") as answerer,
+          kamailio(tmp_path, "guard", target=answerer.port, algorithm=algorithm, password="secret",
+                   nonce_expire=300) as proxy):
+        with calling(tmp_path, proxy, "--rate", "200/s", "--calls", str(calls), "--set",
+                     "user=bob", "--set", "hold=50ms") as caller:
+            report = caller.finish(60)
+        answered = hang_up(answerer)
+    nothing_lost(report, calls)
+    received = report["messages"]["received"]
+    assert received["407/INVITE"] == received["401/INVITE"] == calls
+    assert "407/BYE" not in received
+    assert report["messages"]["sent"]["INVITE"] >= 3 * calls
+    # one ACK for each 401, made by the proxy, and one for each 200, which passed the guard
+    assert answered["messages"]["received"]["ACK"] >= 2 * calls
+    assert answered["calls"]["failed"] == {}
+
+
 def test_in_dialog_requests_carry_the_route(tmp_path: Path, peers: dict[str, str]) -> None:
     port = free_port()
     with (answering(tmp_path) as answerer,

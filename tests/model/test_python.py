@@ -261,7 +261,9 @@ def test_what_can_be_waited_for():
 @pytest.mark.parametrize(("uri", "address"), [
     ("sip:bob@h:5060;transport=tcp", "sip:bob@h"), ("sip:h:5060", "sip:h"), ("sip:h", "sip:h"),
     ("sip:bob@[::1]:5060", "sip:bob@[::1]"), ("sips:a;b@h?x=y", "sips:a;b@h"),
-    ("tel:+1201", "tel:+1201"), ("sip:{callee.user}@{target.host}:{target.port}",
+    ("tel:+1201", "tel:+1201"), ("tel:7;phone-context=+1;ext=5", "tel:7;phone-context=+1;ext=5"),
+    ("sip:+1-201@h:5060;user=phone;transport=udp;lr", "sip:+1-201@h;user=phone"),
+    ("sip:{callee.user}@{target.host}:{target.port}",
                                  "sip:{callee.user}@{target.host}")])
 def test_ports_and_parameters_do_not_belong_into_from_and_to(uri, address):
     assert address_of(uri) == address

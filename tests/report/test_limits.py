@@ -35,6 +35,7 @@ def judge(held, length_s=1.0, engines=None, answerer=None, whole=True, bounded=F
      {"attained"}),
     (figures(COUNT_DUE=1000, COUNT_STARTED=500, COUNT_NOT_STARTED_STOPPED=400,
              COUNT_NOT_STARTED_NO_USER=100), "valid", set()),
+    (figures(COUNT_DUE=1000, COUNT_STARTED=500, COUNT_NOT_STARTED_THROTTLED=500), "valid", set()),
     (figures(udp={"receive_drops": 1}), "invalid", {"receive_drops"}),
     (figures(udp={"send_errors": 1}), "invalid", {"send_errors"}),
     (figures(COUNT_SLAB_FULL=1), "invalid", {"slab_full"}),

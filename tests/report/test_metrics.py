@@ -14,14 +14,16 @@ INVITE, BYE = Method.METHOD_INVITE, Method.METHOD_BYE
 
 def test_calls_by_outcome():
     counted = metrics.calls(figures(
-        COUNT_DUE=100, COUNT_STARTED=90, COUNT_NOT_STARTED_NO_SLOT=7, COUNT_NOT_STARTED_STOPPED=2,
-        COUNT_NOT_STARTED_NO_USER=1, OUTCOME_SUCCEEDED=70, OUTCOME_TIMEOUT=4, OUTCOME_REJECTED=6,
+        COUNT_DUE=103, COUNT_STARTED=90, COUNT_NOT_STARTED_NO_SLOT=7, COUNT_NOT_STARTED_STOPPED=2,
+        COUNT_NOT_STARTED_NO_USER=1, COUNT_NOT_STARTED_THROTTLED=3,
+        OUTCOME_SUCCEEDED=70, OUTCOME_TIMEOUT=4, OUTCOME_REJECTED=6,
         OUTCOME_USER=5, in_progress=5), NAMES)
     assert counted == {
-        "due": 100, "started": 90, "not_started": {"no_slot": 7, "stopped": 2, "no_user": 1},
+        "due": 103, "started": 90,
+        "not_started": {"no_slot": 7, "stopped": 2, "no_user": 1, "throttled_by_oc": 3},
         "succeeded": 75, "failed": {"rejected": 6, "timeout": 4}, "in_progress": 5}
     assert metrics.calls_imbalance(counted) is None
-    assert metrics.calls_imbalance({**counted, "due": 101}) == "due 101 is not started 90 + 10"
+    assert metrics.calls_imbalance({**counted, "due": 101}) == "due 101 is not started 90 + 13"
     assert "started 90" in metrics.calls_imbalance({**counted, "succeeded": 74})
 
 
@@ -104,6 +106,15 @@ def test_ratios_of_rfc_6076(changes, ratios):
     found = metrics.rfc6076(figures(**changes), NAMES)
     assert tuple(found.values()) == pytest.approx(ratios) if None not in ratios else \
         tuple(found.values()) == ratios
+
+
+def test_a_redirection_that_was_followed_is_part_of_its_attempt():
+    names = metrics.Names(NAMES.clocks, {**NAMES.outcomes, 16: ("redirect_loop", False)},
+                          ("redirects",))
+    held = figures(requests={INVITE: 9}, COUNT_STARTED=4, OUTCOME_SUCCEEDED=3, OUTCOME_USER=1,
+                   histograms={4: [1] * 3}, responses={(INVITE, 302): 6, (INVITE, 200): 3})
+    found = metrics.rfc6076(held, names)
+    assert (found["ser"], found["seer"], found["isa"]) == (1.0, 1.0, 0.0)
 
 
 def test_busy_share_and_steps():

@@ -33,6 +33,7 @@ class FakeProgram:
     columns: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ("call",)
     step_names: tuple[str, ...] = ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")
+    pauses_ns: int = 0
     digest: str = "0123456789abcdef" * 4
     code: Any = field(default_factory=lambda: np.zeros(5, "u1,u1,u2,u4,i8"))
 
@@ -44,6 +45,7 @@ class World:
     latency_s: float = 0.001
     hold_s: float = 0.0
     reject_share: float = 0.0
+    throttled: int = 0  # so many calls are left out at first
     busy_share: float = 0.0  # a program's own outcome that counts as success
     silent: bool = False
     refused: bool = False
@@ -142,6 +144,9 @@ class FakeEngine:
         bound = self.arguments.get("max_calls") or 1 << 30
         if self.in_progress >= bound:
             self.counters[Counter.COUNT_NOT_STARTED_NO_SLOT] += 1
+            return
+        if self.counters[Counter.COUNT_NOT_STARTED_THROTTLED] < self.world.throttled:
+            self.counters[Counter.COUNT_NOT_STARTED_THROTTLED] += 1
             return
         now += int(self.world.late_s * 1e9)
         self.counters[Counter.COUNT_STARTED] += 2 if self.world.cooked_books else 1

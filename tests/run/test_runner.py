@@ -1,5 +1,6 @@
 """The life of a run against simulated engines: feeding, sampling, ends of every kind."""
 
+import os
 import threading
 from types import SimpleNamespace
 
@@ -118,6 +119,41 @@ def test_columns_and_shares_of_the_engines():
     assert [a["local"] for a in arguments] == [("127.0.0.1", 5000 + i) for i in range(3)]
     assert len({a["seed"] for a in arguments}) == 3
     assert all(a["run_id"] == 77 for a in arguments)
+
+
+@pytest.mark.parametrize(("more", "instances", "transactions"), [
+    ({}, 10, 120),  # 60 calls: 10 of them open at once (200/s for 50 ms), two transactions each
+    ({"max_calls": 3}, 3, 120),
+    ({"program": FakeProgram(pauses_ns=100 * MS)}, 30, 120),
+    ({"workers": 2}, 5, 60),
+    ({"tuning": Tuning(linger_ns=0)}, 10, 10),
+    # finished ones stay for 64 T1 and for T4
+    ({"duration_ns": 3600_000 * MS}, 10, 7410),
+    ({"rate": 1e6, "duration_ns": 3600_000 * MS}, 50_000, 1_048_576),
+])
+def test_records_made_ready(more, instances, transactions):
+    arguments = plan(**more).engine_arguments(0, 5000)
+    assert arguments["ready_instances"] == instances
+    assert arguments["ready_transactions"] == transactions
+
+
+def test_the_sampling_thread_gives_way_to_the_engines(monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "getpriority", lambda which, who: 3)
+    monkeypatch.setattr(os, "setpriority", lambda which, who, value: calls.append((who, value)))
+    record, _ = run(plan(), World())
+    me = threading.get_native_id()
+    assert calls == [(me, 13), (me, 3)]
+    assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
+
+
+def test_a_priority_that_may_not_be_raised_again_stays(monkeypatch):
+    def refuse(which, who, value):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    record, _ = run(plan(), World())
+    assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
 
 
 def test_a_bound_on_open_calls_is_counted():

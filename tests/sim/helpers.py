@@ -55,9 +55,15 @@ class Trial:
 
 
 def outcomes(counts: Any) -> dict[str, int]:
-    """Non-zero outcomes by name; those of the program's own by number."""
-    names = {member.value: member.name.removeprefix("OUTCOME_").lower() for member in Outcome}
-    return {names.get(i, str(i)): int(n) for i, n in enumerate(counts) if n}
+    """Non-zero outcomes by name; all those of the program's own are `user`."""
+    names = {member.value: member.name.removeprefix("OUTCOME_").lower() for member in Outcome
+             if member <= Outcome.OUTCOME_USER}
+    found: dict[str, int] = {}
+    for number, count in enumerate(counts):
+        name = names.get(number, "user")
+        if count:
+            found[name] = found.get(name, 0) + int(count)
+    return found
 
 
 def counts(engine: Engine) -> dict[str, int]:

@@ -18,6 +18,16 @@ TRIALS = {
     "call-callee-hangs-up": Trial(settings={"callee_hangs_up": "yes"},
                                   answers={"callee_hangs_up": "yes", "hold": "1s"}),
     "call-challenged": Trial(settings={"user": "bob"}, answerer={"challenge": "md5"}),
+    "call-challenged-as-by-a-proxy": Trial(
+        settings={"user": "bob", "hold": "exponential(2s)"},
+        answerer={"challenge": "sha-512-256-sess"},
+        answers={"challenge_qop": "auth-int", "challenge_status": "407", "next_nonce": "yes"}),
+    "call-cached-nonce": Trial(
+        rate_per_s=20.0, settings={"user": "bob", "cache_nonce": "yes"},
+        answerer={"challenge": "md5"}, answers={"nonce_life": "3s"}),
+    "register-cached-nonce": Trial(
+        "register", users=150, rate_per_s=10.0, settings={"cache_nonce": "yes"},
+        answerer={"challenge": "sha-256"}, answers={"nonce_life": "7s"}),
     "register": Trial("register", users=USERS),
     "register-refreshed": Trial("register", users=USERS,
                                 settings={"refreshes": "2", "expires": "60"}),

@@ -19,7 +19,8 @@ HOUSE = {
             " | texts"),
         (1, "sip net"),
         (2, "tx"),
-        (3, "records | user | auth plain targets | outgoing | dialog capture refuse failover | vm"),
+        (3, "records | user | auth plain targets overload | outgoing"
+            " | dialog capture refuse failover | vm"),
         (4, "feed | advance | loop | engine"),
     ),
     "siploadgen": (

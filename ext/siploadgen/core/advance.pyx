@@ -3,20 +3,21 @@
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from siploadgen.core.counters cimport (
     COUNT_DUE, COUNT_NOT_STARTED_NO_SLOT, COUNT_NOT_STARTED_NO_USER, COUNT_NOT_STARTED_STOPPED,
-    COUNT_STARTED,
+    COUNT_NOT_STARTED_THROTTLED, COUNT_STARTED,
 )
 from siploadgen.core.feed cimport feed_failure
 from siploadgen.core.outgoing cimport send_again, send_plain, tx_event, tx_free
+from siploadgen.core.overload cimport overload_admits, overload_closed
 from siploadgen.core.program cimport ENTRY_OWNS_USER, OUTCOME_ABORTED
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE, COMMAND_STOP_STARTS,
-    Core, core_count, instance_at, ROLE_CALLER, tx_at, tx_node,
+    Core, core_count, instance_at, instance_legs, leg_at, ROLE_CALLER, Target, tx_at, tx_node,
 )
 from siploadgen.core.tx cimport (
     Tx, tx_due, tx_next, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_RESEND, TXA_SEND,
     TXE_EVENTS,
 )
-from siploadgen.core.targets cimport targets_take
+from siploadgen.core.targets cimport target_bind, target_choose, targets_take
 from siploadgen.core.types cimport Nanos, NONE
 from siploadgen.core.user cimport user_give, user_take
 from siploadgen.core.vm cimport vm_end, vm_hang_up, vm_run, vm_take, vm_timer
@@ -61,6 +62,7 @@ cdef inline const int64_t* due_peek(Core* core) noexcept nogil:
 cdef void call_start(Core* core, Nanos due) noexcept nogil:
     cdef uint32_t row = core.next_row
     cdef uint32_t index
+    cdef const Target* target = NULL
     cdef bint owns = core.entries[core.entry].flags & ENTRY_OWNS_USER != 0
     core_count(core, COUNT_DUE)
     if core.rows:
@@ -68,6 +70,11 @@ cdef void call_start(Core* core, Nanos due) noexcept nogil:
         core.next_row = row + core.users.row_stride
         if core.next_row >= core.rows:
             core.next_row = core.users.first_row
+    if core.obey and core.targets.count:
+        target = target_choose(core, overload_closed(core))
+        if target == NULL or not overload_admits(core, target):
+            core_count(core, COUNT_NOT_STARTED_THROTTLED)
+            return
     if core.open_calls >= core.max_calls:
         core_count(core, COUNT_NOT_STARTED_NO_SLOT)
         return
@@ -84,6 +91,8 @@ cdef void call_start(Core* core, Nanos due) noexcept nogil:
         return
     core_count(core, COUNT_STARTED)
     instance_at(core, index).row = row
+    if target != NULL:              # the one that admits it is the one that it goes to
+        target_bind(core, leg_at(core, instance_legs(core, instance_at(core, index))[0]), target)
     vm_run(core, index)
 
 

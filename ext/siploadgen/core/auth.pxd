@@ -35,8 +35,8 @@ cdef uint32_t text_stamp(Core* core, const Instance* instance, uint16_t number, 
 cdef bint auth_accept(Core* core, Instance* instance, const Insn* insn) noexcept nogil
 # Challenges answered in a row for one realm, the most of all realms.
 cdef uint32_t auth_retries(const Instance* instance) noexcept nogil
-# The lines "Authorization: Digest ...\r\n" of a request, stamped without them at `message`; kept
-# with the transaction. Length 0: nothing to say. NULL: no room.
+# The lines "Authorization: Digest ...\r\n" of a request, stamped without them at `message`; made
+# when it is first sent and kept with the transaction. Length 0: nothing to say. NULL: no room.
 cdef Span auth_lines(Core* core, Instance* instance, Tx* tx, const uint8_t* message,
                      uint32_t length) noexcept nogil
 # Lines that a transaction or leg keeps (their member `auth`)

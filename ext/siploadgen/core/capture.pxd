@@ -14,3 +14,5 @@ cdef bint body_has(Core* core, Instance* instance, const Insn* insn) noexcept no
 cdef bint text_same(Core* core, Instance* instance, const Insn* insn) noexcept nogil
 # OP_ROUTE: requests of a leg go to the numeric host of a URI; another host changes nothing.
 cdef void leg_route(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil
+# OP_DATAGRAM: octets that are no message, such as the double CRLF that keeps a NAT binding open.
+cdef void leg_datagram(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil

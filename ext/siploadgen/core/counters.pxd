@@ -2,7 +2,8 @@
 from libc.stdint cimport int64_t
 
 cpdef enum Counter:
-    # calls; due = started + the not_started ones, started = finished outcomes + in progress
+    # calls; due = started + the not_started ones (COUNT_NOT_STARTED_THROTTLED too), started =
+    # finished outcomes + in progress
     COUNT_DUE = 0
     COUNT_STARTED
     COUNT_NOT_STARTED_NO_SLOT       # bound on open calls, or no record left
@@ -38,4 +39,5 @@ cpdef enum Counter:
     COUNT_FORKED_2XX                # answers of further branches of a fork, hung up
     COUNT_RSPAUTH_MISMATCH          # the server's proof that it knows the password was wrong
     COUNT_FAILOVER                  # requests sent again to another target
+    COUNT_NOT_STARTED_THROTTLED     # the target's overload control or its Retry-After forbade it
     COUNT_COUNT

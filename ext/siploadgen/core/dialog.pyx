@@ -4,9 +4,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
 from siploadgen.core.net.addr cimport host_parse, peer_clear, peer_format
-from siploadgen.core.outgoing cimport token_write
+from siploadgen.core.outgoing cimport text_renamed, token_write, tx_open_branch
 from siploadgen.core.records cimport (
-    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, LEG_NEW, ROLE_ANSWERER,
+    Core, core_count, instance_at, instance_legs, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY,
+    leg_handle, LEG_NEW, ROLE_ANSWERER,
 )
 from siploadgen.core.sip.parse cimport (
     address_parse, list_next, sip_header, sip_header_next, SipAddress, SipHeader, SipMessage,
@@ -54,10 +55,32 @@ cdef bint host_is_local(Core* core, Span host) noexcept nogil:
         and memcmp(host.data, core.local, host.length) == 0
 
 
+cdef uint32_t fork_of(Core* core, const Leg* leg) noexcept nogil:
+    """The leg that stands for another branch of this leg's SUBSCRIBE; NONE."""
+    cdef uint32_t* legs = instance_legs(core, instance_at(core, leg.instance))
+    cdef uint32_t call_id = call_id_hash(core, core.message.call_id)
+    cdef uint32_t tag = call_id_hash(core, core.message.from_tag)
+    cdef uint32_t i
+    for i in range(core.leg_max):
+        if legs[i] != NONE and leg_at(core, legs[i]).call_id_hash == call_id \
+                and leg_at(core, legs[i]).remote_tag_hash == tag:
+            return legs[i]
+    return NONE
+
+
+cdef Leg* dialog_forked(Core* core) noexcept nogil:
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, token_read(core, core.message.to_tag))
+    if leg == NULL or leg.call_id_hash or leg.remote_tag_hash == 0 \
+            or core.message.from_tag.length == 0:
+        return NULL
+    return leg
+
+
 cdef uint32_t dialog_find(Core* core) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Leg* leg = <Leg*>slab_get(&core.legs, token_read(core, message.to_tag))
     cdef Span own
+    cdef uint32_t index
     if leg == NULL:
         return NONE
     if leg.call_id_hash:
@@ -73,6 +96,9 @@ cdef uint32_t dialog_find(Core* core) noexcept nogil:
             core_count(core, COUNT_DIALOG_MISMATCH)
             return NONE
     if leg.remote_tag_hash and leg.remote_tag_hash != call_id_hash(core, message.from_tag):
+        index = fork_of(core, leg) if leg.call_id_hash == 0 else NONE
+        if index != NONE:
+            return index
         core_count(core, COUNT_DIALOG_MISMATCH)
         return NONE
     return handle_index(token_read(core, message.to_tag))
@@ -134,6 +160,15 @@ cdef inline uint8_t* put(uint8_t* at, const void* data, uint32_t length) noexcep
     return at + length
 
 
+cdef bint uri_stands(Span uri) noexcept nogil:
+    """It may stand in a start line: no fold, blank or control character would end it early."""
+    cdef uint32_t i
+    for i in range(uri.length):
+        if uri.data[i] <= 32:
+            return False
+    return uri.length > 0
+
+
 cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t count,
                            uint32_t* uri_length,
                            bint* strict, SipUri* first, bint* routed) noexcept nogil:
@@ -147,7 +182,7 @@ cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t coun
     routed[0] = count > 0 and uri_of_route(routes[0], first, &first_text)
     if routed[0]:
         uri_parameter(first, b"lr", &loose)
-    strict[0] = routed[0] and not loose
+    strict[0] = routed[0] and not loose and uri_stands(first_text)
     if strict[0]:
         at = put(at, first_text.data, first_text.length)
     else:
@@ -167,8 +202,10 @@ cdef uint8_t* target_write(uint8_t* at, Span target, Span* routes, uint32_t coun
 cdef Span target_of(Core* core, uint8_t* out) noexcept nogil:
     """The Contact of core.message; who sends none is reached where the message came from."""
     cdef uint32_t length
-    if core.message.contact_uri.length or core.source.family == PEER_STREAM:
+    if uri_stands(core.message.contact_uri):
         return core.message.contact_uri
+    if core.source.family == PEER_STREAM:
+        return span_make(out, 0)
     memcpy(out, b"sip:", 4)
     length = peer_format(&core.source, <char*>out + 4)
     return span_make(out, length + 4 if length else 0)
@@ -236,7 +273,7 @@ cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* 
     leg.call_id_length = <uint16_t>call_id.length
     mark = at
     at = put(at, local.data, local.length)
-    if local.length:
+    if local.length and core.message.to_tag.length == 0:
         at = put(at, b";tag=", 5)
         token_write(core, at, leg_handle(core, index))
         at += TOKEN_LENGTH
@@ -303,6 +340,33 @@ cdef void dialog_from_request(Core* core, uint32_t index) noexcept nogil:
                  message.call_id, message.to_value, message.from_value)
 
 
+cdef void dialog_branch(Core* core, uint32_t first_index, uint32_t index) noexcept nogil:
+    cdef Leg* first = leg_at(core, first_index)
+    cdef Leg* leg = leg_at(core, index)
+    cdef Handle name = leg_handle(core, index)
+    if leg.text != NONE or first.text == NONE or first.server_invite == NONE:
+        return
+    leg.server_invite = tx_open_branch(core, first.server_invite, name)
+    if leg.server_invite == NONE:
+        return
+    leg.text = text_renamed(core, first.text, leg_handle(core, first_index), name)
+    if leg.text == NONE:
+        return
+    leg.role = ROLE_ANSWERER
+    leg.state = LEG_EARLY
+    leg.strict = first.strict
+    leg.remote_cseq = first.remote_cseq
+    leg.tag_length = first.tag_length
+    leg.target_length = first.target_length
+    leg.routes_length = first.routes_length
+    leg.call_id_length = first.call_id_length
+    leg.local_length = first.local_length
+    leg.remote_length = first.remote_length
+    leg.call_id_hash = first.call_id_hash
+    leg.remote_tag_hash = first.remote_tag_hash
+    leg.next_hop = first.next_hop
+
+
 cdef void dialog_from_notify(Core* core, uint32_t index) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Leg* leg = leg_at(core, index)
@@ -312,6 +376,20 @@ cdef void dialog_from_notify(Core* core, uint32_t index) noexcept nogil:
     leg.remote_tag_hash = call_id_hash(core, message.from_tag)
     dialog_write(core, index, message.from_tag, target_of(core, host), routes, count,
                  span_make(NULL, 0), span_make(NULL, 0), span_make(NULL, 0))
+    leg.state = LEG_CONFIRMED
+
+
+cdef void dialog_from_fork(Core* core, uint32_t index) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = leg_at(core, index)
+    cdef Span routes[32]
+    cdef uint8_t host[72]
+    cdef uint32_t count = routes_collect(message, routes, False)
+    leg.role = ROLE_ANSWERER
+    leg.call_id_hash = call_id_hash(core, message.call_id)
+    leg.remote_tag_hash = call_id_hash(core, message.from_tag)
+    dialog_write(core, index, span_make(NULL, 0), target_of(core, host), routes, count,
+                 message.call_id, message.to_value, message.from_value)
     leg.state = LEG_CONFIRMED
 
 
@@ -333,7 +411,7 @@ cdef void dialog_refresh(Core* core, uint32_t index) noexcept nogil:
     cdef uint8_t* at
     cdef Span contact = core.message.contact_uri
     cdef uint32_t routes_length = 0
-    if leg.text == NONE or contact.length == 0 or contact.length > 1024:
+    if leg.text == NONE or not uri_stands(contact) or contact.length > 1024:
         return
     data = text_data(&core.texts, leg.text)
     for i in range(6):

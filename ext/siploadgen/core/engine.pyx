@@ -7,7 +7,9 @@ from libc.string cimport memcpy
 from siploadgen.core.advance cimport (
     advance, advance_abort, advance_done, advance_finish, advance_next,
 )
-from siploadgen.core.counters cimport COUNT_COUNT, COUNT_TRACE_DROPPED
+from siploadgen.core.counters cimport (
+    COUNT_COUNT, COUNT_NOT_STARTED_THROTTLED, COUNT_TRACE_DROPPED,
+)
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.hist cimport HIST_STRIDE
 from siploadgen.core.loop cimport loop_close, loop_open, loop_run
@@ -15,23 +17,26 @@ from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
+from siploadgen.core.overload cimport overload_clear, overload_obey
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
     Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
-    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_END, OP_EXTRACT,
-    OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
-    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
-    CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
-    OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
-    MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
-    TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_ELAPSED, VAR_RETRIES, ENTRY_KEEPS_NONCES,
-    ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
+    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM,
+    OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
+    OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED,
+    CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER,
+    EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE,
+    OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
+    TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
+    VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
+    FIELD_FILL, FIELD_TOKEN, OP_LEAVE,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
-    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, ROLE_ANSWERER, STATUS_SPAN,
+    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, OC_LOSS, OC_NONE, OC_RATE,
+    ROLE_ANSWERER, STATUS_SPAN,
     STEP_FIELDS, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
@@ -42,15 +47,15 @@ from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
 from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSAGE
-from siploadgen.core.slab cimport slab_check, slab_close, slab_open
+from siploadgen.core.slab cimport slab_check, slab_close, slab_open, slab_ready
 from siploadgen.core.span cimport span_make
-from siploadgen.core.table cimport table_close, table_open
+from siploadgen.core.table cimport table_close, table_open, table_ready
 from siploadgen.core.targets cimport targets_take
-from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open
+from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open, texts_ready
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
 from siploadgen.core.user cimport user_at, users_check, users_close, users_open
-from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open
+from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open, wheel_ready
 
 import numpy as np
 
@@ -71,6 +76,7 @@ cdef enum:
 # ns: the sum with any clock stays within 64 bits
 cdef int64_t AWAIT_MAX = 4_600_000_000_000_000_000
 
+_ALGORITHMS = {"": OC_NONE, "loss": OC_LOSS, "rate": OC_RATE}
 _RUNGS = {1: "sent", 2: "received", 3: "timeout", 4: "transport"}
 
 
@@ -105,6 +111,9 @@ cdef class Engine:
         int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
         uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
         str supported="", str packages="", targets=None,
+        uint32_t ready_instances=0, uint32_t ready_transactions=0,
+        bint obey_overload=False, uint32_t retry_after=1, str oc_algorithm="",
+        uint32_t oc_value=0, uint32_t oc_validity=500,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -131,7 +140,8 @@ cdef class Engine:
         core.merge = merge
         core.strict = strict
         core.supported_length = _copy_list(core.supported, supported)
-        core.packages_length = _copy_list(core.packages, packages)
+        core.packages_length = _copy_list(core.packages,
+                                          packages or ", ".join(program.packages))
         core.now = now
         core.max_calls = max_calls if max_calls else max_instances
         tx_timers_default(&core.timers, t1, t2, t4)
@@ -147,6 +157,14 @@ cdef class Engine:
         if drop_share > 0:
             core.drop_below = <uint64_t>min(drop_share * 18446744073709551616.0,
                                             1.8446744073709550e19)
+        if oc_algorithm not in _ALGORITHMS or (oc_algorithm == "loss" and oc_value > 100):
+            raise ValueError(f"overload control {oc_algorithm!r} of {oc_value}")
+        core.retry_after = retry_after
+        core.oc_algorithm = _ALGORITHMS[oc_algorithm]
+        core.oc_value = oc_value
+        core.oc_validity = oc_validity
+        if obey_overload:
+            overload_obey(core)
         core.rate_limit = rate_limit
         core.rate_at = now
         core.rate_tokens = max(rate_limit * 0.1, 1.0)
@@ -162,6 +180,8 @@ cdef class Engine:
         users_open(core, _users_needed(core, first_row))
         table_open(&core.requests, max_transactions)
         wheel_open(&core.wheel, max_instances + max_transactions, now)
+        self._make_ready(min(ready_instances, max_instances),
+                         min(ready_transactions, max_transactions))
         outbox_open(&core.outbox, gso_group)
         ring_open(&core.trace, 1 << 20)
         digest_open(&core.digest)
@@ -188,6 +208,17 @@ cdef class Engine:
         free(core.needs)
         free(<void*>core.columns)
         free(core)
+
+    cdef void _make_ready(self, uint32_t instances, uint32_t transactions):
+        cdef Core* core = self.core
+        slab_ready(&core.instances, instances)
+        slab_ready(&core.legs, instances)
+        slab_ready(&core.txs, transactions)
+        texts_ready(&core.texts, instances)
+        wheel_ready(&core.wheel, 0, instances)
+        wheel_ready(&core.wheel, core.instances.capacity, transactions)
+        if transactions and core.answer_count:
+            table_ready(&core.requests)
 
     # --- loading ---
 
@@ -357,6 +388,7 @@ cdef class Engine:
             entry.number = number
             entry.share = share
             entry.out_until = INT64_MIN
+            overload_clear(&entry.overload)
         table.count = len(targets)
         slg_store_release(&self.core.targets_given, self.core.targets_given + 1)
         return 0
@@ -620,7 +652,7 @@ cdef class Engine:
         wheel_check(&core.wheel)
         users_check(core)
         c = self.counters
-        if c[0] != c[1] + c[2] + c[3] + c[4]:
+        if c[0] != c[1] + c[2] + c[3] + c[4] + c[<int>COUNT_NOT_STARTED_THROTTLED]:
             raise AssertionError("due is not started + not_started")
         if c[1] != self.outcomes.sum() + core.open_calls:
             raise AssertionError("started is not ended + in_progress")
@@ -710,8 +742,12 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 good = segment.arg < columns
             elif segment.field == FIELD_VARIABLE:
                 good = segment.arg < core.variable_count
+            elif segment.field == FIELD_FILL:
+                good = segment.arg < core.variable_count and template.kind != TEMPLATE_TEXT
             elif segment.field == FIELD_TEXT:
                 good = segment.arg < core.text_count
+            elif segment.field == FIELD_TOKEN:
+                good = True
             elif template.kind == TEMPLATE_TEXT:
                 good = False                    # no message, so nothing of one
             elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE, FIELD_RSEQ):
@@ -792,23 +828,26 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             good = good and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
                 and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_CAPTURE:
-        good = insn.a < core.text_count and insn.flags <= CAPTURE_TEXT and insn.c >= 0
+        good = insn.a < core.text_count and insn.flags <= CAPTURE_RANKED and insn.c >= 0
         if insn.flags == CAPTURE_TEXT:
             good = good and _is_text(core, insn.c, templates)
         elif insn.flags == CAPTURE_DIALOG:
             good = good and insn.c < core.leg_max
         elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI):
             good = good and insn.c & 0xFF < HEADER_COUNT
-            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI):
+            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI, CAPTURE_RANKED):
                 good = good and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_HAS:
         good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
-            and 0 <= insn.c < HEADER_COUNT and insn.flags <= 1
+            and insn.flags <= 1 and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
+            and (insn.c < 256 or _is_text(core, insn.c >> 8, templates))
     elif insn.op == OP_SAME:
         good = insn.a < core.text_count and _lands(core, insn.b) \
             and _is_text(core, insn.c, templates)
-    elif insn.op == OP_ROUTE:
+    elif insn.op == OP_ROUTE or insn.op == OP_DATAGRAM:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
+    elif insn.op == OP_LEAVE:
+        good = insn.b < core.leg_max
     elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \
             and _lands(core, insn.b) and 1 <= insn.flags <= 3

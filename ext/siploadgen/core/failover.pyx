@@ -5,6 +5,7 @@ from siploadgen.core.counters cimport COUNT_FAILOVER
 from siploadgen.core.outgoing cimport (
     send_request, TXF_CANCEL_WANTED, TXF_CANCELLED, TXF_REGISTRATION,
 )
+from siploadgen.core.overload cimport overload_admits, overload_closed
 from siploadgen.core.records cimport (
     Core, core_count, instance_at, Leg, LEG_CONFIRMED, LEG_NEW, Target, tx_at,
 )
@@ -59,8 +60,8 @@ cdef bint send_elsewhere(Core* core, uint32_t index) noexcept nogil:
     tried = tx.tried | target_failed(core, &tx.peer, out_length(core))
     if tx.flags & (TXF_CANCEL_WANTED | TXF_CANCELLED) or instance_at(core, leg.instance).hung_up:
         return False
-    target = target_choose(core, tried)
-    if target == NULL:
+    target = target_choose(core, tried | overload_closed(core))
+    if target == NULL or not overload_admits(core, target):
         return False
     if leg.state != LEG_NEW:
         dialog_forget(core, leg)

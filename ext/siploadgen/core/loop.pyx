@@ -123,13 +123,15 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
     cdef Nanos ticked = 0
     cdef uint32_t socket, done
     cdef bint more
+    cdef bint arrived = True            # or it is not known
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
     woke = clock_monotonic()
     while True:
         core_count(core, COUNT_LOOPS)
         done = 0
-        for socket in range(core.udp.sockets):
-            done += socket_drain(core, socket)
+        if arrived:
+            for socket in range(core.udp.sockets):
+                done += socket_drain(core, socket)
         core.now = clock_monotonic()
         if core.now - ticked > TICK_NS:
             ticked = core.now
@@ -147,6 +149,7 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
         if until_idle and advance_done(core):
             break
         if more or core.udp.full:
+            arrived = True
             continue
         before = clock_monotonic()
         core.counters[<int>COUNT_BUSY_NS] += before - woke
@@ -154,10 +157,11 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
             # Messages that come close together are handled together: a wake-up costs more than
             # they do, and the kernel has stamped them. What has a due time is not put off.
             sleep_until(min(woke + core.coalesce, advance_next(core)))
+            arrived = True
         else:
             wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)
-            if wait > 0:
-                slg_epoll_wait_ns(core.epoll, events, 8, wait)
+            # What comes while a wait ends by time is seen by the next one, which ends at once.
+            arrived = wait <= 0 or slg_epoll_wait_ns(core.epoll, events, 8, wait) != 0
         woke = clock_monotonic()
         core.counters[<int>COUNT_WAIT_NS] += woke - before
     before = clock_monotonic()

@@ -1,7 +1,7 @@
 """Reserved address space for slabs, wheels and rings: zeroed, touched only when used."""
 
 from libc.errno cimport errno
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport strerror
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -15,6 +15,7 @@ cdef extern from "<sys/mman.h>" nogil:
 
 cdef enum:
     HUGE_PAGE = 2097152
+    PAGE = 4096                 # the smallest that there is; larger ones are touched more than once
 
 
 cdef void* memory_reserve(uint64_t bytes) except NULL:
@@ -27,6 +28,13 @@ cdef void* memory_reserve(uint64_t bytes) except NULL:
         # Records are visited in no order, so this saves TLB misses; a kernel may refuse it.
         madvise(memory, length, MADV_HUGEPAGE)
     return memory
+
+
+cdef void memory_ready(void* memory, uint64_t bytes) noexcept nogil:
+    cdef uint64_t at = 0
+    while at < bytes:
+        (<uint8_t*>memory)[at] = 0
+        at += PAGE
 
 
 cdef void memory_release(void* memory, uint64_t bytes) noexcept nogil:

@@ -9,12 +9,14 @@ from siploadgen.core.types cimport Handle, Peer
 cdef enum:                          # Tx.flags
     TXF_PASSED_2XX = 1              # INVITE client: the first 2xx went up
     TXF_CANCEL_WANTED = 2           # INVITE client: CANCEL as soon as a provisional response comes
-    TXF_CANCELLED = 4               # INVITE client: CANCEL sent
+    TXF_CANCELLED = 4               # INVITE client: CANCEL sent; server: CANCEL received
     TXF_REGISTRATION = 8            # client: a REGISTER of the user whose row is in the record
     # INVITE client: its call is over; Tx.text is then what an ACK in its dialog needs, NONE when
     # the template knows enough
     TXF_ABANDONED = 16
-    TXF_DESCRIBED = 32              # INVITE server: a reliable response has had a body
+    TXF_BRANCH = 32                 # INVITE server: a branch of a fork that this engine plays
+    TXF_OFFERED = 64                # INVITE server: the request had a body
+    TXF_DESCRIBED = 128             # INVITE server: a reliable response has had a body
 
 # False: no record left, or the message was larger than a datagram; counted.
 cdef bint send_request(Core* core, uint32_t instance, uint32_t leg, uint16_t template,
@@ -26,6 +28,8 @@ cdef bint send_response(Core* core, uint32_t instance, uint32_t leg, uint16_t te
 # CANCEL of the leg's open INVITE: at once after a provisional response, else when the first one
 # comes (RFC 3261 9.1).
 cdef void send_cancel(Core* core, uint32_t tx) noexcept nogil
+# Whether the ACK of a 3xx-6xx is made of the INVITE as it was sent, which is kept for that.
+cdef bint ack_needs_whole(Core* core, const Tx* tx) noexcept nogil
 # ACK of a 3xx-6xx (RFC 3261 17.1.1.3); core.message is that response.
 cdef void send_ack_failure(Core* core, uint32_t tx) noexcept nogil
 # ACK of a 2xx that no leg stands for (any more); everything comes from core.message, the place from
@@ -69,3 +73,10 @@ cdef void tx_free(Core* core, uint32_t tx) noexcept nogil
 cdef void tx_abandon(Core* core, uint32_t tx) noexcept nogil
 # for core.message; NONE when full
 cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil
+# The INVITE of `tx` once more, answered by another leg with a tag of its own, as another branch of
+# a fork does. No message finds it but by that leg. NONE: no room, or the INVITE is over.
+cdef uint32_t tx_open_branch(Core* core, uint32_t tx, Handle leg) noexcept nogil
+# A copy of a kept text with each token of one leg made that of another; NONE when full.
+cdef uint32_t text_renamed(Core* core, uint32_t text, Handle old, Handle new) noexcept nogil
+# A datagram that is no message, to where the leg's requests go.
+cdef void send_octets(Core* core, Instance* instance, const Leg* leg, Span octets) noexcept nogil

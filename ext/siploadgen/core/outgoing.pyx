@@ -1,7 +1,7 @@
 """Messages on their way out (see outgoing.pxd)."""
 
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
     COUNT_RETRANSMITTED, COUNT_SLAB_FULL, COUNT_UNEXPECTED,
@@ -10,17 +10,18 @@ from siploadgen.core.auth cimport auth_kept, auth_lines, challenge_text
 from siploadgen.core.hist cimport hist_record
 from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
 from siploadgen.core.net.udp cimport udp_flush
+from siploadgen.core.overload cimport overload_announce, overload_spend
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
-    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
-    FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
-    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT,
-    FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
+    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL, FIELD_INITIAL_URI,
+    FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
+    FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
+    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
-    LEG_CONFIRMED, leg_handle, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
+    LEG_CONFIRMED, leg_handle, OC_NONE, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
     STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
 from siploadgen.core.sip.parse cimport (
@@ -58,12 +59,12 @@ cdef extern from "slg_hash.h" nogil:
     uint32_t slg_decimal(uint8_t* out, uint64_t value)
 
 cdef enum:                                  # places in Core.scratch
-    AT_BRANCH = 0
     AT_TOKEN = 32                           # then "@host": the Call-ID
     AT_CSEQ = 128
     AT_RSEQ = 160
     AT_USER = 192                           # as AT_TOKEN, of a registration
     AT_RACK = 320
+    AT_BRANCH = 448                         # then what follows it in Via
     AT_PARTIES = 4096
     # auth.pyx has what is between
     AT_CHALLENGE = 12288
@@ -73,7 +74,7 @@ cdef enum:                                  # places in Core.scratch
 cdef enum:
     ECHO_ROOM = 65536 - 16
     # fields whose text may be another one when the message is repeated
-    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK
+    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK | 1 << FIELD_FILL
 
 
 # --- transaction records ---
@@ -99,7 +100,8 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     if is_hang_up(tx):
         table_remove(&core.requests, tx.key, index)
     elif tx.kind >= TX_INVITE_SERVER:
-        table_remove(&core.requests, tx.key, index)
+        if not tx.flags & TXF_BRANCH:
+            table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
     else:
         text_give(&core.texts, tx.auth - 1)
@@ -221,10 +223,66 @@ cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogi
     tx.reliable = core.source.family == PEER_STREAM
     tx.insn = NONE
     tx.whole = NONE
+    if message.body.length:
+        tx.flags |= TXF_OFFERED
     # Without rport the answer goes to the port of the sent-by (RFC 3261 18.2.2, 3581).
     if not message.via.has_rport and not tx.reliable:
         tx.peer.port = message.via.port if message.via.port else 5060
     table_add(&core.requests, key, index)
+    tx_event(core, index, TXE_START)
+    return index
+
+
+cdef uint32_t text_renamed(Core* core, uint32_t text, Handle old, Handle new) noexcept nogil:
+    cdef Span kept = text_span(&core.texts, text)
+    cdef uint32_t fresh = text_take(&core.texts, kept.length)
+    cdef uint8_t name[24]
+    cdef uint8_t* data
+    cdef uint32_t i
+    if fresh == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return NONE
+    data = text_data(&core.texts, fresh)
+    memcpy(data, kept.data, kept.length)
+    token_write(core, name, old)
+    for i in range(kept.length - TOKEN_LENGTH + 1 if kept.length >= TOKEN_LENGTH else 0):
+        if data[i] == name[0] and memcmp(data + i, name, TOKEN_LENGTH) == 0:
+            token_write(core, data + i, new)
+    return fresh
+
+
+cdef uint32_t tx_open_branch(Core* core, uint32_t first_index, Handle leg) noexcept nogil:
+    cdef Tx* first = tx_at(core, first_index)
+    cdef uint32_t index, text
+    cdef Tx* tx
+    if core.fresh == first_index:               # from here on two answers need the echo
+        echo_keep(core)
+        core.fresh = NONE
+    if first.text == NONE:
+        return NONE
+    text = text_renamed(core, first.text, first.leg, leg)
+    if text == NONE:
+        return NONE
+    index = slab_take(&core.txs)
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        text_give(&core.texts, text)
+        return NONE
+    tx = tx_at(core, index)
+    tx.kind = TX_INVITE_SERVER
+    tx.method = METHOD_INVITE
+    tx.template = TEMPLATE_NONE
+    tx.flags = TXF_BRANCH | (first.flags & TXF_OFFERED)
+    tx.leg = leg
+    tx.key = first.key
+    tx.cseq = first.cseq
+    tx.row = first.row
+    tx.text = text
+    tx.started = core.now
+    tx.peer = first.peer
+    tx.reliable = first.reliable
+    tx.insn = NONE
+    tx.whole = NONE
     tx_event(core, index, TXE_START)
     return index
 
@@ -314,19 +372,34 @@ cdef uint8_t* put_top_via(Core* core, uint8_t* at, Span value) noexcept nogil:
     return put_span(at, value)
 
 
+cdef uint32_t echo_size(SipMessage* message) noexcept nogil:
+    """No less than what echo_make copies."""
+    cdef uint32_t size = message.from_value.length + message.to_value.length \
+        + message.call_id.length + message.cseq_method_text.length
+    cdef uint32_t i
+    for i in range(message.header_count):
+        if message.headers[i].id == HEADER_VIA or message.headers[i].id == HEADER_RECORD_ROUTE:
+            size += message.headers[i].value.length + 16
+    return size
+
+
 cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef SipHeader* header = sip_header(message, HEADER_VIA)
     cdef uint8_t* at = core.echo
+    cdef uint8_t* start
     cdef bint top = True
     core.echo_length = 0
     core.contacts_length = 0
     # Everything below copies parts of one datagram and adds less than 200 octets to them.
-    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count:
+    if message.length > ECHO_ROOM - 1024 - 16 * message.via_count \
+            and echo_size(message) > ECHO_ROOM - 1024:
         return
     while header != NULL:
-        at = put(at, b"Via: ", 5)
+        at = start = put(at, b"Via: ", 5)
         at = put_top_via(core, at, header.value) if top else put_span(at, header.value)
+        if top and core.oc_algorithm != OC_NONE:
+            at = overload_announce(core, start, at)
         at = put(at, b"\r\n", 2)
         top = False
         header = sip_header_next(message, header)
@@ -473,7 +546,9 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     cdef uint32_t echo_length
     if needs & (1 << FIELD_BRANCH):
         token_write(core, scratch + AT_BRANCH, branch)
-        fields.values[<int>FIELD_BRANCH] = span_make(scratch + AT_BRANCH, TOKEN_LENGTH)
+        put(scratch + AT_BRANCH + TOKEN_LENGTH, core.via_tail, core.via_tail_length)
+        fields.values[<int>FIELD_BRANCH] = span_make(
+            scratch + AT_BRANCH, TOKEN_LENGTH + core.via_tail_length)
     if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN):
         token_write(core, scratch + AT_TOKEN, leg_name)
         fields.values[<int>FIELD_LOCAL_TAG] = span_make(scratch + AT_TOKEN, TOKEN_LENGTH)
@@ -532,10 +607,7 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
                 data, <uint32_t>(parties_write(core, data) - data))
         else:
             fields.values[<int>FIELD_ECHO_PARTIES].length = 0
-    if needs & (1 << FIELD_AUTHORIZATION):
-        # The ACK for a 2xx repeats what its INVITE carried (RFC 3261 22.1).
-        fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(
-            core, tx.auth if tx != NULL else (leg.auth if leg != NULL else 0))
+    fields.values[<int>FIELD_AUTHORIZATION].length = 0
 
 
 # --- stamping and committing ---
@@ -570,6 +642,19 @@ cdef bint whole_send(Core* core, Tx* tx, Instance* instance) noexcept nogil:
     return True
 
 
+cdef inline bint fields_whole(uint32_t needs, const StampFields* fields) noexcept nogil:
+    """Nothing is empty that the dialog or the peer's message gives and that may have been too long
+    to keep: without it this would be no message.
+    """
+    if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI) \
+            and fields.values[<int>FIELD_REQUEST_URI].length == 0:
+        return False
+    if needs & (1 << FIELD_ECHO) and fields.values[<int>FIELD_ECHO].length == 0:
+        return False
+    return not needs & (1 << FIELD_ECHO_PARTIES) \
+        or fields.values[<int>FIELD_ECHO_PARTIES].length > 0
+
+
 cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFields* fields,
                         const Peer* peer, Tx* tx) noexcept nogil:
     """Stamp into the outbox. False when there is no room or the message is too large; counted."""
@@ -579,6 +664,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if out == NULL:
         core_count(core, COUNT_OVERSIZE)
         return False
+    if not fields_whole(core.needs[number], fields):
+        return False
     fields.columns = core.columns
     fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
     fields.variables = instance_variables(core, instance) if instance != NULL else NULL
@@ -586,8 +673,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if core.needs[number] & (1 << FIELD_TEXT):
         texts_fill(core, instance, fields)
     length = stamp_message(template, core.segments, core.text, fields, out, OUTBOX_MESSAGE_MAX)
-    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and length and tx != NULL \
-            and tx.auth == 0 and tx.retransmits == 0 and instance != NULL:
+    if core.needs[number] & (1 << FIELD_AUTHORIZATION) and tx != NULL and instance != NULL \
+            and length:
         # The digest covers Request-URI and body, which this first stamping has just spelled out.
         fields.values[<int>FIELD_AUTHORIZATION] = auth_lines(core, instance, tx, out, length)
         if fields.values[<int>FIELD_AUTHORIZATION].data == NULL:
@@ -660,6 +747,8 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     tx_event(core, index, TXE_START)
     if instance.scheduled:
         record_lateness(core, instance)
+    if core.obey:
+        overload_spend(core, leg)
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, tx_handle(core, index), tx.cseq)
     if not template_send(core, instance, number, &fields, &tx.peer, tx):
         tx_free(core, index)
@@ -688,6 +777,8 @@ cdef bint send_ack(Core* core, uint32_t instance_index, uint32_t leg_index, uint
     cdef StampFields fields
     fields_fill(core, &fields, core.needs[number], leg, leg_handle(core, leg_index), NULL,
                 leg.invite ^ (<Handle>1 << ACK_BRANCH_BIT), leg.invite_cseq)
+    # It repeats what its INVITE carried (RFC 3261 22.1).
+    fields.values[<int>FIELD_AUTHORIZATION] = auth_kept(core, leg.auth)
     if not template_send(core, instance, number, &fields, request_peer(core, leg), NULL):
         return False
     core.sent_requests[<int>METHOD_ACK] += 1
@@ -839,12 +930,92 @@ cdef void send_cancel(Core* core, uint32_t index) noexcept nogil:
     instance_rung(core, instance_at(core, leg.instance), RUNG_SENT, METHOD_CANCEL, 0)
 
 
+cdef inline bint is_line_of(Span line, const char* name, uint32_t length) noexcept nogil:
+    return line.length > length and line.data[length] == 58 and span_iequal(
+        span_make(line.data, length), span_make(<const uint8_t*>name, length))
+
+
+cdef uint8_t* ack_lines(Span invite, uint8_t* at) noexcept nogil:
+    """What the ACK of a 3xx-6xx has of its INVITE (RFC 3261 17.1.1.3): the line behind the method,
+    top Via, routes.
+    """
+    cdef const uint8_t* end
+    cdef bint first = True
+    cdef bint topmost = True
+    cdef Span line
+    while True:
+        end = <const uint8_t*>memchr(invite.data, 10, invite.length)
+        if end == NULL:
+            return at
+        line = span_make(invite.data, <uint32_t>(end - invite.data) + 1)
+        invite = span_make(end + 1, invite.length - line.length)
+        if line.length <= 2:
+            return at
+        if is_line_of(line, b"via", 3) or is_line_of(line, b"v", 1):
+            if topmost:
+                at = put_span(at, line)
+            topmost = False
+        elif first or is_line_of(line, b"route", 5):
+            at = put_span(at, line)
+        first = False
+
+
+cdef void whole_shorten(Core* core, Tx* tx) noexcept nogil:
+    """Of an INVITE that was answered only this is kept, for as long as answers may be repeated."""
+    cdef Span invite = text_span(&core.texts, tx.whole)
+    cdef uint8_t room[2048]
+    cdef uint32_t length, text
+    if invite.length < 512 or invite.length > 2048:
+        return
+    length = <uint32_t>(ack_lines(invite, room) - room)
+    text = text_take(&core.texts, length)
+    if text == NONE:
+        core_count(core, COUNT_LINGER_CUT)
+    else:
+        memcpy(text_data(&core.texts, text), room, length)
+    text_give(&core.texts, tx.whole)
+    tx.whole = text
+
+
+cdef void ack_from_invite(Core* core, const Tx* tx) noexcept nogil:
+    """The ACK of an INVITE whose Request-URI or routes were made of what changes: these and the
+    top Via as the INVITE had them, the rest from core.message.
+    """
+    cdef Span invite = text_span(&core.texts, tx.whole)
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* at
+    if out == NULL or invite.length + core.message.length + 256 > OUTBOX_MESSAGE_MAX:
+        core_count(core, COUNT_OVERSIZE)
+        return
+    at = put(out, b"ACK", 3)
+    at = ack_lines(span_make(invite.data + 6, invite.length - 6), at)       # "INVITE"
+    at = put(at, b"Max-Forwards: 70\r\n", 18)
+    at = parties_write(core, at)
+    at = put(at, b"CSeq: ", 6)
+    at += slg_decimal(at, tx.cseq)
+    at = put(at, b" ACK\r\nContent-Length: 0\r\n\r\n", 27)
+    outbox_commit(&core.outbox, <uint32_t>(at - out), &tx.peer, NULL)
+    core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef bint ack_needs_whole(Core* core, const Tx* tx) noexcept nogil:
+    cdef uint16_t number
+    if tx.kind != TX_INVITE_CLIENT or tx.whole == NONE or tx.template == TEMPLATE_NONE:
+        return False
+    number = core.templates[tx.template].ack
+    return number != TEMPLATE_NONE and core.needs[number] & CHANGING != 0
+
+
 cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
     cdef uint16_t number = core.templates[tx.template].ack
     cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
     cdef StampFields fields
     if number == TEMPLATE_NONE:
+        return
+    if ack_needs_whole(core, tx):
+        ack_from_invite(core, tx)
+        whole_shorten(core, tx)
         return
     if tx.flags & TXF_ABANDONED and tx.text != NONE:
         ack_abandoned(core, tx)
@@ -871,6 +1042,7 @@ cdef uint8_t* orphan_write(Core* core, uint8_t* at, const char* method, uint32_t
     if suffix:
         slg_hex16(at, suffix)
         at += 16
+    at = put(at, core.via_tail, core.via_tail_length)
     at = put(at, b"\r\n", 2)
     at = put_span(at, routes)
     at = put(at, b"Max-Forwards: 70\r\n", 18)
@@ -954,6 +1126,17 @@ cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Spa
     outbox_commit(&core.outbox, length, hop, NULL)
     core.sent_requests[<int>METHOD_BYE] += 1
     return True
+
+
+cdef void send_octets(Core* core, Instance* instance, const Leg* leg, Span octets) noexcept nogil:
+    cdef uint8_t* out = outgoing_room(core)
+    if out == NULL or octets.length > OUTBOX_MESSAGE_MAX:
+        core_count(core, COUNT_OVERSIZE)
+        return
+    if instance.scheduled:
+        record_lateness(core, instance)
+    memcpy(out, octets.data, octets.length)
+    outbox_commit(&core.outbox, octets.length, request_peer(core, leg), &instance.order)
 
 
 # --- responses of the engine itself ---

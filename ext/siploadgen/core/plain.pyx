@@ -190,8 +190,10 @@ cdef uint8_t* plain_write(Core* core, uint8_t* out, uint16_t status, Span reason
         at = put_unsupported(core, at)
     elif status == 489:
         at = put_list(at, b"Allow-Events: ", core.packages, core.packages_length)
-    elif status == 503:
-        at = put(at, b"Retry-After: 1\r\n")
+    elif status == 503 and core.retry_after:
+        at = put(at, b"Retry-After: ")
+        at += slg_decimal(at, core.retry_after)
+        at = put(at, b"\r\n")
     elif status == 500 and (method == METHOD_INVITE or method == METHOD_UPDATE):
         # 0 to 10 s by chance (RFC 3261 14.2, 3311 5.2), and the same in each copy of the response.
         at = put(at, b"Retry-After: ")

@@ -51,6 +51,10 @@ cdef enum:
     COMMAND_PAUSE = 8
     COMMAND_LAST_CHUNK = 16     # no chunk will follow those in the ring
 
+    OC_NONE = 0                 # algorithms of overload control (RFC 7339 4.2, RFC 7415 3)
+    OC_LOSS = 1
+    OC_RATE = 2
+
     HIST_LATENESS = 0
     HIST_RECEIVE_DELAY = 1
     HIST_CLOCKS = 2
@@ -152,6 +156,17 @@ cdef struct Users:
     uint32_t free_tail
     uint32_t texts              # kept by users
 
+# What a server asks of us (overload.pxd).
+cdef struct Overload:
+    Nanos until                 # its control is in force before then
+    Nanos closed_until          # its 503 wants no calls before then
+    Nanos sequence_until        # what is older than `sequence` is ignored before then
+    Nanos refilled              # when tokens were last added
+    double tokens               # requests that it may still get now; below 0: had too many
+    uint64_t sequence           # oc-seq of what is in force, in units of its fifth decimal
+    uint32_t value              # percent, or requests a second
+    uint32_t algorithm          # OC_
+
 # A server that calls may go to.
 cdef struct Target:
     Peer peer
@@ -159,6 +174,7 @@ cdef struct Target:
     uint8_t number              # its cell of target_calls
     uint32_t share              # of the calls, among those of its priority; never 0
     Nanos out_until             # it failed: left out of choices until then
+    Overload overload
 
 cdef struct Targets:
     uint32_t count
@@ -286,6 +302,14 @@ cdef struct Core:
     double rate_limit
     double rate_tokens
     Nanos rate_at
+    uint32_t retry_after            # seconds that a 503 asks for; 0: it asks for none
+    uint32_t oc_algorithm           # OC_ that answers carry; OC_NONE: they carry nothing
+    uint32_t oc_value
+    uint32_t oc_validity            # ms
+    # --- calling side ---
+    bint obey                       # what servers ask for in overload is done
+    uint8_t via_tail[32]            # behind the branch in the Via of our requests
+    uint32_t via_tail_length
     # --- results ---
     int64_t* counters
     int64_t* outcomes

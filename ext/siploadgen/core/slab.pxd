@@ -1,8 +1,10 @@
 # Fixed-size records in one reserved mapping. A record's first uint32 is its generation: odd while
 # the record is live, even while it is free, so a handle that carries the generation recognises a
 # stale record at once. Memory is reserved at open and touched only as records are first used;
-# nothing is allocated later.
-from siploadgen.core.types cimport Handle, NONE, handle_generation, handle_index, SLG_ASSERT
+# nothing is allocated later. Under AddressSanitizer a free record must not be touched.
+from siploadgen.core.types cimport (
+    Handle, NONE, handle_generation, handle_index, SLG_ASSERT, SLG_POISON, SLG_UNPOISON,
+)
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -21,6 +23,8 @@ cdef struct SlabHead:       # how every record begins
     uint32_t next_free      # while free; the owner's word while live
 
 cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -1
+# Backs the first `records` with memory, before any is taken.
+cdef void slab_ready(Slab* slab, uint32_t records) noexcept nogil
 cdef void slab_close(Slab* slab) noexcept nogil
 # Walks everything; raises AssertionError naming the broken rule
 cdef int slab_check(Slab* slab) except -1
@@ -36,6 +40,7 @@ cdef inline uint32_t slab_take(Slab* slab) noexcept nogil:
     if index != NONE:
         head = <SlabHead*>slab_at(slab, index)
         slab.free_head = head.next_free
+        SLG_UNPOISON(head, slab.record_size)
         memset(<uint8_t*>head + 4, 0, slab.record_size - 4)
     elif slab.high < slab.capacity:
         index = slab.high
@@ -56,6 +61,7 @@ cdef inline void slab_give(Slab* slab, uint32_t index) noexcept nogil:
     SLG_ASSERT(head.generation & 1)
     head.generation += 1
     head.next_free = slab.free_head
+    SLG_POISON(<uint8_t*>head + 8, slab.record_size - 8)
     slab.free_head = index
     slab.used -= 1
 

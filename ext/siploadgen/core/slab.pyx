@@ -4,8 +4,8 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from siploadgen.core.memory cimport memory_release, memory_reserve
-from siploadgen.core.types cimport INDEX_MAX, NONE, Handle, handle_make
+from siploadgen.core.memory cimport memory_ready, memory_release, memory_reserve
+from siploadgen.core.types cimport INDEX_MAX, NONE, Handle, handle_make, SLG_ASSERT, SLG_UNPOISON
 
 
 cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -1:
@@ -25,7 +25,13 @@ cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -
     return 0
 
 
+cdef void slab_ready(Slab* slab, uint32_t records) noexcept nogil:
+    SLG_ASSERT(slab.high == 0)
+    memory_ready(slab.base, <uint64_t>min(records, slab.capacity) * slab.record_size)
+
+
 cdef void slab_close(Slab* slab) noexcept nogil:
+    SLG_UNPOISON(slab.base, <uint64_t>slab.high * slab.record_size)     # others will map it
     memory_release(slab.base, <uint64_t>slab.capacity * slab.record_size)
     slab.base = NULL
     slab.capacity = 0

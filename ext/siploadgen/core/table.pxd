@@ -14,6 +14,8 @@ cdef struct Table:
 
 # room for `capacity` values at half load
 cdef int table_open(Table* table, uint32_t capacity) except -1
+# Backs all of it with memory, before anything is added: its entries lie everywhere.
+cdef void table_ready(Table* table) noexcept nogil
 cdef void table_close(Table* table) noexcept nogil
 cdef void table_add(Table* table, uint64_t key, uint32_t value) noexcept nogil
 cdef bint table_remove(Table* table, uint64_t key, uint32_t value) noexcept nogil

@@ -1,7 +1,7 @@
 """Open-addressing table from 64-bit keys to record numbers (see table.pxd)."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from siploadgen.core.memory cimport memory_release, memory_reserve
+from siploadgen.core.memory cimport memory_ready, memory_release, memory_reserve
 from siploadgen.core.types cimport NONE, SLG_ASSERT
 
 
@@ -13,6 +13,10 @@ cdef int table_open(Table* table, uint32_t capacity) except -1:
     table.mask = <uint32_t>(slots - 1)
     table.used = 0
     return 0
+
+
+cdef void table_ready(Table* table) noexcept nogil:
+    memory_ready(table.entries, (<uint64_t>table.mask + 1) * sizeof(TableEntry))
 
 
 cdef void table_close(Table* table) noexcept nogil:

@@ -28,6 +28,7 @@ cdef void targets_take(Core* core) noexcept nogil:
         for k in range(old.count):
             if peer_same_address(&new.entries[i].peer, &old.entries[k].peer):
                 new.entries[i].out_until = old.entries[k].out_until
+                new.entries[i].overload = old.entries[k].overload
     core.target = new.entries[0].peer
     slg_store_release(&core.targets_taken, given)
 

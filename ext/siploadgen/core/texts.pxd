@@ -18,6 +18,8 @@ cdef struct TextHead:
     uint32_t length             # octets in use
 
 cdef int texts_open(Texts* texts, uint32_t records) except -1
+# Backs the first few of the small classes with memory, at most `records`, before any is taken.
+cdef void texts_ready(Texts* texts, uint32_t records) noexcept nogil
 cdef void texts_close(Texts* texts) noexcept nogil
 # A text of `length` octets, or NONE when its class is full or it is longer than TEXT_MAX.
 cdef uint32_t text_take(Texts* texts, uint32_t length) noexcept nogil

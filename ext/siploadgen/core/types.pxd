@@ -20,6 +20,8 @@ cdef extern from "slg_bits.h" nogil:
     uint64_t slg_rotl64(uint64_t x, int k)
     uint64_t slg_rotr64(uint64_t x, int k)
     void slg_prefetch(const void* p)
+    void SLG_POISON(void* data, size_t length)
+    void SLG_UNPOISON(void* data, size_t length)
 
 # Where a message came from or goes to. 20 bytes, compared and copied as a whole, always zeroed
 # first.

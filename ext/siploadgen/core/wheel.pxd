@@ -33,6 +33,8 @@ cdef struct Wheel:
     uint32_t heads[323]         # first node of each list (level * 64 + slot ...), or NONE
 
 cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1
+# Backs some of the nodes with memory, before any is armed.
+cdef void wheel_ready(Wheel* wheel, uint32_t first, uint32_t nodes) noexcept nogil
 cdef void wheel_close(Wheel* wheel) noexcept nogil
 # Arms; an armed node is moved.
 cdef void wheel_add(Wheel* wheel, uint32_t node, Nanos when) noexcept nogil

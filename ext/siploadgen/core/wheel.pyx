@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t
 
-from siploadgen.core.memory cimport memory_release, memory_reserve
+from siploadgen.core.memory cimport memory_ready, memory_release, memory_reserve
 from siploadgen.core.types cimport NONE, SLG_ASSERT, Nanos, slg_clz64, slg_ctz64
 
 cdef enum:
@@ -205,6 +205,11 @@ cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1:
     for i in range(WHEEL_LISTS):
         wheel.heads[i] = NONE
     return 0
+
+
+cdef void wheel_ready(Wheel* wheel, uint32_t first, uint32_t nodes) noexcept nogil:
+    SLG_ASSERT(wheel.armed == 0 and first + nodes <= wheel.capacity)
+    memory_ready(wheel.nodes + first, nodes * <uint64_t>sizeof(WheelNode))
 
 
 cdef void wheel_close(Wheel* wheel) noexcept nogil:

@@ -11,18 +11,41 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from siploadgen.model import challenges
+from siploadgen.model.builtin.answer_auth import answer_auth
+from siploadgen.model.builtin.answer_busy import answer_busy, answer_options_busy
 from siploadgen.model.builtin.answer_call import answer_call
+from siploadgen.model.builtin.answer_cancel import answer_cancel
+from siploadgen.model.builtin.answer_fork import answer_fork
+from siploadgen.model.builtin.answer_info import answer_info
+from siploadgen.model.builtin.answer_message import answer_message
+from siploadgen.model.builtin.answer_no_answer import answer_no_answer
+from siploadgen.model.builtin.answer_notify import answer_notify
 from siploadgen.model.builtin.answer_options import answer_options
+from siploadgen.model.builtin.answer_publish import answer_publish
+from siploadgen.model.builtin.answer_redirect import answer_redirect
 from siploadgen.model.builtin.answer_register import answer_register
+from siploadgen.model.builtin.answer_subscribe import answer_subscribe
 from siploadgen.model.builtin.call import call_model
+from siploadgen.model.builtin.call_auth import call_auth
+from siploadgen.model.builtin.call_busy import call_busy
+from siploadgen.model.builtin.call_cancel import call_cancel
 from siploadgen.model.builtin.call_delayed_offer import call_delayed_offer
+from siploadgen.model.builtin.call_forked import call_forked
 from siploadgen.model.builtin.call_hold import call_hold
+from siploadgen.model.builtin.call_no_answer import call_no_answer
+from siploadgen.model.builtin.call_redirect import call_redirect
 from siploadgen.model.builtin.call_reliable import call_reliable
 from siploadgen.model.builtin.call_session_timer import call_session_timer
 from siploadgen.model.builtin.call_update import call_update
+from siploadgen.model.builtin.info_dtmf import info_dtmf_model
+from siploadgen.model.builtin.keepalive import keepalive_model
+from siploadgen.model.builtin.message import message_model
 from siploadgen.model.builtin.options import options_model
+from siploadgen.model.builtin.publish import publish_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
+from siploadgen.model.builtin.subscribe_mwi import subscribe_mwi_model
+from siploadgen.model.builtin.subscribe_presence import subscribe_presence_model
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.python import CallModel
 from siploadgen.model.settings import Setting, read_settings
@@ -42,6 +65,7 @@ class Model:
 
     caller: CallModel
     answerer: CallModel
+    others: tuple[CallModel, ...] = ()  # further answering sides that it meets
 
     @property
     def name(self) -> str:
@@ -56,13 +80,14 @@ class Model:
     @property
     def settings(self) -> Mapping[str, Setting]:
         """Settings of both sides."""
-        return {**self.answerer.settings, **self.caller.settings}
+        return {name: one for side in (*self.others, self.answerer, self.caller)
+                for name, one in side.settings.items()}
 
     @property
     def source(self) -> str:
         """Text of the functions that make the model, those that they call included."""
         found: dict[str, Callable[..., Any]] = {}
-        for side in (self.caller, self.answerer):
+        for side in (self.caller, self.answerer, *self.others):
             _collect(side.function, found)
         return "\n\n".join(inspect.getsource(one).rstrip() + "\n" for one in found.values())
 
@@ -81,15 +106,43 @@ MODELS: dict[str, Model] = {one.name: one for one in (
     Model(register_model, answer_register),
     Model(options_model, answer_options),
     Model(call_model, answer_call),
+    Model(call_busy, answer_busy),
+    Model(call_no_answer, answer_no_answer),
+    Model(call_cancel, answer_cancel),
+    Model(call_redirect, answer_redirect),
+    Model(call_auth, answer_auth),
     Model(call_delayed_offer, answer_call),
     Model(call_reliable, answer_call),
     Model(call_update, answer_call),
     Model(call_hold, answer_call),
     Model(call_session_timer, answer_call),
+    Model(call_forked, answer_fork),
+    Model(subscribe_presence_model, answer_subscribe),
+    Model(subscribe_mwi_model, answer_subscribe, (answer_notify,)),
+    Model(publish_model, answer_publish),
+    Model(message_model, answer_message),
+    Model(info_dtmf_model, answer_info),
+    Model(keepalive_model, answer_options),
 )}
 
 # Asked in this order: those for one user come before those for any.
-ANSWERERS: tuple[CallModel, ...] = (answer_call, answer_register, answer_options)
+ANSWERERS: tuple[CallModel, ...] = (
+    answer_busy,
+    answer_options_busy,
+    answer_no_answer,
+    answer_cancel,
+    answer_redirect,
+    answer_auth,
+    answer_fork,
+    answer_info,
+    answer_call,
+    answer_register,
+    answer_options,
+    answer_subscribe,
+    answer_notify,
+    answer_publish,
+    answer_message,
+)
 
 
 def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
@@ -123,8 +176,8 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     (empty: none), `transport` that of its Contact. Settings of callers are taken and ignored.
     ModelError as `build_caller`.
 
-    >>> build_answerer(reject="486:3%").scenarios
-    ('answer-call', 'answer-register', 'answer-options')
+    >>> ("refused", True) in build_answerer(reject="486:3%").outcomes
+    True
     """
     from siploadgen.compile.assemble import compile_scenarios
 

@@ -107,6 +107,7 @@ def _extensions(c: Recorder) -> None:
         raise ModelError(f"setting reliable: there is no {c.v.reliable}",
                          mend="write auto, yes or no")
     if c.v.reliable == "no":
+        c.set("described", 0)
         with c.if_header("Require", "100rel"):  # RFC 3262 3
             c.respond(420, headers={"Unsupported": "100rel"})
             c.end("refused", ok=True)

@@ -135,7 +135,7 @@ def changes(c: Recorder, wait: Wait, *, again: str = "") -> Wait:
 
 
 def ended(c: Recorder, wait: Wait, outcome: str) -> Wait:
-    """Add to a wait that the peer hangs up."""
+    """Take that the peer hangs up."""
     with wait.on("BYE"):
         c.respond(200)
         c.end(outcome)
@@ -290,7 +290,7 @@ def plan(c: Recorder) -> None:
 
 
 def _margin(c: Recorder) -> None:
-    """Say how long before its end an interval is over, as a negative number."""
+    """Set `margin` to what is to be added to the end of the interval."""
     c.set("margin", c.v.interval)
     c.mul("margin", -SECOND / 3)
     with c.if_(c.v.margin < -32 * SECOND):

@@ -6,26 +6,31 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from siploadgen.core.memory cimport memory_ready, memory_release, memory_reserve
 from siploadgen.core.net.addr cimport PEER_TEXT_MAX, peer_equal, peer_format, peer_parse
 from siploadgen.core.span cimport span_make
 from siploadgen.core.types cimport NONE, Peer, SLG_ASSERT, slg_rotl64
+
+cdef enum:
+    BYTES_RESERVED = 2 * OUTBOX_BYTES   # the least that is backed by one large page
 
 
 cdef int outbox_open(Outbox* outbox, uint32_t group_max) except -1:
     memset(outbox, 0, sizeof(Outbox))
     outbox.epoch = 1                    # 0 is what a fresh OutOrder and a fresh table hold
     outbox.group_max = min(max(group_max, 1), <uint32_t>OUTBOX_GROUP_MAX)
-    outbox.bytes = <uint8_t*>calloc(OUTBOX_BYTES, 1)
+    outbox.bytes = <uint8_t*>memory_reserve(BYTES_RESERVED)
+    memory_ready(outbox.bytes, BYTES_RESERVED)
     outbox.messages = <OutMessage*>calloc(OUTBOX_MESSAGES, sizeof(OutMessage))
     outbox.state = calloc(1, sizeof(OutGroups))
-    if outbox.bytes == NULL or outbox.messages == NULL or outbox.state == NULL:
+    if outbox.messages == NULL or outbox.state == NULL:
         outbox_close(outbox)
         raise MemoryError("outbox")
     return 0
 
 
 cdef void outbox_close(Outbox* outbox) noexcept nogil:
-    free(outbox.bytes)
+    memory_release(outbox.bytes, BYTES_RESERVED)
     free(outbox.messages)
     free(outbox.state)
     memset(outbox, 0, sizeof(Outbox))

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from siploadgen.core.memory cimport memory_ready, memory_release, memory_reserve
 from siploadgen.core.net.addr cimport (
     PEER_TEXT_MAX, peer_format, peer_from_sockaddr, peer_parse, peer_to_sockaddr,
     sockaddr_storage, socklen_t,
@@ -77,6 +78,7 @@ cdef enum:
     # Receive buffers: any datagram fits. The 17 cache lines on top keep the starts of neighbouring
     # buffers apart in the caches, which 64 KiB steps would map to the same few lines.
     BUFFER_STEP = 65536 + 17 * 64
+    BUFFERS = UDP_BATCH * BUFFER_STEP
     ERROR_BYTES = 2048              # an ICMP error holds at most a small packet
     SEND_WAITS = 20                 # 1 ms waits for room in one flush; then messages are dropped
     SEND_AGAIN = 4                  # tries of one message against errors that earlier ones caused
@@ -127,8 +129,9 @@ cdef int udp_open(Udp* udp, bint want_gso, bint want_gro) except -1:
     state = <State*>calloc(1, sizeof(State))
     udp.state = state
     if state != NULL:
-        state.buffers = <uint8_t*>calloc(UDP_BATCH, BUFFER_STEP)
-    if udp.received == NULL or state == NULL or state.buffers == NULL:
+        state.buffers = <uint8_t*>memory_reserve(BUFFERS)
+        memory_ready(state.buffers, BUFFERS)
+    if udp.received == NULL or state == NULL:
         udp_close(udp)
         raise MemoryError("UDP buffers")
     for i in range(<uint32_t>UDP_BATCH):
@@ -148,7 +151,7 @@ cdef void udp_close(Udp* udp) noexcept nogil:
     for i in range(udp.sockets):
         close(udp.fds[i])
     if state != NULL:
-        free(state.buffers)
+        memory_release(state.buffers, BUFFERS)
     free(state)
     free(udp.received)
     memset(udp, 0, sizeof(Udp))

@@ -61,7 +61,7 @@ cdef bint keyed(Aka* aka, const uint8_t* k) noexcept nogil:
 
 
 cdef inline void mix(uint8_t* block, const uint8_t* other) noexcept nogil:
-    cdef uint32_t i
+    cdef int i
     for i in range(BLOCK):
         block[i] ^= other[i]
 
@@ -74,7 +74,7 @@ cdef bint milenage(Aka* aka, const Card* card, const uint8_t* rand, const uint8_
     cdef uint8_t temp[16]
     cdef uint8_t block[16]
     cdef uint8_t given[16]
-    cdef uint32_t i
+    cdef int i
     memcpy(block, rand, BLOCK)
     mix(block, card.opc)
     if not encrypt(aka, block, temp):
