@@ -67,6 +67,6 @@ def test_a_bad_network_loses_no_call(name: str, seed: int) -> None:
     assert set(ended) <= {"succeeded"} | MAY_MEET.get(name, set()), f"seed {seed}"
     answered = outcomes(network.answerer.answered_outcomes)
     assert sum(answered.values()) == counts(network.answerer)["answered"], f"seed {seed}"
-    assert answered["succeeded"] == 60
+    assert answered["succeeded"] == 60 or name in MAY_MEET
     drained(network.caller)
     drained(network.answerer)
