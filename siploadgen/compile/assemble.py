@@ -55,6 +55,7 @@ from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.methods import method_number
 from siploadgen.model.values import (
     ColumnRef,
+    Elapsed,
     Exponential,
     Fixed,
     Lognormal,
@@ -64,7 +65,7 @@ from siploadgen.model.values import (
     VariableRef,
 )
 
-VARIABLES_MAX = 16  # of one instance
+VARIABLES_MAX = 24  # of one instance
 TEXTS_MAX = 8  # text variables of one instance
 CLOCKS_MAX = 8  # of one instance
 ATTEMPTS_MAX = 3  # answers to one realm in a row
@@ -267,6 +268,9 @@ class _Assembler:
                 row: tuple[Any, ...] = (OperandKind.OPERAND_CONST, spare, number, 0.0, 0.0)
             case VariableRef(name):
                 row = (OperandKind.OPERAND_VARIABLE, spare, variable(name), 0.0, 0.0)
+            case Elapsed():
+                row = (OperandKind.OPERAND_VARIABLE, spare, int(PseudoVariable.VAR_ELAPSED), 0.0,
+                       0.0)
             case ColumnRef(name):
                 row = (OperandKind.OPERAND_COLUMN, spare, column(name), 0.0, 0.0)
             case Uniform(low, high):
@@ -453,6 +457,8 @@ class _Entry:
                 self._capture(step)
             case tree.Route(uri, leg):
                 self._emit(Op.OP_ROUTE, step.place, a=self._text_template(uri), b=leg)
+            case tree.Datagram(text, leg):
+                self._emit(Op.OP_DATAGRAM, step.place, a=self._text_template(text), b=leg)
             case tree.If():
                 self._if(step)
             case tree.Loop(condition, steps):
@@ -474,11 +480,11 @@ class _Entry:
                     raise ModelError(f"the label {name} is there twice",
                                      mend="give one of them another name")
                 self._place(label)
-            case tree.Jump(name, condition):
+            case tree.Jump(name, condition, anew):
                 self._jumps.append((name, step.place))
                 label = self._labels.setdefault(name, _Label())
                 if condition is None:
-                    self._emit(Op.OP_JUMP, step.place, b=label)
+                    self._emit(Op.OP_JUMP, step.place, b=label, flags=int(anew))
                     return True
                 self._jump_if(condition, label, step.place)
             case tree.Authenticate():
@@ -509,6 +515,8 @@ class _Entry:
             c = self._text_template(step.item)
         elif what == Capture.CAPTURE_DIALOG:
             c = step.leg
+        elif what == Capture.CAPTURE_RANKED:
+            c = header_number(step.header) | step.rank << HEADER_BITS
         else:
             c = header_number(step.header) if step.header else 0
             if step.item:
@@ -523,6 +531,8 @@ class _Entry:
             case tree.HasHeader(header, item):
                 self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label,
                            c=header_number(header))
+            case tree.HasLine(text):
+                self._emit(Op.OP_HAS, place, a=self._text_template(text), b=label, flags=1)
             case tree.SameText(variable, text):
                 self._emit(Op.OP_SAME, place, a=self._text(variable), b=label,
                            c=self._text_template(text))
@@ -540,7 +550,7 @@ class _Entry:
                     self._jump_if(step.condition, self._end_label(outcome, end.place, ok),
                                   step.place)
                     return
-                case tree.Jump(name, None) as jump:
+                case tree.Jump(name, None, False) as jump:
                     self._step(replace(jump, label=name, condition=step.condition))
                     return
         beyond = _Label()
@@ -576,7 +586,7 @@ class _Entry:
         """Put the label behind the instruction that is being emitted now."""
         label.pc = len(self._out.code) + 1
 
-    def _cases(self, cases: tuple[tree.Case, ...], here: _Label | None, beyond: _Label
+    def _cases(self, cases: tuple[tree.Case, ...], here: _Label, beyond: _Label
                ) -> tree.Case | None:
         """Emit the CASEs; the case whose block may follow them directly is given back."""
         inline = None
@@ -584,11 +594,7 @@ class _Entry:
             if case.then is tree.Then.GO_ON and case.steps and not _always_ends(case.steps):
                 inline = case
         for case in cases:
-            stay = case.then is tree.Then.STAY
-            if stay and here is None and not _always_ends(case.steps):
-                raise ModelError("a pause cannot go on where it was cut", place=str(case.place),
-                                 mend='end the call in this case, or write then="go on"')
-            back = here if stay and here is not None else beyond
+            back = here if case.then is tree.Then.STAY else beyond
             if case is inline:
                 target = _Label()
                 target.pc = len(self._out.code) + sum(
@@ -614,10 +620,11 @@ class _Entry:
         self._place(beyond)
 
     def _pause(self, step: tree.Pause) -> None:
-        beyond = _Label()
+        here, beyond = _Label(), _Label()
+        self._place(here)
         count = sum(len(case.matches) for case in step.cases)
         self._emit(Op.OP_PAUSE, step.place, a=count, b=beyond, c=self._operand(step.duration))
-        cases = self._cases(step.cases, None, beyond)
+        cases = self._cases(step.cases, here, beyond)
         if cases is not None:
             # Subtle: the block follows the CASEs, so the pause that is over must jump across it.
             self._steps(cases.steps)
@@ -628,7 +635,7 @@ class _Entry:
             raise ModelError(f"{step.attempts} attempts to answer a challenge",
                              mend=f"from 1 to {ATTEMPTS_MAX} are possible")
         self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user),
-                   b=self._end_label("auth_failed", step.place), flags=step.attempts,
+                   b=self._end_label(step.end, step.place, step.ok), flags=step.attempts,
                    c=self._text_template(step.password))
 
     def _challenge_check(self, step: tree.ChallengeCheck) -> None:

@@ -70,7 +70,7 @@ def operand_name(program: Program, number: int, op: Op) -> str:
         case OperandKind.OPERAND_CONST:
             return unit(int(row["value"]))
         case OperandKind.OPERAND_VARIABLE:
-            return program.variables[int(row["value"])]
+            return _variable(program, int(row["value"]))
         case OperandKind.OPERAND_COLUMN:
             return f"column {program.columns[int(row['value'])]}"
         case OperandKind.OPERAND_UNIFORM:
@@ -102,6 +102,8 @@ def _captured(program: Program, kind: int, c: int) -> str:
             return f"{_header(c)}?{template_text(program, c >> 8)}"
         case Capture.CAPTURE_PARAMETER:
             return f"{_header(c)};{template_text(program, c >> 8)}"
+        case Capture.CAPTURE_RANKED:
+            return f"URI {c >> 8} by q of {_header(c)}"
         case Capture.CAPTURE_DIALOG:
             return f"dialog of leg {c}"
         case Capture.CAPTURE_TEXT:
@@ -135,6 +137,7 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
                 what += f", {a} case{'' if a == 1 else 's'}"
             where = f"→ {b}"
         case Op.OP_JUMP:
+            what = "anew" if row["flags"] else ""
             where = f"→ {b}"
         case Op.OP_JUMP_IF:
             what = f"{_variable(program, a)} {COMPARES[int(row['flags'])]} {c}"
@@ -157,12 +160,14 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{program.texts[a]} = {_captured(program, int(row['flags']), c)}"
         case Op.OP_HAS:
             item = template_text(program, a)
-            what = f"{_header(c)}{': ' if item else ''}{item}"
+            what = f"{'body' if row['flags'] else _header(c)}{': ' if item else ''}{item}"
             where = f"else → {b}"
         case Op.OP_SAME:
             what, where = f"{program.texts[a]} == {template_text(program, c)!r}", f"else → {b}"
         case Op.OP_ROUTE:
             what = f"{template_text(program, a)}{f' leg {b}' if b else ''}"
+        case Op.OP_DATAGRAM:
+            what = f"{template_text(program, a)!r}{f' leg {b}' if b else ''}"
         case Op.OP_CREDENTIAL:
             what, where = f"user {template_name(program, a)}", f"else → {b}"
         case Op.OP_COUNT:

@@ -64,6 +64,7 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_HAS: {"a": "template", "b": "pc", "c": "header"},
     Op.OP_SAME: {"a": "text", "b": "pc", "c": "template"},
     Op.OP_ROUTE: {"a": "template", "b": "leg"},
+    Op.OP_DATAGRAM: {"a": "template", "b": "leg"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
 _MAGIC = b"siploadgen program 1\n"
@@ -243,6 +244,8 @@ class Program:
                 return 0 <= c < HeaderId.HEADER_COUNT
             case Capture.CAPTURE_URI_HEADER | Capture.CAPTURE_PARAMETER:
                 return c >= 0 and header < HeaderId.HEADER_COUNT and text < len(self.templates)
+            case Capture.CAPTURE_RANKED:
+                return header < HeaderId.HEADER_COUNT and text > 0
             case _:
                 return True
 
@@ -272,8 +275,9 @@ class Program:
         for number, row in enumerate(self.operands):
             kind = int(row["kind"])
             need(kind in list(OperandKind), f"operand {number}", "its kind")
-            need(kind not in limits or 0 <= row["value"] < limits[kind], f"operand {number}",
-                 "its value")
+            pseudo = kind == OperandKind.OPERAND_VARIABLE and int(row["value"]) in _PSEUDO
+            need(kind not in limits or pseudo or 0 <= row["value"] < limits[kind],
+                 f"operand {number}", "its value")
         need(len(self.scenarios) == len(self.entries) > 0, "the entries", "a name")
         for number, row in enumerate(self.entries):
             where = f"entry {number}"

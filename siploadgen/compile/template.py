@@ -37,19 +37,20 @@ FIELDS: Mapping[str, tuple[Field, int]] = {  # name -> field, arg
     "initial_uri": (Field.FIELD_INITIAL_URI, 0),
     "rseq": (Field.FIELD_RSEQ, 0),
     "rack": (Field.FIELD_RACK, 0),
+    "sdp_address": (Field.FIELD_SDP_ADDRESS, 0),
 }
 # Fields whose text has one length in every instance of an engine. The length of the body varies
 # only when the body does, so it needs no entry of its own.
 FIXED_WIDTH = frozenset({
     Field.FIELD_LITERAL, Field.FIELD_BRANCH, Field.FIELD_CALL_ID, Field.FIELD_LOCAL_TAG,
     Field.FIELD_TOKEN, Field.FIELD_CSEQ, Field.FIELD_LOCAL, Field.FIELD_LOCAL_HOST,
-    Field.FIELD_CONTENT_LENGTH,
+    Field.FIELD_CONTENT_LENGTH, Field.FIELD_SDP_ADDRESS,
 })
 # Fields that a body may hold; all others belong into the head.
 _BODY_FIELDS = frozenset({
     Field.FIELD_LITERAL, Field.FIELD_CALL_ID, Field.FIELD_LOCAL_TAG, Field.FIELD_TOKEN,
     Field.FIELD_LOCAL, Field.FIELD_LOCAL_HOST, Field.FIELD_COLUMN, Field.FIELD_VARIABLE,
-    Field.FIELD_TEXT,
+    Field.FIELD_TEXT, Field.FIELD_SDP_ADDRESS,
 })
 _TOKENS = re.compile(r"\{\{|\}\}|\{([^{}\s]+)\}|[{}]")
 
@@ -94,7 +95,8 @@ class Scope:
         if name in FIELDS:
             return Part(*FIELDS[name])
         if name in self.constants:
-            return Part(Field.FIELD_LITERAL, 0, self.constants[name].encode())
+            return Part(Field.FIELD_LITERAL, 0, self.constants[name].encode(
+                errors="surrogateescape"))  # octets of a file need not be UTF-8
         number = self.variable(name)
         if number is not None:
             return Part(Field.FIELD_VARIABLE, number)

@@ -24,7 +24,8 @@ class Op(IntEnum):
     OP_HAS = 18
     OP_SAME = 19
     OP_ROUTE = 20
-    OP_COUNT_OF_OPS = 21
+    OP_DATAGRAM = 21
+    OP_COUNT_OF_OPS = 22
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -38,6 +39,7 @@ class PseudoVariable(IntEnum):
     VAR_STOPPING = 0xFFFF
     VAR_STATUS = 0xFFFE
     VAR_RETRIES = 0xFFFD
+    VAR_ELAPSED = 0xFFFC
 
 class Extract(IntEnum):
     EXTRACT_STATUS = 0
@@ -58,6 +60,7 @@ class Capture(IntEnum):
     CAPTURE_BODY = 5
     CAPTURE_DIALOG = 6
     CAPTURE_TEXT = 7
+    CAPTURE_RANKED = 8
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0
@@ -107,6 +110,7 @@ class Field(IntEnum):
     FIELD_TEXT = 22
     FIELD_RSEQ = 23
     FIELD_RACK = 24
+    FIELD_SDP_ADDRESS = 25
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

@@ -3,9 +3,13 @@
 Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
 """
 
+import re
 from collections.abc import Mapping
 
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "PRACK")
+ALLOW = ", ".join(METHODS)
+# option tags that the answering side knows (RFC 3261 20.37); a request of ours names its own
+SUPPORTED = ("100rel", "timer")
 PRODUCT = "siploadgen"
 
 REASONS = {
@@ -30,23 +34,50 @@ REASONS = {
 
 _G711 = """\
 v=0
-o=- 1 1 IN IP4 {local_host}
+o=- 1 1 IN {sdp_address}
 s=-
-c=IN IP4 {local_host}
+c=IN {sdp_address}
 t=0 0
 m=audio 6000 RTP/AVP 0 8
+a=sendrecv
 """
 _G729 = """\
 v=0
-o=- 1 1 IN IP4 {local_host}
+o=- 1 1 IN {sdp_address}
 s=-
-c=IN IP4 {local_host}
+c=IN {sdp_address}
 t=0 0
 m=audio 6000 RTP/AVP 18
 a=fmtp:18 annexb=no
+a=sendrecv
 """
 # name in `sdp=` -> session description
 SESSIONS: Mapping[str, str] = {"g711": _G711, "g729": _G729}
+
+_ORIGIN = re.compile(r"^(o=\S+ \S+ )(\d+)", re.MULTILINE)
+_FLOW = re.compile(r"^a=(?:sendrecv|sendonly|recvonly|inactive)\b", re.MULTILINE)
+
+
+def session_version(session: str) -> int:
+    """Version in the origin line of a session description, 1 when it is no number.
+
+    >>> session_version("g711")
+    1
+    """
+    found = _ORIGIN.search(SESSIONS.get(session, session))
+    return int(found[2]) if found else 1
+
+
+def session_changing(session: str) -> str:
+    """Write a description whose direction and version are `{flow}` and `{version}`.
+
+    With another direction the version is one higher (RFC 3264 8).
+    """
+    text = _ORIGIN.sub(r"\1{version}", SESSIONS.get(session, session), count=1)
+    if _FLOW.search(text):
+        return _FLOW.sub("a={flow}", text)
+    return re.sub(r"^m=", "a={flow}\nm=", text, count=1, flags=re.MULTILINE)
+
 
 # Methods whose request carries a Contact (RFC 3261 8.1.1.8, RFC 3311, 3515, 6665)
 WITH_CONTACT = frozenset(
@@ -54,8 +85,8 @@ WITH_CONTACT = frozenset(
 # Methods whose 2xx carries one (RFC 3261 12.1.1, 3311 5.2, 6665 4.2.1.1)
 CONTACT_IN_2XX = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY"})
 # Requests that say what their sender can do (RFC 3261 13.2.1)
-WITH_ALLOW = frozenset({"INVITE"})
-ALLOW_IN_2XX = frozenset({"INVITE", "OPTIONS"})
+WITH_ALLOW = frozenset({"INVITE", "UPDATE"})
+ALLOW_IN_2XX = frozenset({"INVITE", "OPTIONS", "UPDATE"})
 
 
 def via(transport: str) -> str:
@@ -87,6 +118,7 @@ def _finish(lines: list[str], headers: tuple[tuple[str, str], ...], content_type
 def request_text(
     method: str, *, uri: str, from_value: str, to_value: str, transport: str = "UDP",
     routes: bool = False, authorization: bool = True, contact: bool | None = None,
+    supported: tuple[str, ...] = (),
     headers: tuple[tuple[str, str], ...] = (), content_type: str = "", body: str = "",
 ) -> str:
     """Write a request. `from_value` and `to_value` are the whole header values, tags included."""
@@ -101,7 +133,7 @@ def request_text(
         lines.append("{authorization}")
     lines.append(f"User-Agent: {PRODUCT}")
     if method in WITH_ALLOW:
-        lines += [f"Allow: {ALLOW}", "Supported:"]
+        lines += [f"Allow: {ALLOW}", f"Supported: {', '.join(supported)}".rstrip()]
     return _finish(lines, headers, content_type, body)
 
 
@@ -122,7 +154,7 @@ def response_text(
     if (method in ALLOW_IN_2XX and 200 <= status <= 299) or status == 405:
         lines.append(f"Allow: {ALLOW}")
         if status != 405:
-            lines.append("Supported:")
+            lines.append(f"Supported: {', '.join(SUPPORTED)}")
     if method == "OPTIONS" and 200 <= status <= 299:
         lines.append("Accept: application/sdp")
     return _finish(lines, headers, content_type, body)

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeAlias, TypeVar
@@ -16,6 +16,7 @@ from siploadgen.model.scenario import NOWHERE, Place, Scenario
 from siploadgen.model.settings import Share, read_session, read_uri
 from siploadgen.model.target import Target, address_of
 from siploadgen.model.values import (
+    Elapsed,
     Fixed,
     Value,
     VariableRef,
@@ -151,6 +152,7 @@ class _Leg:
     from_value: str = ""
     to_value: str = ""
     last_request: tree.Send | None = None
+    invites: bool = False  # an INVITE of ours was sent
     last_received: str = ""
     authenticates: bool = False
 
@@ -166,19 +168,31 @@ class _CaseBuilder:
 
 
 class _Block:
-    """`with` block whose steps are recorded into a list of their own."""
+    """`with` block whose steps are recorded into a list of their own.
 
-    def __init__(self, recorder: "Recorder", steps: list[Any]) -> None:
+    What is recorded after a block that never comes back goes on from where the legs stood before
+    it, which is `before` if that was earlier than its beginning.
+    """
+
+    def __init__(self, recorder: "Recorder", steps: list[Any],
+                 before: Mapping[str, _Leg] | None = None) -> None:
         self._recorder = recorder
         self._steps = steps
+        self._before = before
 
     def __enter__(self) -> None:
+        if self._before is None:
+            self._before = self._recorder._legs_now()
         self._recorder._stack.append(self._steps)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         if kind is None:
             self._recorder._settle()
+            last = self._steps[-1] if self._steps else None
+            if isinstance(last, tree.End) or (
+                    isinstance(last, tree.Jump) and last.condition is None):
+                self._recorder._legs_back(self._before or {})
         self._recorder._stack.pop()
 
 
@@ -220,14 +234,15 @@ class Wait:
         return self
 
     def auth(self, *statuses: int, user: str = "{user}", password: str = "{password}",
-             attempts: int = 2, cache: bool = False) -> "Wait":
+             attempts: int = 2, cache: bool = False, end: str = "auth_failed",
+             ok: bool = False) -> "Wait":
         """Answer these challenges and send the request again (RFC 3261 22).
 
         `user` and `password` are texts with `{fields}`, by default the columns of those names; a
         password may be `ha1:` and HA1 in hex, or a SIM card's secret, `aka:k=...,opc=...` (or
         `op=`). Each realm is answered; later requests of the call carry the credentials too, and
         with `cache` those of the user's later calls.
-        The call ends as `auth_failed` when no challenge can be answered, when a realm refuses the
+        The call ends with `end` when no challenge can be answered, when a realm refuses the
         answer without calling it stale, or after `attempts` answers (at most 3) in a row.
         """
         place = _caller_place()
@@ -237,7 +252,8 @@ class Wait:
                              mend="send one before auth(...)")
         self._leg.authenticates = True
         self._recorder._keeps_nonces |= cache
-        steps = [tree.Authenticate(user, password, attempts, place), replace(request, place=place)]
+        steps = [tree.Authenticate(user, password, attempts, end, ok, place),
+                 replace(request, place=place)]
         self._add(statuses or (401, 407), steps, tree.Then.STAY, method=request.method)
         return self
 
@@ -259,10 +275,11 @@ class Wait:
     def on(self, *what: What, then: str = "stay", method: str = "") -> _Block:
         """`with wait.on(423): ...`: steps of its own, then `stay` in the wait or `go on`."""
         steps: list[Any] = []
+        before = self._recorder._legs_now()
         self._add(what, steps, tree.Then(then), method=method)
         self._mandatory = self._mandatory or then == tree.Then.GO_ON.value
         self._recorder._note_dialog(self._leg, self._cases[-1].matches)
-        return self._received(what, _Block(self._recorder, steps))
+        return self._received(what, _Block(self._recorder, steps, before))
 
     def on_late(self) -> _Block:
         """`with wait.on_late(): ...`: steps for when `within` runs out."""
@@ -294,6 +311,7 @@ class Recorder:
         self.stopping = Variable(tree.Pseudo.STOPPING)
         self.status = Variable(tree.Pseudo.STATUS)
         self.retries = Variable(tree.Pseudo.RETRIES)
+        self.elapsed = Elapsed()
         self.columns = tuple(columns)
         self.target = target
         self._name = name
@@ -306,6 +324,7 @@ class Recorder:
         self._legs: dict[str, _Leg] = {}
         self._counters = 0
         self._keeps_nonces = False
+        self._octets: dict[str, str] = {}  # bodies given as octets, by the field that names each
         if role is tree.Role.ANSWERER:
             self._leg("").peer_opened = True
             self._leg("").last_received = method
@@ -313,18 +332,19 @@ class Recorder:
 
     # --- messages ---
 
-    def invite(self, to: str = "", *, sdp: str = "", body: str = "", content_type: str = "",
-               headers: Headers = (), start: Words = (), from_: str = "", leg: str = "",
-               user: str = "") -> None:
+    def invite(self, to: str = "", *, sdp: str = "", body: str | bytes = "",
+               content_type: str = "", headers: Headers = (), start: Words = (), from_: str = "",
+               leg: str = "", user: str = "", supported: Words = ()) -> None:
         """Send an INVITE to the target, or to `to`; in a dialog a re-INVITE.
 
-        `sdp` names a session (`g711`, `g729`) or is the description itself. `start` names the
-        clocks to start. `from_` is the caller's URI.
+        `sdp` names a session (`g711`, `g729`) or is the description itself; a `body` of bytes is
+        sent as it is. `start` names the clocks to start. `from_` is the caller's URI, `supported`
+        the option tags of extensions that the model plays (RFC 3261 20.37).
 
         >>> c.invite(to="sip:bob@{target.host}", sdp="g711", start="srd setup")
         """
         self.send("INVITE", to, sdp=sdp, body=body, content_type=content_type, headers=headers,
-                  start=start, from_=from_, leg=leg, user=user)
+                  start=start, from_=from_, leg=leg, user=user, supported=supported)
 
     def ack(self, *, sdp: str = "", headers: Headers = (), leg: str = "") -> None:
         """Acknowledge a 2xx (other finals are acknowledged by the transaction, RFC 3261 17.1.1.3).
@@ -338,10 +358,9 @@ class Recorder:
     def cancel(self, *, leg: str = "") -> None:
         """Cancel the open INVITE; held back until a provisional response came (RFC 3261 9.1)."""
         place = _caller_place()
-        request = self._leg(leg).last_request
-        if request is None or request.method != "INVITE":
+        if not self._leg(leg).invites:
             raise ModelError("there is no open INVITE to cancel", place=str(place),
-                             mend="cancel after invite(...), before the next request")
+                             mend="cancel after invite(...)")
         self._step(tree.Send(tree.SendKind.CANCEL, "CANCEL", leg=self._leg(leg).number,
                              place=place))
 
@@ -382,9 +401,9 @@ class Recorder:
         """Ask for capabilities (RFC 3261 11)."""
         self.send("OPTIONS", to, headers=headers, start=start, from_=from_, leg=leg)
 
-    def send(self, method: str, to: str = "", *, sdp: str = "", body: str = "",
+    def send(self, method: str, to: str = "", *, sdp: str = "", body: str | bytes = "",
              content_type: str = "", headers: Headers = (), start: Words = (), from_: str = "",
-             leg: str = "", user: str = "", early: bool = False) -> None:
+             leg: str = "", user: str = "", early: bool = False, supported: Words = ()) -> None:
         """Send a request of any method, inside the leg's dialog once there is one.
 
         `user` is called at the target when it names nobody itself; `early` says that the dialog is
@@ -394,18 +413,30 @@ class Recorder:
         state.in_dialog = state.in_dialog or early
         address = f"<{from_ or DEFAULT_FROM}>"
         self._send(method, to, from_value=address + ";tag={local_tag}", sdp=sdp, body=body,
-                   content_type=content_type, headers=headers, start=start, leg=leg, user=user)
+                   content_type=content_type, headers=headers, start=start, leg=leg, user=user,
+                   supported=supported)
 
-    def respond(self, status: int, reason: str = "", *, sdp: str = "", body: str = "",
+    def respond(self, status: int, reason: str = "", *, sdp: str = "", body: str | bytes = "",
                 content_type: str = "", headers: Headers = (), method: str = "",
                 leg: str = "", reliable: bool = False) -> None:
         """Answer the leg's request last received, or its open request of `method`.
 
         A 2xx to an INVITE is repeated until the ACK comes (RFC 3261 13.3.1.4), a `reliable`
         provisional response until its PRACK (RFC 3262 3).
+
+        On a new leg of an answerer the response is another branch of a fork: it answers the
+        INVITE of the first leg with a tag, a Contact and so a dialog of its own. The INVITE must
+        still be open on the first leg, which answers it for good.
         """
         place = _caller_place()
         state = self._leg(leg)
+        if self._role is tree.Role.ANSWERER and self._method == "INVITE" \
+                and not state.last_received and state.last_request is None:
+            if not 101 <= status <= 299:
+                raise ModelError(f"a branch of a fork answers with {status}", place=str(place),
+                                 mend="only 101 to 299 come back from each branch (RFC 3261 16.7)")
+            state.peer_opened = state.in_dialog = True
+            state.last_received = "INVITE"
         asked = method or ("INVITE" if reliable else state.last_received)
         if not asked:
             raise ModelError(f"there is no request to answer with {status}", place=str(place),
@@ -477,7 +508,8 @@ class Recorder:
         ...     c.end("unexpected")
         """
         place = _caller_place()
-        wait = Wait(self, self._leg(leg), "", place)
+        state = self._leg(leg)
+        wait = Wait(self, state, state.last_request.method if state.last_request else "", place)
         wait._pause = self._value(duration, place)
         self._step(wait)
         return wait
@@ -549,9 +581,10 @@ class Recorder:
     def capture(self, name: str, what: str, *, leg: str = "") -> None:
         """Take a text out of the message last matched into a text variable; empty: not there.
 
-        `what` is the name of a header, `Header.uri` (URI of its first address), `Header?Name` (a
-        header in that URI), `Header;name` (a parameter), request_uri, body, or dialog: Call-ID and
-        tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
+        `what` is the name of a header, `Header.uri` (URI of its first address), `Header.1` (the
+        sip: URI with the highest q in all such headers, `Header.2` the next), `Header?Name` (a
+        header in the first URI), `Header;name` (a parameter), request_uri, body, or dialog: Call-ID
+        and tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
 
         >>> c.capture("etag", "SIP-ETag")
         >>> c.capture("moved", "Contact.uri")
@@ -559,7 +592,8 @@ class Recorder:
         place = _caller_place()
         words = {"request_uri": tree.CaptureWhat.REQUEST_URI, "body": tree.CaptureWhat.BODY,
                  "dialog": tree.CaptureWhat.DIALOG}
-        found = re.fullmatch(r"([A-Z][A-Za-z-]*)(?:(\.uri)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
+        found = re.fullmatch(
+            r"([A-Z][A-Za-z-]*)(?:\.(uri|[1-9][0-9]?)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
         if what in words:
             step = tree.Capture(name, words[what], leg=self._leg(leg).number, place=place)
         elif not found:
@@ -568,10 +602,12 @@ class Recorder:
                                   f"Header;name, or {nearest(what, words)}")
         else:
             header, uri, inner, parameter = found.groups()
-            kind = (tree.CaptureWhat.URI if uri else tree.CaptureWhat.URI_HEADER if inner
+            rank = int(uri) if uri and uri != "uri" else 0
+            kind = (tree.CaptureWhat.RANKED if rank else tree.CaptureWhat.URI if uri
+                    else tree.CaptureWhat.URI_HEADER if inner
                     else tree.CaptureWhat.PARAMETER if parameter else tree.CaptureWhat.HEADER)
             item = inner or (parameter or "").lower()
-            step = tree.Capture(name, kind, header, item, place=place)
+            step = tree.Capture(name, kind, header, item, rank=rank, place=place)
         self._step(step)
 
     def text(self, name: str, text: str) -> None:
@@ -590,6 +626,13 @@ class Recorder:
         """
         self._step(tree.Route(uri, self._leg(leg).number, _caller_place()))
 
+    def datagram(self, text: str, *, leg: str = "") -> None:
+        r"""Send a text that is no message to where the leg's requests go; nothing answers it.
+
+        >>> c.datagram("\r\n\r\n")
+        """
+        self._step(tree.Datagram(text, self._leg(leg).number, _caller_place()))
+
     def if_(self, condition: tree.Condition) -> _Block:
         """`with c.if_(c.v.n >= 3): ...`."""
         return self._block(tree.If, condition=self._condition(condition))
@@ -606,6 +649,20 @@ class Recorder:
         >>> wait = c.expect(200)
         """
         return self._block(tree.If, condition=tree.HasHeader(name, item))
+
+    def if_body(self, line: str = "") -> _Block:
+        """Record a block for when the message last matched has a body, or one with such a line.
+
+        The line has to begin with these octets.
+
+        >>> c.invite()
+        >>> wait = c.expect(200)
+        >>> with c.if_body("m=audio"):
+        ...     c.ack(sdp="g711")
+        >>> with c.else_():
+        ...     c.ack()
+        """
+        return self._block(tree.If, condition=tree.HasLine(line))
 
     def if_text(self, name: str, text: str) -> _Block:
         """Record a block for when a text variable is the same as a text with `{fields}`.
@@ -653,9 +710,17 @@ class Recorder:
         """Name this point."""
         self._step(tree.Label(name, _caller_place()))
 
-    def jump(self, label: str, when: tree.Condition | None = None) -> None:
-        """Go on at a label, or only when a condition holds."""
-        self._step(tree.Jump(label, when and self._condition(when), _caller_place()))
+    def jump(self, label: str, when: tree.Condition | None = None, *, anew: bool = False) -> None:
+        """Go on at a label, or only when a condition holds.
+
+        A wait that is entered again in one of its own cases goes on with the time that is left;
+        `anew` gives it its whole time.
+        """
+        place = _caller_place()
+        if when is not None and anew:
+            raise ModelError("only a jump without a condition begins a wait anew",
+                             place=str(place), mend="write it in a block of c.if_(...)")
+        self._step(tree.Jump(label, when and self._condition(when), anew, place))
 
     def resend(self, *, leg: str = "") -> None:
         """Send the leg's last request again, as a new request (a new branch, CSeq + 1)."""
@@ -729,6 +794,17 @@ class Recorder:
             self._legs[name] = _Leg(len(self._legs))
         return self._legs[name]
 
+    def _legs_now(self) -> dict[str, _Leg]:
+        return {name: replace(leg) for name, leg in self._legs.items()}
+
+    def _legs_back(self, before: Mapping[str, _Leg]) -> None:
+        """Put the legs back where they stood; that one answers challenges stays true."""
+        for name, leg in self._legs.items():
+            old = before.get(name, _Leg(leg.number))
+            for member in fields(_Leg):
+                if member.name != "authenticates":
+                    setattr(leg, member.name, getattr(old, member.name))
+
     def _step(self, step: Any) -> None:
         self._settle()
         self._stack[-1].append(step)
@@ -774,9 +850,13 @@ class Recorder:
                              mend="compare a variable with a number: c.v.n >= 3")
         return condition
 
-    def _body(self, sdp: str, body: str, place: Place) -> str:
+    def _body(self, sdp: str, body: str | bytes, place: Place) -> str:
         if not sdp:
-            return body
+            if isinstance(body, str):
+                return body
+            name = f"octets.{len(self._octets)}"
+            self._octets[name] = body.decode(errors="surrogateescape")
+            return f"{{{name}}}" if body else ""
         if body:
             raise ModelError("sdp and body are both given", place=str(place),
                              mend="leave one of them out")
@@ -799,9 +879,9 @@ class Recorder:
                 leg.in_dialog = True
 
     def _send(self, method: str, to: str = "", *, kind: tree.SendKind = tree.SendKind.REQUEST,
-              from_value: str = "", to_value: str = "", sdp: str = "", body: str = "",
+              from_value: str = "", to_value: str = "", sdp: str = "", body: str | bytes = "",
               content_type: str = "", headers: Headers = (), start: Words = (),
-              leg: str = "", user: str = "") -> None:
+              leg: str = "", user: str = "", supported: Words = ()) -> None:
         place = _caller_place()
         state = self._leg(leg)
         if not method or not set(method) <= _METHOD_CHARACTERS:
@@ -826,13 +906,15 @@ class Recorder:
         text = messages.request_text(
             method, uri=uri, from_value=from_value, to_value=to_value,
             transport=self._transport, routes=in_dialog,
-            authorization=kind is not tree.SendKind.CANCEL, headers=_headers(headers),
+            authorization=kind is not tree.SendKind.CANCEL, supported=words(supported),
+            headers=_headers(headers),
             body=self._body(sdp, body, place),
             content_type=content_type or ("application/sdp" if sdp else "text/plain"))
         self.start(*words(start))
         request = tree.Send(kind, method, text, 0, state.number, in_dialog, place=place)
         if kind is tree.SendKind.REQUEST:
             state.last_request = request
+            state.invites = state.invites or method == "INVITE"
         self._step(request)
 
     def _target_uri(self, place: Place, user: str) -> str:
@@ -884,6 +966,7 @@ class Recorder:
             constants = (("target.uri", self.target.uri()), ("target.host", self.target.host),
                          ("target.port", str(self.target.port or 5060)),
                          ("target.user", self.target.user))
+        constants += tuple(self._octets.items())
         return Scenario(self._name, self._role, self._frozen(self._stack[0]), self._method,
                         self._user, max(1, len(self._legs)), self.columns, constants,
                         keeps_nonces=self._keeps_nonces, place=self._place)

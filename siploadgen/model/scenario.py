@@ -84,6 +84,7 @@ class CaptureWhat(Enum):
     BODY = "body"
     DIALOG = "dialog"  # of a leg, as Replaces names it (RFC 3891 6.1)
     TEXT = "text"  # `item`, a text with `{fields}`
+    RANKED = "ranked"  # the sip: URI that is the `rank`th by q of the addresses in those headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,14 @@ class SameText:
     text: str
 
 
-Test: TypeAlias = Condition | HasHeader | SameText
+@dataclass(frozen=True, slots=True)
+class HasLine:
+    """The body of the message last matched has a line that begins so; empty: it has a body."""
+
+    begin: str
+
+
+Test: TypeAlias = Condition | HasHeader | HasLine | SameText
 
 
 # --- what a wait can wait for ---
@@ -245,6 +253,16 @@ class Capture:
     header: str = ""
     item: str = ""
     leg: int = 0
+    rank: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Send a text with `{fields}` that is no message to where the leg's requests go."""
+
+    text: str
+    leg: int = 0
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -295,10 +313,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """Go on at a label, always or when the condition holds."""
+    """Go on at a label, always or when the condition holds.
+
+    `anew`: a wait there begins with its whole time, even if it is the one that was left.
+    """
 
     label: str
     condition: Condition | None = None
+    anew: bool = False
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -306,7 +328,7 @@ class Jump:
 class Authenticate:
     """Answer the challenge last received, from the next request on.
 
-    `user` and `password` are texts with `{fields}`. The call ends as `auth_failed` when no
+    `user` and `password` are texts with `{fields}`. The call ends with the outcome `end` when no
     challenge can be answered, or one was answered already and its nonce is not just too old, or
     `attempts` (1 to 3) times in a row.
     """
@@ -314,6 +336,8 @@ class Authenticate:
     user: str
     password: str
     attempts: int = 2
+    end: str = "auth_failed"
+    ok: bool = False
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -354,8 +378,8 @@ class End:
 
 
 Step: TypeAlias = (
-    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route | If | Loop
-    | Chance | Label | Jump | Authenticate | ChallengeCheck | Count | End
+    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route
+    | Datagram | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck | Count | End
 )
 
 

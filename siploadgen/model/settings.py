@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from siploadgen.model.errors import ModelError, nearest
@@ -24,7 +25,7 @@ class Setting:
 
     `kind` says how its text is read: duration (ns), distribution (of durations), shares (a
     distribution of shares, or of durations), share, count, times (a count, or `always`), flag,
-    uri, session (a session description or its name), or text.
+    uri, session (a session description or its name), file (its octets), or text.
     """
 
     default: str
@@ -89,6 +90,14 @@ def literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
+def read_file(text: str) -> bytes:
+    """Octets of a file; none without a name."""
+    try:
+        return Path(text).read_bytes() if text else b""
+    except OSError as error:
+        raise ModelError(f"{text}: {error.strerror}", mend="name a file that can be read") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A distribution of shares, in units of 1e-9 (see `values.SHARE_UNIT`)."""
@@ -104,6 +113,7 @@ _KINDS: Mapping[str, Callable[[str], Any]] = {
     "text": _text,
     "uri": read_uri,
     "session": read_session,
+    "file": read_file,
     "times": _times,
     "duration": parse_duration_ns,
     "distribution": parse_distribution,

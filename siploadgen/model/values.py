@@ -128,6 +128,11 @@ class VariableRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Elapsed:
+    """Nanoseconds since the instance was due."""
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnRef:
     """The decimal number in a column of the instance's row."""
 
@@ -135,7 +140,7 @@ class ColumnRef:
 
 
 Distribution: TypeAlias = Fixed | Uniform | Normal | Lognormal | Exponential
-Value: TypeAlias = Distribution | VariableRef | ColumnRef
+Value: TypeAlias = Distribution | VariableRef | Elapsed | ColumnRef
 ZERO = Fixed(0)
 
 

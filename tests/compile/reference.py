@@ -204,8 +204,9 @@ class Instance:
                     self.waits = self.kept = pc
                     return None
                 case Op.OP_PAUSE:
-                    self.deadline = self.world.now + self.operand(c)
-                    self.waits, self.kept = pc, -1
+                    if self.kept != pc:
+                        self.deadline = self.world.now + self.operand(c)
+                    self.waits = self.kept = pc
                     return None
                 case Op.OP_JUMP:
                     nxt = b
@@ -397,13 +398,19 @@ class World:
             if instance is not None:
                 instance.event(MatcherKind.MATCH_REQUEST, message)
         else:
+            user = re.match(rb"\S+ sips?:(?:([^@;\s]+)@)?", message.data)[1] or b""
             row = next(row for row in self.answerer.answers
-                       if row["method"] == method_number(message.method))
+                       if row["method"] == method_number(message.method)
+                       and self.user_of(row) in (b"", user))
             instance = Instance(self, self.answerer, int(row["entry"]), "answerer")
             self.dialogs[message.get("Call-ID")] = instance
             instance.note(message)
             instance.last = message
             instance.run(instance.pc)
+
+    def user_of(self, row) -> bytes:
+        """The user that a row of the answer table is for."""
+        return bytes(self.answerer.text[row["user_offset"]:][:row["user_length"]])
 
     def advance(self, until_ns: int) -> None:
         """Let time pass, deadline by deadline."""

@@ -91,7 +91,7 @@ BREAKS = [  # table, row, member, value
     ("templates", 0, "kind", 77), ("templates", 0, "body", 999),
     ("templates", 0, "method_length", 99999), ("segments", 0, "field", 99),
     ("segments", 0, "length", 99999), ("matchers", 0, "kind", 99), ("entries", 0, "pc", 999),
-    ("entries", 0, "legs", 9), ("entries", 0, "role", 2), ("answers", 0, "entry", 9),
+    ("entries", 0, "legs", 9), ("entries", 0, "role", 2), ("answers", 0, "entry", 99),
     ("answers", 0, "user_length", 99999)]
 
 

@@ -393,11 +393,6 @@ def _success_and_failure(c):
     c.end("done")  # here
 
 
-def _pause_stays(c):
-    with c.pause("1s").on("INFO"):  # here
-        c.count("x")
-
-
 def _nothing_to_extract(c):
     c.extract("n", "exipres")  # here
 

@@ -11,6 +11,7 @@ from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
+from siploadgen.model.messages import SUPPORTED
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, due_times
 
 TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"
@@ -35,7 +36,8 @@ class Trial:
         """Both engines joined, the schedule handed over, nothing run yet."""
         caller_program = build_caller(self.model, target_uri=TARGET, settings=dict(self.settings))
         answer_program = build_answerer(settings=dict(self.answers), **self.answerer)
-        sizes = {"max_instances": 20_000, "max_transactions": 80_000}
+        sizes = {"max_instances": 20_000, "max_transactions": 80_000,
+                 "supported": ", ".join(SUPPORTED)}
         rows = generated_users(caller_program.columns, self.users) if self.users else None
         caller = Engine(caller_program, local=CALLER, target=ANSWERER, run_id=0xA0000000 + seed,
                         seed=seed, rows=rows, **{**sizes, **self.caller_options})

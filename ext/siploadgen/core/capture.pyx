@@ -5,11 +5,11 @@ from libc.string cimport memcmp, memcpy
 from siploadgen.core.auth cimport text_stamp
 from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.net.addr cimport host_parse, peer_clear
-from siploadgen.core.outgoing cimport leg_call_id, leg_string, token_write
+from siploadgen.core.outgoing cimport leg_call_id, leg_string, send_octets, token_write
 from siploadgen.core.program cimport (
-    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_PARAMETER, CAPTURE_REQUEST_URI,
-    CAPTURE_TEXT, CAPTURE_URI, CAPTURE_URI_HEADER, EXTRACT_NUMBER, EXTRACT_PARAMETER,
-    EXTRACT_SIPFRAG, Insn,
+    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_PARAMETER, CAPTURE_RANKED,
+    CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, CAPTURE_URI_HEADER, EXTRACT_NUMBER,
+    EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Insn,
 )
 from siploadgen.core.records cimport (
     Core, core_count, Instance, instance_legs, instance_texts, leg_at, leg_handle,
@@ -26,6 +26,8 @@ cdef enum:
     NAME_MAX = 64               # octets of a parameter or header name
     TEXT_ROOM = 4096            # octets of a text made from a template
     HEADER_BITS = 8             # of the operand, below its text
+    RANKED_MAX = 32             # addresses that are compared
+    Q_ONE = 1000                # a q of 1, and of who names none
 
 
 cdef Span nothing() noexcept nogil:
@@ -181,6 +183,56 @@ cdef Span dialog_name(Core* core, Instance* instance, uint32_t number, uint8_t* 
     return span_make(out, <uint32_t>(at - out) + TOKEN_LENGTH)
 
 
+cdef uint32_t quality(Span parameters) noexcept nogil:
+    """The q of an address in thousandths (RFC 3261 25.1: at most three digits)."""
+    cdef bint present
+    cdef Span text = parameter_find(parameters, b"q", &present)
+    cdef uint32_t value, i
+    cdef uint32_t unit = 100
+    if not present or text.length == 0 or not 48 <= text.data[0] <= 49:
+        return Q_ONE
+    value = (text.data[0] - 48) * Q_ONE
+    for i in range(2, min(text.length, <uint32_t>5)):
+        if not 48 <= text.data[i] <= 57:
+            break
+        value += (text.data[i] - 48) * unit
+        unit //= 10
+    return min(value, <uint32_t>Q_ONE)
+
+
+cdef Span ranked_uri(Core* core, int64_t c) noexcept nogil:
+    """The URI with a rank by q: where a redirected request goes first, second ... (RFC 3261
+    8.1.3.4). Only sip: URIs count, since no other can be followed.
+    """
+    cdef SipHeader* header = sip_header(core.message, <uint8_t>(c & 0xFF))
+    cdef int64_t rank = c >> HEADER_BITS
+    cdef uint32_t qs[RANKED_MAX]
+    cdef Span uris[RANKED_MAX]
+    cdef uint32_t count = 0
+    cdef uint32_t i, best
+    cdef SipAddress address
+    cdef Span rest
+    while header != NULL:
+        rest = header.value
+        while count < RANKED_MAX and address_parse(&address, &rest):
+            if address.uri.length > 4 and span_iequal(span_make(address.uri.data, 4), span_make(
+                    <const uint8_t*>b"sip:", 4)):
+                uris[count] = span_make(address.uri.data, headers_at(address.uri))
+                qs[count] = quality(address.parameters) + 1
+                count += 1
+        header = sip_header_next(core.message, header)
+    while 0 < rank <= count:
+        best = 0
+        for i in range(1, count):
+            if qs[i] > qs[best]:
+                best = i
+        rank -= 1
+        if rank == 0:
+            return uris[best]
+        qs[best] = 0
+    return nothing()
+
+
 cdef Span captured(Core* core, Instance* instance, const Insn* insn, uint8_t* out) noexcept nogil:
     cdef Span value
     if insn.flags == CAPTURE_TEXT:
@@ -198,6 +250,8 @@ cdef Span captured(Core* core, Instance* instance, const Insn* insn, uint8_t* ou
         return uri_header(core, instance, insn.c, out)
     elif insn.flags == CAPTURE_PARAMETER:
         return parameter_of(core, instance, insn.c)
+    elif insn.flags == CAPTURE_RANKED:
+        return ranked_uri(core, insn.c)
     elif insn.flags == CAPTURE_REQUEST_URI:
         return core.message.uri
     elif insn.flags == CAPTURE_BODY:
@@ -266,6 +320,26 @@ cdef bint message_has(Core* core, Instance* instance, const Insn* insn) noexcept
     return False
 
 
+cdef bint body_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
+    cdef uint8_t room[256]
+    cdef Span wanted = span_make(room, text_stamp(core, instance, insn.a, room, 256))
+    cdef Span body
+    cdef uint32_t i
+    cdef bint fresh = True                      # at the begin of a line
+    if core.message == NULL:
+        return False
+    body = core.message.body
+    if wanted.length == 0:
+        return body.length != 0
+    for i in range(body.length):
+        if body.length - i < wanted.length:
+            return False
+        if fresh and memcmp(body.data + i, wanted.data, wanted.length) == 0:
+            return True
+        fresh = body.data[i] == 10
+    return False
+
+
 cdef void leg_route(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil:
     cdef uint8_t room[TEXT_ROOM]
     cdef Span uri = span_make(room, text_stamp(core, instance, text, room, TEXT_ROOM))
@@ -278,3 +352,9 @@ cdef void leg_route(Core* core, Instance* instance, uint32_t leg, uint16_t text)
         peer.port = parts.port if parts.port else 5060
         peer.socket = core.target.socket
         leg_at(core, leg).next_hop = peer
+
+
+cdef void leg_datagram(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil:
+    cdef uint8_t room[TEXT_ROOM]
+    send_octets(core, instance, leg_at(core, leg), span_make(
+        room, text_stamp(core, instance, text, room, TEXT_ROOM)))

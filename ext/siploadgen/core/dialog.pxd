@@ -14,6 +14,9 @@ cdef void dialog_from_request(Core* core, uint32_t leg) noexcept nogil
 cdef void dialog_from_notify(Core* core, uint32_t leg) noexcept nogil
 # Remote target of a target refresh request in the dialog (RFC 3261 12.2.2).
 cdef void dialog_refresh(Core* core, uint32_t leg) noexcept nogil
+# A new leg becomes another branch of the INVITE that leg `first` has not answered for good: a
+# dialog of its own with the same peer. Nothing is done when it has a dialog already.
+cdef void dialog_branch(Core* core, uint32_t first, uint32_t leg) noexcept nogil
 # Handle in a token of ours (a tag or a Contact user), 0 when it is none of this engine and run.
 cdef Handle token_read(Core* core, Span token) noexcept nogil
 # The leg that core.message, a request in a dialog, belongs to; NONE: unknown, or another Call-ID or

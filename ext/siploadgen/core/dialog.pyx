@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
 from siploadgen.core.net.addr cimport host_parse, peer_clear, peer_format
-from siploadgen.core.outgoing cimport token_write
+from siploadgen.core.outgoing cimport text_renamed, token_write, tx_open_branch
 from siploadgen.core.records cimport (
     Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, LEG_NEW, ROLE_ANSWERER,
 )
@@ -312,6 +312,33 @@ cdef void dialog_from_request(Core* core, uint32_t index) noexcept nogil:
     leg.remote_tag_hash = call_id_hash(core, message.from_tag) if message.from_tag.length else 0
     dialog_write(core, index, span_make(NULL, 0), target_of(core, host), routes, count,
                  message.call_id, message.to_value, message.from_value)
+
+
+cdef void dialog_branch(Core* core, uint32_t first_index, uint32_t index) noexcept nogil:
+    cdef Leg* first = leg_at(core, first_index)
+    cdef Leg* leg = leg_at(core, index)
+    cdef Handle name = leg_handle(core, index)
+    if leg.text != NONE or first.text == NONE or first.server_invite == NONE:
+        return
+    leg.server_invite = tx_open_branch(core, first.server_invite, name)
+    if leg.server_invite == NONE:
+        return
+    leg.text = text_renamed(core, first.text, leg_handle(core, first_index), name)
+    if leg.text == NONE:
+        return
+    leg.role = ROLE_ANSWERER
+    leg.state = LEG_EARLY
+    leg.strict = first.strict
+    leg.remote_cseq = first.remote_cseq
+    leg.tag_length = first.tag_length
+    leg.target_length = first.target_length
+    leg.routes_length = first.routes_length
+    leg.call_id_length = first.call_id_length
+    leg.local_length = first.local_length
+    leg.remote_length = first.remote_length
+    leg.call_id_hash = first.call_id_hash
+    leg.remote_tag_hash = first.remote_tag_hash
+    leg.next_hop = first.next_hop
 
 
 cdef void dialog_from_notify(Core* core, uint32_t index) noexcept nogil:

@@ -17,16 +17,16 @@ from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
-    FIELD_ECHO, FIELD_LITERAL, FIELD_RACK, FIELD_RSEQ, FIELD_TEXT, FIELD_VARIABLE, Insn,
+    FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
     Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
-    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_END, OP_EXTRACT,
-    OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
-    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
-    CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
-    OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
-    MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
-    TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES, ENTRY_OWNS_USER,
-    FIELD_AUTHORIZATION,
+    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM,
+    OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
+    OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED,
+    CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER,
+    EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE,
+    OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
+    TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
+    VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -338,6 +338,10 @@ cdef class Engine:
         core.local_length = len(name)
         core.local_host_length = len(text)
         core.local_port = port
+        bare = text.strip("[]")
+        address = f"{'IP6' if ':' in bare else 'IP4'} {bare}".encode("ascii")
+        memcpy(core.sdp_address, PyBytes_AS_STRING(address), len(address))
+        core.sdp_address_length = len(address)
         core.engine_id = engine_id
         memcpy(core.run_hex, PyBytes_AS_STRING(b"%08x" % run_id), 8)
         rand_seed(&core.rand, seed)
@@ -731,7 +735,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_RACK
+                good = segment.field <= FIELD_SDP_ADDRESS
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
@@ -741,7 +745,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             raise ValueError(f"operand {i}: no such column")
         if core.operands[i].kind == OPERAND_VARIABLE and not (
                 0 <= core.operands[i].value < core.variable_count
-                or 0xFFFD <= core.operands[i].value <= 0xFFFF):
+                or VAR_ELAPSED <= core.operands[i].value <= 0xFFFF):
             raise ValueError(f"operand {i}: no such variable")
     for i in range(matchers):
         if core.matchers[i].method > METHOD_MESSAGE:
@@ -802,22 +806,22 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             good = good and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
                 and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_CAPTURE:
-        good = insn.a < core.text_count and insn.flags <= CAPTURE_TEXT and insn.c >= 0
+        good = insn.a < core.text_count and insn.flags <= CAPTURE_RANKED and insn.c >= 0
         if insn.flags == CAPTURE_TEXT:
             good = good and _is_text(core, insn.c, templates)
         elif insn.flags == CAPTURE_DIALOG:
             good = good and insn.c < core.leg_max
         elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI):
             good = good and insn.c & 0xFF < HEADER_COUNT
-            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI):
+            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI, CAPTURE_RANKED):
                 good = good and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_HAS:
         good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
-            and 0 <= insn.c < HEADER_COUNT
+            and 0 <= insn.c < HEADER_COUNT and insn.flags <= 1
     elif insn.op == OP_SAME:
         good = insn.a < core.text_count and _lands(core, insn.b) \
             and _is_text(core, insn.c, templates)
-    elif insn.op == OP_ROUTE:
+    elif insn.op == OP_ROUTE or insn.op == OP_DATAGRAM:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
     elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \

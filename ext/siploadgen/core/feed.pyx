@@ -20,8 +20,8 @@ from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
     send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
-    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_PASSED_2XX,
-    TXF_REGISTRATION,
+    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_OFFERED,
+    TXF_PASSED_2XX, TXF_REGISTRATION, TXF_DESCRIBED,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -368,6 +368,8 @@ cdef void feed_ack(Core* core, uint32_t index) noexcept nogil:
             or tx_at(core, index).state != TX_ACCEPTED:
         core_count(core, COUNT_RECEIVED_AGAIN)
         return
+    if core.message.body.length and tx_at(core, index).flags & TXF_OFFERED:
+        core_count(core, COUNT_UNEXPECTED)      # an ACK brings no second offer (RFC 3261 13.2.1)
     leg.server_invite = NONE
     server_acknowledged(core, index)
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_ACK, 0)
@@ -410,6 +412,12 @@ cdef inline bint has_offer(Core* core, uint32_t index) noexcept nogil:
     return template.body < template.count
 
 
+cdef inline bint is_described(Core* core, uint32_t index) noexcept nogil:
+    """The peer's INVITE is open, but a reliable response has settled the session (RFC 3311 5.1)."""
+    cdef Tx* tx = tx_at(core, index)
+    return tx.state == TX_PROCEEDING and tx.flags & TXF_DESCRIBED != 0 and tx.deadline == INT64_MAX
+
+
 cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
     """An INVITE or an UPDATE with an offer that comes while another offer or INVITE is open: 500
     after one of the peer's, 491 when it crosses ours (RFC 3261 14.2, 3311 5.2); 0: none is.
@@ -419,7 +427,8 @@ cdef uint16_t crossing_refusal(Core* core, const Leg* leg) noexcept nogil:
         # Without an offer an UPDATE has to wait for an earlier one only.
         return 500 if is_open(core, leg.server_other) \
             and tx_at(core, leg.server_other).method == METHOD_UPDATE else 0
-    if leg.server_invite != NONE and (invite or is_open(core, leg.server_invite)):
+    if leg.server_invite != NONE and (invite or (
+            is_open(core, leg.server_invite) and not is_described(core, leg.server_invite))):
         return 500
     if not invite and is_open(core, leg.server_other) \
             and tx_at(core, leg.server_other).method == METHOD_UPDATE:

@@ -14,6 +14,9 @@ cdef enum:                          # Tx.flags
     # INVITE client: its call is over; Tx.text is then what an ACK in its dialog needs, NONE when
     # the template knows enough
     TXF_ABANDONED = 16
+    TXF_BRANCH = 32                 # INVITE server: a branch of a fork that this engine plays
+    TXF_OFFERED = 64                # INVITE server: the request had a body
+    TXF_DESCRIBED = 128             # INVITE server: a reliable response has had a body
 
 # False: no record left, or the message was larger than a datagram; counted.
 cdef bint send_request(Core* core, uint32_t instance, uint32_t leg, uint16_t template,
@@ -68,3 +71,10 @@ cdef void tx_free(Core* core, uint32_t tx) noexcept nogil
 cdef void tx_abandon(Core* core, uint32_t tx) noexcept nogil
 # for core.message; NONE when full
 cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogil
+# The INVITE of `tx` once more, answered by another leg with a tag of its own, as another branch of
+# a fork does. No message finds it but by that leg. NONE: no room, or the INVITE is over.
+cdef uint32_t tx_open_branch(Core* core, uint32_t tx, Handle leg) noexcept nogil
+# A copy of a kept text with each token of one leg made that of another; NONE when full.
+cdef uint32_t text_renamed(Core* core, uint32_t text, Handle old, Handle new) noexcept nogil
+# A datagram that is no message, to where the leg's requests go.
+cdef void send_octets(Core* core, Instance* instance, const Leg* leg, Span octets) noexcept nogil

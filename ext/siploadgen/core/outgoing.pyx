@@ -15,8 +15,8 @@ from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
     FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
     FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
-    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_TEXT, FIELD_TOKEN,
-    FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
+    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_SDP_ADDRESS,
+    FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
@@ -99,7 +99,8 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
     if is_hang_up(tx):
         table_remove(&core.requests, tx.key, index)
     elif tx.kind >= TX_INVITE_SERVER:
-        table_remove(&core.requests, tx.key, index)
+        if not tx.flags & TXF_BRANCH:
+            table_remove(&core.requests, tx.key, index)
         text_give(&core.texts, tx.text)
     else:
         text_give(&core.texts, tx.auth - 1)
@@ -219,10 +220,66 @@ cdef uint32_t tx_open_server(Core* core, uint64_t key, Handle leg) noexcept nogi
     tx.reliable = core.source.family == PEER_STREAM
     tx.insn = NONE
     tx.whole = NONE
+    if message.body.length:
+        tx.flags |= TXF_OFFERED
     # Without rport the answer goes to the port of the sent-by (RFC 3261 18.2.2, 3581).
     if not message.via.has_rport and not tx.reliable:
         tx.peer.port = message.via.port if message.via.port else 5060
     table_add(&core.requests, key, index)
+    tx_event(core, index, TXE_START)
+    return index
+
+
+cdef uint32_t text_renamed(Core* core, uint32_t text, Handle old, Handle new) noexcept nogil:
+    cdef Span kept = text_span(&core.texts, text)
+    cdef uint32_t fresh = text_take(&core.texts, kept.length)
+    cdef uint8_t name[24]
+    cdef uint8_t* data
+    cdef uint32_t i
+    if fresh == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        return NONE
+    data = text_data(&core.texts, fresh)
+    memcpy(data, kept.data, kept.length)
+    token_write(core, name, old)
+    for i in range(kept.length - TOKEN_LENGTH + 1 if kept.length >= TOKEN_LENGTH else 0):
+        if data[i] == name[0] and memcmp(data + i, name, TOKEN_LENGTH) == 0:
+            token_write(core, data + i, new)
+    return fresh
+
+
+cdef uint32_t tx_open_branch(Core* core, uint32_t first_index, Handle leg) noexcept nogil:
+    cdef Tx* first = tx_at(core, first_index)
+    cdef uint32_t index, text
+    cdef Tx* tx
+    if core.fresh == first_index:               # from here on two answers need the echo
+        echo_keep(core)
+        core.fresh = NONE
+    if first.text == NONE:
+        return NONE
+    text = text_renamed(core, first.text, first.leg, leg)
+    if text == NONE:
+        return NONE
+    index = slab_take(&core.txs)
+    if index == NONE:
+        core_count(core, COUNT_SLAB_FULL)
+        text_give(&core.texts, text)
+        return NONE
+    tx = tx_at(core, index)
+    tx.kind = TX_INVITE_SERVER
+    tx.method = METHOD_INVITE
+    tx.template = TEMPLATE_NONE
+    tx.flags = TXF_BRANCH | (first.flags & TXF_OFFERED)
+    tx.leg = leg
+    tx.key = first.key
+    tx.cseq = first.cseq
+    tx.row = first.row
+    tx.text = text
+    tx.started = core.now
+    tx.peer = first.peer
+    tx.reliable = first.reliable
+    tx.insn = NONE
+    tx.whole = NONE
     tx_event(core, index, TXE_START)
     return index
 
@@ -505,6 +562,9 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
         fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
         fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
+    if needs & (1 << FIELD_SDP_ADDRESS):
+        fields.values[<int>FIELD_SDP_ADDRESS] = span_make(core.sdp_address,
+                                                          core.sdp_address_length)
     if needs & (1 << FIELD_REQUEST_URI | 1 << FIELD_INITIAL_URI | 1 << FIELD_ROUTES
                 | 1 << FIELD_REMOTE_TAG | 1 << FIELD_LOCAL_PARTY | 1 << FIELD_REMOTE_PARTY):
         if leg != NULL:
@@ -803,6 +863,8 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
     if 200 <= template.status < 300 and method_opens_dialog(template.method):
         leg.state = LEG_CONFIRMED
     if template.flags & TEMPLATE_RELIABLE:
+        if template.body < template.count:
+            tx.flags |= TXF_DESCRIBED
         tx_reliable(tx, core.now, &core.timers)
         tx_arm(core, index)
     core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
@@ -973,6 +1035,17 @@ cdef bint send_hang_up(Core* core, uint64_t key, uint32_t cseq, Span target, Spa
     outbox_commit(&core.outbox, length, hop, NULL)
     core.sent_requests[<int>METHOD_BYE] += 1
     return True
+
+
+cdef void send_octets(Core* core, Instance* instance, const Leg* leg, Span octets) noexcept nogil:
+    cdef uint8_t* out = outgoing_room(core)
+    if out == NULL or octets.length > OUTBOX_MESSAGE_MAX:
+        core_count(core, COUNT_OVERSIZE)
+        return
+    if instance.scheduled:
+        record_lateness(core, instance)
+    memcpy(out, octets.data, octets.length)
+    outbox_commit(&core.outbox, octets.length, request_peer(core, leg), &instance.order)
 
 
 # --- responses of the engine itself ---

@@ -11,10 +11,10 @@ cpdef enum Op:
     # again without another suspension or SEND of a request between, the deadline stays.
     OP_AWAIT
     OP_CASE             # a: matcher, b: pc when it fits
-    # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Cut by a
-    # hang-up.
+    # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Entered
+    # again as an AWAIT is, it goes on with what is left of it. Cut by a hang-up.
     OP_PAUSE
-    OP_JUMP             # b: pc
+    OP_JUMP             # b: pc, flags: 1: the next wait begins anew, even if it is the last one
     # a: variable (or a VAR_ pseudo variable), flags: Compare, b: pc, c: constant
     OP_JUMP_IF
     OP_CHANCE           # b: pc, c: probability in 1e-9
@@ -37,12 +37,15 @@ cpdef enum Op:
     # the message last matched; the variable is empty when there is nothing to take.
     OP_CAPTURE
     # a: text (item; empty: any), b: pc when not, c: HeaderId. The message last matched has such a
-    # header, with that item in its comma separated list (any case, parameters left out).
+    # header, with that item in its comma separated list (any case, parameters left out). With
+    # flags 1 its body has a line that begins with the text.
     OP_HAS
     # a: text variable, b: pc when it is not the same as c: text
     OP_SAME
     # a: text (URI), b: leg. Requests of the leg go there from now on when the host is numeric.
     OP_ROUTE
+    # a: text, b: leg. A datagram with just this text goes where the leg's requests do.
+    OP_DATAGRAM
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -57,6 +60,8 @@ cpdef enum PseudoVariable:      # read-only, in place of a variable number
     VAR_STOPPING = 0xFFFF       # 1 once the run wants its calls to end
     VAR_STATUS = 0xFFFE         # status of the message last matched, 0 for a request
     VAR_RETRIES = 0xFFFD        # challenges answered in a row by this instance
+    # ns from when the instance was due to when what it does now was; as an operand only
+    VAR_ELAPSED = 0xFFFC
 
 cpdef enum Extract:
     EXTRACT_STATUS = 0
@@ -81,6 +86,9 @@ cpdef enum Capture:             # what OP_CAPTURE takes
     # c: leg. "Call-ID;to-tag=...;from-tag=..." of its dialog, as Replaces wants it (RFC 3891 6.1)
     CAPTURE_DIALOG
     CAPTURE_TEXT                # c: text
+    # c: HeaderId, and a rank (from 1) from bit 8: the sip: URI with that rank among the addresses
+    # of all such headers by q, without its headers; the order in the message decides between equals
+    CAPTURE_RANKED
 
 cpdef enum OperandKind:
     OPERAND_CONST = 0           # value
@@ -140,6 +148,7 @@ cpdef enum Field:
     FIELD_TEXT                  # arg: text variable
     FIELD_RSEQ                  # number of the leg's last reliable provisional response (RFC 3262)
     FIELD_RACK                  # what a PRACK acknowledges: "RSeq CSeq INVITE"
+    FIELD_SDP_ADDRESS           # "IP4 host" or "IP6 host" of the engine's socket (RFC 4566 5.7)
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method

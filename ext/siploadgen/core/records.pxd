@@ -218,6 +218,8 @@ cdef struct Core:
     uint32_t local_length
     uint32_t local_host_length
     uint16_t local_port
+    uint8_t sdp_address[72]         # "IP4 host" or "IP6 host", without brackets
+    uint32_t sdp_address_length
     uint8_t allow[128]              # "Allow: ...\r\n" of the engine's own answers
     uint32_t allow_length
     uint32_t allowed                # bit m: Method m is in Allow

@@ -4,23 +4,26 @@ from libc.math cimport exp
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from siploadgen.core.auth cimport auth_accept, auth_check, auth_retries
-from siploadgen.core.capture cimport capture, extract_number, leg_route, message_has, text_same
+from siploadgen.core.capture cimport (
+    body_has, capture, extract_number, leg_datagram, leg_route, message_has, text_same,
+)
 from siploadgen.core.counters cimport COUNT_SLAB_FULL
+from siploadgen.core.dialog cimport dialog_branch
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
     echo_keep, send_ack, send_cancel, send_plain, send_request, send_response,
-    server_acknowledged, token_write, tx_abandon, tx_free,
+    server_acknowledged, token_write, tx_abandon, tx_free, TXF_BRANCH,
 )
 from siploadgen.core.program cimport (
     CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, ENTRY_OWNS_USER, EXTRACT_CONTENT_LENGTH,
     EXTRACT_EXPIRES, EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS,
     Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE,
     OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
-    OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
-    OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL,
+    OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE,
+    OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL,
     OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT,
     OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
-    TEMPLATE_RESPONSE, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
+    TEMPLATE_RESPONSE, VAR_ELAPSED, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
 )
 from siploadgen.core.rand cimport rand_below, rand_exponential, rand_normal, rand_unit
 from siploadgen.core.records cimport (
@@ -31,7 +34,9 @@ from siploadgen.core.records cimport (
 )
 from siploadgen.core.ring cimport ring_push
 from siploadgen.core.sip.parse cimport contact_expires, header_uint
-from siploadgen.core.sip.tokens cimport HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_UNKNOWN
+from siploadgen.core.sip.tokens cimport (
+    HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_INVITE, METHOD_UNKNOWN,
+)
 from siploadgen.core.slab cimport slab_give, slab_take
 from siploadgen.core.span cimport span_make, span_to_uint
 from siploadgen.core.texts cimport text_give
@@ -45,6 +50,9 @@ from siploadgen.core.wheel cimport wheel_add, wheel_del
 cdef enum:
     # of one wake-up: a program that loops without waiting is ended
     INSTRUCTION_LIMIT = 100000
+    # ns: what should have been done longer ago counts as this long ago, so that an engine which
+    # was held up does not do all at once
+    LATE_MAX = 1000000000
     TRACE_MESSAGE_MAX = 2048
     TRACE_RECORD_MAX = 2048 + 256
 
@@ -131,7 +139,9 @@ cdef void server_release(Core* core, uint32_t index) noexcept nogil:
     if index == NONE:
         return
     tx = tx_at(core, index)
-    if tx.state == TX_TRYING or tx.state == TX_PROCEEDING:
+    if tx.flags & TXF_BRANCH and tx.state == TX_PROCEEDING:
+        tx_free(core, index)                    # the fork's other branches answer the request
+    elif tx.state == TX_TRYING or tx.state == TX_PROCEEDING:
         send_plain(core, index, 500)
     elif tx.state == TX_ACCEPTED and not tx.acked:
         server_acknowledged(core, index)
@@ -249,6 +259,8 @@ cdef int64_t variable_value(Core* core, Instance* instance, uint32_t number) noe
         return instance.status
     elif number == VAR_RETRIES:
         return auth_retries(instance)
+    elif number == VAR_ELAPSED:
+        return max(instance.intended, core.now - LATE_MAX) - instance.due
     return instance_variables(core, instance)[number]
 
 
@@ -322,6 +334,8 @@ cdef bint send_template(Core* core, uint32_t index, const Insn* insn, uint32_t p
         instance.wait_pc = NONE
         return send_request(core, index, leg, insn.a, pc)
     elif kind == TEMPLATE_RESPONSE:
+        if insn.b and core.templates[insn.a].method == METHOD_INVITE:
+            dialog_branch(core, instance_legs(core, instance)[0], leg)
         return send_response(core, index, leg, insn.a, pc)
     elif kind == TEMPLATE_ACK:
         return send_ack(core, index, leg, insn.a, pc)
@@ -346,7 +360,7 @@ cdef bint pause_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc)
             return False
         length = min(length, <int64_t>4600000000000000000)      # the sum stays within 64 bits
         # A pause counts from when it was due, so that lateness does not add up along a call.
-        instance.deadline = max(instance.intended, core.now - 1000000000) + length
+        instance.deadline = max(instance.intended, core.now - LATE_MAX) + length
         instance.wait_pc = pc
     wheel_add(&core.wheel, index, instance.deadline)
     instance.wait = WAIT_PAUSE
@@ -398,6 +412,8 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             clock_stop(core, instance, insn.a)
             pc += 1
         elif insn.op == OP_JUMP:
+            if insn.flags:
+                instance.wait_pc = NONE
             pc = insn.b
         elif insn.op == OP_END:
             instance.pc = pc
@@ -431,7 +447,8 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             capture(core, instance, insn)
             pc += 1
         elif insn.op == OP_HAS:
-            pc = pc + 1 if message_has(core, instance, insn) else insn.b
+            pc = pc + 1 if (body_has(core, instance, insn) if insn.flags
+                            else message_has(core, instance, insn)) else insn.b
         elif insn.op == OP_SAME:
             pc = pc + 1 if text_same(core, instance, insn) else insn.b
         elif insn.op == OP_ROUTE:
@@ -440,6 +457,13 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
                 vm_end(core, index, OUTCOME_NO_RESOURCE)
                 return
             leg_route(core, instance, instance_legs(core, instance)[insn.b], insn.a)
+            pc += 1
+        elif insn.op == OP_DATAGRAM:
+            if instance_legs(core, instance)[insn.b] == NONE \
+                    and leg_take(core, index, <uint8_t>insn.b) == NONE:
+                vm_end(core, index, OUTCOME_NO_RESOURCE)
+                return
+            leg_datagram(core, instance, instance_legs(core, instance)[insn.b], insn.a)
             pc += 1
         elif insn.op == OP_COUNT:
             core.user_counters[insn.a] += insn.c

@@ -11,10 +11,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from siploadgen.model import challenges
+from siploadgen.model.builtin.answer_auth import answer_auth
+from siploadgen.model.builtin.answer_busy import answer_busy, answer_options_busy
 from siploadgen.model.builtin.answer_call import answer_call
+from siploadgen.model.builtin.answer_cancel import answer_cancel
+from siploadgen.model.builtin.answer_fork import answer_fork
+from siploadgen.model.builtin.answer_no_answer import answer_no_answer
 from siploadgen.model.builtin.answer_options import answer_options
+from siploadgen.model.builtin.answer_redirect import answer_redirect
 from siploadgen.model.builtin.answer_register import answer_register
 from siploadgen.model.builtin.call import call_model
+from siploadgen.model.builtin.call_auth import call_auth
+from siploadgen.model.builtin.call_busy import call_busy
+from siploadgen.model.builtin.call_cancel import call_cancel
+from siploadgen.model.builtin.call_delayed_offer import call_delayed_offer
+from siploadgen.model.builtin.call_forked import call_forked
+from siploadgen.model.builtin.call_hold import call_hold
+from siploadgen.model.builtin.call_no_answer import call_no_answer
+from siploadgen.model.builtin.call_redirect import call_redirect
+from siploadgen.model.builtin.call_reliable import call_reliable
+from siploadgen.model.builtin.call_session_timer import call_session_timer
+from siploadgen.model.builtin.call_update import call_update
+from siploadgen.model.builtin.keepalive import keepalive_model
 from siploadgen.model.builtin.options import options_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
@@ -73,13 +91,36 @@ def _collect(function: Callable[..., Any], found: dict[str, Callable[..., Any]])
 
 
 MODELS: dict[str, Model] = {one.name: one for one in (
-    Model(call_model, answer_call),
     Model(register_model, answer_register),
     Model(options_model, answer_options),
+    Model(call_model, answer_call),
+    Model(call_busy, answer_busy),
+    Model(call_no_answer, answer_no_answer),
+    Model(call_cancel, answer_cancel),
+    Model(call_redirect, answer_redirect),
+    Model(call_auth, answer_auth),
+    Model(call_delayed_offer, answer_call),
+    Model(call_reliable, answer_call),
+    Model(call_update, answer_call),
+    Model(call_hold, answer_call),
+    Model(call_session_timer, answer_call),
+    Model(call_forked, answer_fork),
+    Model(keepalive_model, answer_options),
 )}
 
 # Asked in this order: those for one user come before those for any.
-ANSWERERS: tuple[CallModel, ...] = (answer_call, answer_register, answer_options)
+ANSWERERS: tuple[CallModel, ...] = (
+    answer_busy,
+    answer_options_busy,
+    answer_no_answer,
+    answer_cancel,
+    answer_redirect,
+    answer_auth,
+    answer_fork,
+    answer_call,
+    answer_register,
+    answer_options,
+)
 
 
 def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
@@ -113,8 +154,8 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     (empty: none), `transport` that of its Contact. Settings of callers are taken and ignored.
     ModelError as `build_caller`.
 
-    >>> build_answerer(reject="486:3%").outcomes
-    (('refused', True),)
+    >>> ("refused", True) in build_answerer(reject="486:3%").outcomes
+    True
     """
     from siploadgen.compile.assemble import compile_scenarios
 

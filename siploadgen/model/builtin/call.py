@@ -1,6 +1,7 @@
 """`call`: an ordinary call."""
 
 from siploadgen.model.builtin.parts import IDENTITY, challenged, crossing, give_up, identity
+from siploadgen.model.builtin.session import changes
 from siploadgen.model.python import call
 from siploadgen.model.recorder import Recorder
 from siploadgen.model.settings import Setting
@@ -10,34 +11,51 @@ from siploadgen.model.settings import Setting
     name="call",
     hold=Setting("0s", "time between ACK and BYE", "distribution"),
     ring_limit=Setting("180s", "longest ringing before CANCEL, 0s: none", "duration"),
+    expires=Setting("0", "seconds that the INVITE is good for, then CANCEL; 0: unlimited", "count"),
     callee_hangs_up=Setting("no", "the answering side sends the BYE, after `hold`", "flag"),
     sdp=Setting("g711", "session description: g711 or g729", "session"),
+    body=Setting("", "file with the body of the INVITE, in place of `sdp`", "file"),
+    content_type=Setting("multipart/mixed;boundary=part", "what kind of body that is"),
     to=Setting("", "URI to call; the target, user `service`, when empty", "uri"),
     **IDENTITY,
 )
 def call_model(c: Recorder) -> None:
     """Make a call: INVITE with SDP, ringing, 200, ACK, hold, BYE."""
     user, password, from_uri = identity(c)
-    c.invite(c.v.to, sdp=c.v.sdp, from_=from_uri, start="srd setup")
+    c.invite(c.v.to, sdp="" if c.v.body else c.v.sdp, body=c.v.body,
+             content_type=c.v.content_type if c.v.body else "", from_=from_uri,
+             headers={"Expires": str(c.v.expires)} if c.v.expires else {}, start="srd setup")
     answered = c.expect(optional=100).optional("101-199", stop="srd")
-    c.expect("2xx", stop="srd setup", within=c.v.ring_limit)
+    limit = patience(c)
+    c.expect("2xx", stop="srd setup", within=limit)
     challenged(c, answered, user, password)
     with answered.on(487):  # ringing that was cancelled because the run ends is no refusal
         with c.if_(c.stopping == 1):
             c.end("cancelled")
         c.end("rejected")
-    if c.v.ring_limit:
+    if limit:
         with answered.on_late():
             give_up(c)
     c.ack()
     if c.v.callee_hangs_up:
-        c.expect("BYE")
-        c.respond(200)
+        changes(c, c.expect("BYE"))
+        c.respond(200, method="BYE")
         c.end()
         return
-    with c.pause(c.v.hold).on("BYE"):
+    with changes(c, c.pause(c.v.hold)).on("BYE"):
         c.respond(200)
         c.end("unexpected")
+    hang_up(c, user, password)
+
+
+def patience(c: Recorder) -> int:
+    """How long a caller waits for an answer (RFC 3261 13.2.1), in ns; 0: without end."""
+    limits = [one for one in (c.v.ring_limit, c.v.expires * 1_000_000_000) if one]
+    return min(limits, default=0)
+
+
+def hang_up(c: Recorder, user: str, password: str) -> None:
+    """Send the BYE and see its answer."""
     c.bye(start="sdd")
     done = c.expect("2xx", stop="sdd").optional(100)
     if user:

@@ -1,17 +1,21 @@
 """Parts that several built-in models share: callers' names, challenges, ends of calls."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from siploadgen.model.recorder import Recorder, Wait
 from siploadgen.model.settings import Setting, literal
 
 TX_TIMEOUT = "32s"  # 64 * T1, RFC 3261 9.1 and 13.3.1.4
+CANCEL_LIMIT = "70s"  # longer than the INVITE and then its CANCEL can take
 
 IDENTITY: Mapping[str, Any] = {
     "user": Setting("", "user name in From and for challenges; with users their column `user`"),
     "password": Setting("secret", "password for challenges; with users their column `password`"),
     "domain": Setting("", "domain of the users; the target's host when empty"),
+    "caller": Setting("", "URI in From, such as tel:+12015550123; sip:user@domain when empty",
+                      "uri"),
     "ha1": Setting("", "HA1 (hex) in place of the password; with users their column `ha1`"),
     "aka_k": Setting("", "SIM card: K (hex), for AKAv1-MD5; or column"),
     "aka_opc": Setting("", "SIM card: OPc (hex); or column"),
@@ -54,8 +58,8 @@ def identity(c: Recorder) -> tuple[str, str, str]:
     """User name, secret and From URI of a caller; empty texts when it has no name."""
     user = _of_user(c, "user")
     if not user:
-        return "", "", ""
-    return user, secret(c), f"sip:{user}@{c.v.domain or '{target.host}'}"
+        return "", "", c.v.caller
+    return user, secret(c), c.v.caller or f"sip:{user}@{c.v.domain or '{target.host}'}"
 
 
 def challenged(c: Recorder, wait: Wait, user: str, proof: str) -> None:
@@ -74,43 +78,106 @@ def crossing(c: Recorder, done: Wait) -> None:
         c.end()
 
 
-def give_up(c: Recorder) -> None:
+def give_up(c: Recorder, end: str = "no_answer", *, clock: str = "") -> None:
     """Cancel the INVITE; an answer that came first is acknowledged and hung up (RFC 3261 15)."""
+    c.start(*clock.split())
+    with c.if_(c.status >= 100), c.if_(c.status < 200):
+        c.set("progress", 1)
     c.cancel()
-    ended = c.expect("300-699", within=TX_TIMEOUT)
-    ended.optional("1xx").optional("200-699", method="CANCEL")
+    ended = c.expect("300-699", stop=clock, within=CANCEL_LIMIT).late(end="cancel_timeout")
+    ended.optional("200-699", method="CANCEL")
+    with ended.on("1xx"):  # the CANCEL waited for it (RFC 3261 9.1)
+        c.set("progress", 1)
     with ended.on("2xx"):
-        c.ack()
-        c.bye()
-        c.expect("200-699")
-        c.end("cancel_race", ok=True)
-    c.end("no_answer")
+        hang_up(c, "cancel_race")
+    with ended.on("timeout"):
+        with c.if_(c.v.progress == 1):  # no 487 came
+            c.end("cancel_timeout")
+        c.end("timeout")
+    c.end(end)
 
 
-def check_credentials(c: Recorder) -> None:
+def hang_up(c: Recorder, end: str, *, ok: bool = True) -> None:
+    """Acknowledge an answer that is not wanted, and end its call."""
+    c.ack()
+    c.bye()
+    c.expect("200-699")
+    c.end(end, ok=ok)
+
+
+def talk(c: Recorder, user: str, proof: str) -> None:
+    """Acknowledge the answer, hold, hang up."""
+    c.ack()
+    with c.pause(c.v.hold).on("BYE"):
+        c.respond(200)
+        c.end("unexpected")
+    c.bye(start="sdd")
+    done = c.expect("2xx", stop="sdd").optional(100)
+    if user:
+        challenged(c, done, user, proof)
+    crossing(c, done)
+
+
+def check_credentials(c: Recorder, algorithm: str = "") -> None:
     """Challenge a request that has no valid credentials (RFC 3261 22.2)."""
-    if not c.v.challenge:
-        return
-    kind = c.v.challenge if c.v.challenge_qop == "auth" else \
-        f"{c.v.challenge}.{c.v.challenge_qop}"
+    algorithm = algorithm or c.v.challenge
+    if algorithm:
+        with _unproven(c, algorithm):
+            c.end("challenged", ok=True)
+
+
+def challenge_again(c: Recorder, algorithm: str, label: str = "wait") -> None:
+    """Challenge a request in the dialog likewise, and wait for it again at the label."""
+    with _unproven(c, algorithm):
+        c.jump(label)
+
+
+@contextmanager
+def _unproven(c: Recorder, algorithm: str) -> Iterator[None]:
+    """Record a block for after the challenge of a request without valid credentials."""
+    kind = algorithm if c.v.challenge_qop == "auth" else f"{algorithm}.{c.v.challenge_qop}"
     proxy = c.v.challenge_status == 407
     with c.challenge(literal(c.v.password), realm=literal(c.v.realm), kind=kind, proxy=proxy,
                      life=c.v.nonce_life):
         c.respond(c.v.challenge_status, headers={
             "Proxy-Authenticate" if proxy else "WWW-Authenticate":
                 f'Digest realm="{literal(c.v.realm)}", {{challenge.{kind}}}'})
-        c.end("challenged", ok=True)
+        yield
 
 
-def accepted(c: Recorder) -> dict[str, str]:
+def accepted(c: Recorder, algorithm: str = "") -> dict[str, str]:
     """Headers of a 2xx to a request whose credentials were right (RFC 3261 20.6)."""
-    if c.v.challenge and c.v.next_nonce:
+    if (algorithm or c.v.challenge) and c.v.next_nonce:
         return {"Authentication-Info": "{challenge.next}"}
     return {}
 
 
-def bye(c: Recorder, outcome: str) -> None:
+def bye(c: Recorder, outcome: str, *, leg: str = "") -> None:
     """End the dialog, whatever comes back."""
-    c.bye()
-    c.expect("200-699", "timeout", "transport")
+    c.bye(leg=leg)
+    c.expect("200-699", "timeout", "transport", leg=leg)
     c.end(outcome)
+
+
+def cancelled(c: Recorder, wait: Wait, end: str = "cancelled") -> None:
+    """Answering side: the caller gives the INVITE up, by CANCEL or by BYE (RFC 3261 15.1.2)."""
+    with wait.on("cancel"):
+        c.respond(487, method="INVITE")
+        c.end(end)
+    with wait.on("BYE"):
+        c.respond(200)
+        c.respond(487, method="INVITE")
+        c.end(end)
+
+
+def hung_up(c: Recorder, end: str = "succeeded") -> None:
+    """Answering side: after the 200, the ACK and the caller's BYE."""
+    done = c.expect("BYE").optional("ACK")
+    with done.on("timeout"):  # never acknowledged, RFC 3261 13.3.1.4
+        bye(c, "no_ack")
+    with done.on("INVITE"):
+        c.respond(200, sdp="g711")
+    with done.on("INFO", "OPTIONS"):
+        c.respond(200)
+    c.respond(200, method="BYE")
+    c.end(end)

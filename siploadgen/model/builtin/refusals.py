@@ -1,4 +1,4 @@
-"""How the answering side refuses calls: the mix that `--reject` names."""
+"""How the answering side refuses calls: the mix that `--reject` names, and where it sends them."""
 
 from siploadgen.model.errors import ModelError
 from siploadgen.model.values import parse_share
@@ -24,3 +24,21 @@ def parse_refusals(text: str) -> tuple[tuple[int | str, float], ...]:
     if sum(share for _, share in found) > 1 + 1e-9:
         raise ModelError(f"{text!r}: the shares add up to more than 100%", mend="lower them")
     return tuple(one for one in found if one[1] > 0)
+
+
+def parse_contacts(text: str) -> str:
+    """Read the users that a call is sent on to, and write the Contacts.
+
+    >>> parse_contacts("busy;q=0.1 moved")
+    '<sip:busy@{local}>;q=0.1, <sip:moved@{local}>'
+    """
+    found = []
+    for word in text.split():
+        user, semicolon, parameters = word.partition(";")
+        if not user or set(word) & set('<>,"{}@'):
+            raise ModelError(f"{word!r} is no user to send calls to",
+                             mend="write it as moved;q=0.9")
+        found.append(f"<sip:{user}@{{local}}>{semicolon}{parameters}")
+    if not found:
+        raise ModelError("nobody to send calls to", mend="name a user")
+    return ", ".join(found)
