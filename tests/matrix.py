@@ -26,6 +26,8 @@ class Plan:
     """Outcomes besides success that loss may rightly cause."""
     no_proxy: str = ""
     """Why no proxy can stand between; empty: one can."""
+    leaves_proxy: bool = False
+    """The answers of the target lead away from the proxy, and rightly so."""
 
 
 # In real time nobody waits long. Only settings that a model has are given to it.
@@ -37,7 +39,9 @@ SHORT: Mapping[str, str] = {
     "interval": "50ms",
 }
 
-PLANS: Mapping[str, Plan] = {}
+PLANS: Mapping[str, Plan] = {
+    "call-redirect": Plan(leaves_proxy=True),
+}
 
 
 def plan(name: str) -> Plan:
