@@ -74,6 +74,9 @@ USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
 WEIGHT_UNIT = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 CHANCE_UNIT = 1_000_000_000
+_OF_USER = ("REGISTER", "PUBLISH")  # one at a time for an address (RFC 3261 10.2, 3903 4)
+_HEADERS = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
+            if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
 
 COMPARES: Mapping[tree.Compare, Compare] = {
     tree.Compare.EQ: Compare.CMP_EQ, tree.Compare.NE: Compare.CMP_NE,
@@ -104,7 +107,7 @@ CAPTURES: Mapping[tree.CaptureWhat, Capture] = {
     one: Capture[f"CAPTURE_{one.name}"] for one in tree.CaptureWhat}
 HEADER_BITS = 8  # of the operand of a capture, below its text
 _TEXT_FIELDS = frozenset({Field.FIELD_LITERAL, Field.FIELD_COLUMN, Field.FIELD_VARIABLE,
-                          Field.FIELD_TEXT})
+                          Field.FIELD_TEXT, Field.FIELD_TOKEN})
 EVENTS: Mapping[tree.OnEvent, MatcherKind] = {
     tree.OnEvent.TIMEOUT: MatcherKind.MATCH_TIMEOUT,
     tree.OnEvent.TRANSPORT: MatcherKind.MATCH_TRANSPORT,
@@ -336,6 +339,7 @@ class _Assembler:
             counters=tuple(row[0] for row in self.counters.rows),
             outcomes=tuple(self.outcomes.items()),
             columns=tuple(row[0] for row in self.columns.rows),
+            packages=_packages(scenarios),
             scenarios=tuple(one.name for one in scenarios),
             sources=tuple(str(insn.place) for insn in self.code),
         )
@@ -459,6 +463,8 @@ class _Entry:
                 self._emit(Op.OP_ROUTE, step.place, a=self._text_template(uri), b=leg)
             case tree.Datagram(text, leg):
                 self._emit(Op.OP_DATAGRAM, step.place, a=self._text_template(text), b=leg)
+            case tree.Leave(leg):
+                self._emit(Op.OP_LEAVE, step.place, b=leg)
             case tree.If():
                 self._if(step)
             case tree.Loop(condition, steps):
@@ -529,8 +535,10 @@ class _Entry:
             case tree.Condition():
                 self._jump_if(_opposite(test), label, place)
             case tree.HasHeader(header, item):
-                self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label,
-                           c=header_number(header))
+                c = known_header(header)
+                if not c:
+                    c = self._text_template(header) << HEADER_BITS
+                self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label, c=c)
             case tree.HasLine(text):
                 self._emit(Op.OP_HAS, place, a=self._text_template(text), b=label, flags=1)
             case tree.SameText(variable, text):
@@ -667,7 +675,7 @@ class _Entry:
         if step.reliable:
             flags |= int(TemplateFlag.TEMPLATE_RELIABLE)
         parts = compile_message(step.text, self._scope)
-        if step.kind is tree.SendKind.REQUEST and step.method == "REGISTER" and any(
+        if step.kind is tree.SendKind.REQUEST and step.method in _OF_USER and any(
                 part.field is Field.FIELD_COLUMN for part in parts.parts):
             self._flags |= EntryFlag.ENTRY_OWNS_USER  # the address of record is a row's
         ack = cancel = NO_TEMPLATE
@@ -695,19 +703,42 @@ def _shared(weights: Sequence[float]) -> list[int]:
     return [high - low for low, high in itertools.pairwise(bounds)]
 
 
+def _packages(scenarios: Sequence[tree.Scenario]) -> tuple[str, ...]:
+    """Event packages that the scenarios know; none when no scenario says any: then all pass.
+
+    A REFER brings the package `refer` with it (RFC 3515 3).
+    """
+    known = dict.fromkeys(name for one in scenarios for name in one.packages)
+    if known and any(_plays_refer(one) for one in scenarios):
+        known["refer"] = None
+    return tuple(known)
+
+
+def _plays_refer(scenario: tree.Scenario) -> bool:
+    refer = tree.OnRequest("REFER")
+    return scenario.method == "REFER" or any(
+        (isinstance(step, tree.Send) and step.method == "REFER")
+        or (isinstance(step, tree.Await | tree.Pause)
+            and any(refer in case.matches for case in step.cases))
+        for step in _all_steps(scenario.steps))
+
+
 def header_number(name: str) -> int:
     """Find the number of a header by its full name, any case.
 
     >>> header_number("SIP-ETag") == HeaderId.HEADER_SIP_ETAG
     True
     """
-    known = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
-             if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
-    number = known.get(name.upper())
-    if number is None:
+    number = known_header(name)
+    if not number:
         raise ModelError(f"the header {name} cannot be read",
-                         mend=nearest(name.upper(), known))
+                         mend=nearest(name.upper(), _HEADERS))
     return number
+
+
+def known_header(name: str) -> int:
+    """Find the number of a header by its full name, any case; 0 when it has none."""
+    return _HEADERS.get(name.upper(), 0)
 
 
 def _opposite(condition: tree.Condition) -> tree.Condition:

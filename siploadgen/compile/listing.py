@@ -160,7 +160,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{program.texts[a]} = {_captured(program, int(row['flags']), c)}"
         case Op.OP_HAS:
             item = template_text(program, a)
-            what = f"{'body' if row['flags'] else _header(c)}{': ' if item else ''}{item}"
+            header = template_text(program, c >> 8) if c >> 8 else _header(c)
+            what = f"{'body' if row['flags'] else header}{': ' if item else ''}{item}"
             where = f"else → {b}"
         case Op.OP_SAME:
             what, where = f"{program.texts[a]} == {template_text(program, c)!r}", f"else → {b}"
@@ -168,6 +169,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{template_text(program, a)}{f' leg {b}' if b else ''}"
         case Op.OP_DATAGRAM:
             what = f"{template_text(program, a)!r}{f' leg {b}' if b else ''}"
+        case Op.OP_LEAVE:
+            what = f"leg {b}" if b else ""
         case Op.OP_CREDENTIAL:
             what, where = f"user {template_name(program, a)}", f"else → {b}"
         case Op.OP_COUNT:
@@ -194,6 +197,8 @@ def template_text(program: Program, number: int) -> str:
             out += _text(program, int(segment["offset"]), int(segment["length"]))
         elif kind is Field.FIELD_VARIABLE:
             out += f"{{{program.variables[int(segment['arg'])]}}}"
+        elif kind is Field.FIELD_FILL:
+            out += f"{{fill.{program.variables[int(segment['arg'])]}}}"
         elif kind is Field.FIELD_TEXT:
             out += f"{{{program.texts[int(segment['arg'])]}}}"
         elif kind is Field.FIELD_COLUMN:

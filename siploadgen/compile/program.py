@@ -61,10 +61,11 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_COUNT: {"a": "counter"},
     Op.OP_CHALLENGE_CHECK: {"a": "template", "b": "pc", "c": "template"},
     Op.OP_CAPTURE: {"a": "text"},
-    Op.OP_HAS: {"a": "template", "b": "pc", "c": "header"},
+    Op.OP_HAS: {"a": "template", "b": "pc"},
     Op.OP_SAME: {"a": "text", "b": "pc", "c": "template"},
     Op.OP_ROUTE: {"a": "template", "b": "leg"},
     Op.OP_DATAGRAM: {"a": "template", "b": "leg"},
+    Op.OP_LEAVE: {"b": "leg"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
 _MAGIC = b"siploadgen program 1\n"
@@ -80,8 +81,8 @@ class Program:
 
     `text` holds every literal; templates, matchers and so on refer to each other by index.
     `outcomes` are the scenario's own: (name, whether it counts as success), the first has the
-    number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `scenarios`
-    names the entries. `step_names` and `sources` have one text for each instruction: what it does,
+    number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `packages`
+    are the event packages that are known, all when there are none. `scenarios` names the entries. `step_names` and `sources` have one text for each instruction: what it does,
     and the `file:line` that it comes from.
     """
 
@@ -99,13 +100,14 @@ class Program:
     counters: tuple[str, ...] = ()
     outcomes: tuple[tuple[str, bool], ...] = ()
     columns: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
     step_names: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
     # names that the arrays refer to; what is only shown to people does not change the digest
     _NAMES: ClassVar[tuple[str, ...]] = ("clocks", "variables", "texts", "counters", "outcomes",
-                                         "columns")
+                                         "columns", "packages")
 
     def __post_init__(self) -> None:
         for name, dtype in _ARRAYS.items():
@@ -226,6 +228,9 @@ class Program:
                 need(flags < len(Capture) and self._capture_leads(flags, c), where, "what it takes")
             if op == Op.OP_EXTRACT and b == Extract.EXTRACT_NUMBER:
                 need(0 <= c < sizes["header"], where, "its header")
+            if op == Op.OP_HAS:
+                need(c >= 0 and c & 0xFF < sizes["header"] and c >> 8 < sizes["template"], where,
+                     "its header")
             if op == Op.OP_EXTRACT and b == Extract.EXTRACT_PARAMETER:
                 need(self._capture_leads(Capture.CAPTURE_PARAMETER, c), where, "its parameter")
         # the last instruction must not run on into nothing
@@ -261,6 +266,7 @@ class Program:
                 need(row[companion] == NO_TEMPLATE or row[companion] < len(self.templates), where,
                      companion)
         limits = {int(Field.FIELD_VARIABLE): len(self.variables),
+                  int(Field.FIELD_FILL): len(self.variables),
                   int(Field.FIELD_COLUMN): len(self.columns),
                   int(Field.FIELD_TEXT): len(self.texts)}
         for number, (kind, _, arg, offset, size) in enumerate(self.segments.tolist()):

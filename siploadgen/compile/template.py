@@ -50,7 +50,7 @@ FIXED_WIDTH = frozenset({
 _BODY_FIELDS = frozenset({
     Field.FIELD_LITERAL, Field.FIELD_CALL_ID, Field.FIELD_LOCAL_TAG, Field.FIELD_TOKEN,
     Field.FIELD_LOCAL, Field.FIELD_LOCAL_HOST, Field.FIELD_COLUMN, Field.FIELD_VARIABLE,
-    Field.FIELD_TEXT, Field.FIELD_SDP_ADDRESS,
+    Field.FIELD_TEXT, Field.FIELD_SDP_ADDRESS, Field.FIELD_FILL,
 })
 _TOKENS = re.compile(r"\{\{|\}\}|\{([^{}\s]+)\}|[{}]")
 
@@ -97,6 +97,10 @@ class Scope:
         if name in self.constants:
             return Part(Field.FIELD_LITERAL, 0, self.constants[name].encode(
                 errors="surrogateescape"))  # octets of a file need not be UTF-8
+        if name.startswith("fill."):
+            number = self.variable(name.removeprefix("fill."))
+            if number is not None:
+                return Part(Field.FIELD_FILL, number)
         number = self.variable(name)
         if number is not None:
             return Part(Field.FIELD_VARIABLE, number)

@@ -25,7 +25,8 @@ class Op(IntEnum):
     OP_SAME = 19
     OP_ROUTE = 20
     OP_DATAGRAM = 21
-    OP_COUNT_OF_OPS = 22
+    OP_LEAVE = 22
+    OP_COUNT_OF_OPS = 23
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -111,6 +112,7 @@ class Field(IntEnum):
     FIELD_RSEQ = 23
     FIELD_RACK = 24
     FIELD_SDP_ADDRESS = 25
+    FIELD_FILL = 26
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

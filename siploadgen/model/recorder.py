@@ -325,6 +325,7 @@ class Recorder:
         self._counters = 0
         self._keeps_nonces = False
         self._octets: dict[str, str] = {}  # bodies given as octets, by the field that names each
+        self._packages: tuple[str, ...] = ()
         if role is tree.Role.ANSWERER:
             self._leg("").peer_opened = True
             self._leg("").last_received = method
@@ -632,6 +633,27 @@ class Recorder:
         >>> c.datagram("\r\n\r\n")
         """
         self._step(tree.Datagram(text, self._leg(leg).number, _caller_place()))
+
+    def leave(self, *, leg: str = "") -> None:
+        """Leave the leg's dialog without a word: its next request opens a new one.
+
+        The request must be one that was written before the dialog was made: jump to it.
+
+        >>> c.label("subscribe")
+        >>> c.send("SUBSCRIBE", headers={"Event": "presence"})
+        >>> with (wait := c.expect("2xx")).on("NOTIFY"):
+        ...     c.respond(200)
+        ...     c.leave()
+        ...     c.jump("subscribe")
+        """
+        self._step(tree.Leave(self._leg(leg).number, _caller_place()))
+
+    def knows(self, *packages: str) -> None:
+        """Say which event packages this scenario knows; a program refuses others with 489.
+
+        >>> c.knows("presence", "message-summary")
+        """
+        self._packages += packages
 
     def if_(self, condition: tree.Condition) -> _Block:
         """`with c.if_(c.v.n >= 3): ...`."""
@@ -969,7 +991,7 @@ class Recorder:
         constants += tuple(self._octets.items())
         return Scenario(self._name, self._role, self._frozen(self._stack[0]), self._method,
                         self._user, max(1, len(self._legs)), self.columns, constants,
-                        keeps_nonces=self._keeps_nonces, place=self._place)
+                        packages=self._packages, keeps_nonces=self._keeps_nonces, place=self._place)
 
 
 @dataclass(slots=True)

@@ -276,6 +276,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave the leg's dialog without a word; its next request opens a new one."""
+
+    leg: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class If:
     """Do `steps` when the condition holds, else `otherwise`."""
 
@@ -379,7 +387,8 @@ class End:
 
 Step: TypeAlias = (
     Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route
-    | Datagram | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck | Count | End
+    | Datagram | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck | Count
+    | End
 )
 
 
@@ -403,5 +412,6 @@ class Scenario:
     columns: tuple[str, ...] = ()  # columns of the data that texts may use
     constants: tuple[tuple[str, str], ...] = ()  # fields known at compile time, such as target.host
     weight: float = 1.0  # share in a mix, relative to the other scenarios
+    packages: tuple[str, ...] = ()  # event packages that it knows (RFC 6665 7.2)
     keeps_nonces: bool = False  # challenges are kept for the user's later calls
     place: Place = field(default=NOWHERE, compare=False)

@@ -24,8 +24,9 @@ class Setting:
     """A parameter of a model that `--set NAME=VALUE` changes.
 
     `kind` says how its text is read: duration (ns), distribution (of durations), shares (a
-    distribution of shares, or of durations), share, count, times (a count, or `always`), flag,
-    uri, session (a session description or its name), file (its octets), or text.
+    distribution of shares, or of durations), amounts (a distribution of whole numbers), share,
+    count, times (a count, or `always`), flag, uri, session (a session description or its name),
+    file (its octets), or text.
     """
 
     default: str
@@ -109,6 +110,10 @@ def _shares(text: str) -> Share | Distribution:
     return Share(parse_share_distribution(text)) if "%" in text else parse_distribution(text)
 
 
+def _amounts(text: str) -> Distribution:
+    return parse_distribution(text, _count)
+
+
 _KINDS: Mapping[str, Callable[[str], Any]] = {
     "text": _text,
     "uri": read_uri,
@@ -118,6 +123,7 @@ _KINDS: Mapping[str, Callable[[str], Any]] = {
     "duration": parse_duration_ns,
     "distribution": parse_distribution,
     "shares": _shares,
+    "amounts": _amounts,
     "share": parse_share,
     "count": _count,
     "flag": _flag,

@@ -5,10 +5,11 @@ from libc.string cimport memchr, memcpy, memset
 from siploadgen.core.counters cimport COUNT_RSPAUTH_MISMATCH, COUNT_SLAB_FULL
 from siploadgen.core.program cimport (
     CHALLENGE_ALGORITHM, CHALLENGE_AUTH, CHALLENGE_AUTH_INT, CHALLENGE_NEXT, CHALLENGE_PROXY,
-    CHALLENGE_SESSION, ENTRY_KEEPS_NONCES, FIELD_CHALLENGE, Insn, Segment,
+    CHALLENGE_SESSION, ENTRY_KEEPS_NONCES, FIELD_CHALLENGE, FIELD_TOKEN, Insn, Segment,
 )
 from siploadgen.core.records cimport (
-    Core, core_count, Instance, instance_variables, Leg, texts_fill, tx_at,
+    Core, core_count, Instance, instance_legs, instance_variables, Leg, leg_handle, texts_fill,
+    tx_at,
 )
 from siploadgen.core.sip.aka cimport aka_answer, aka_is_secret, AKA_RES_LENGTH
 from siploadgen.core.sip.digest cimport (
@@ -28,7 +29,7 @@ from siploadgen.core.sip.tokens cimport (
 from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span_trim
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_take
 from siploadgen.core.tx cimport Tx
-from siploadgen.core.types cimport Nanos, NONE
+from siploadgen.core.types cimport Nanos, NONE, TOKEN_LENGTH
 from siploadgen.core.user cimport user_at
 
 cdef extern from "slg_hash.h" nogil:
@@ -46,6 +47,11 @@ cdef enum:
 cdef uint32_t text_stamp(Core* core, const Instance* instance, uint16_t number, uint8_t* out,
                          uint32_t room) noexcept nogil:
     cdef StampFields fields
+    cdef uint8_t token[TOKEN_LENGTH]
+    if core.needs[number] & 1 << FIELD_TOKEN:
+        memcpy(token, core.run_hex, 8)
+        slg_hex16(token + 8, leg_handle(core, instance_legs(core, <Instance*>instance)[0]))
+        fields.values[<int>FIELD_TOKEN] = span_make(token, TOKEN_LENGTH)
     fields.columns = core.columns
     fields.row = instance.row
     fields.variables = instance_variables(core, <Instance*>instance)

@@ -303,15 +303,23 @@ cdef Span item_word(Span item) noexcept nogil:
 
 cdef bint message_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
     cdef uint8_t room[256]
+    cdef uint8_t name[NAME_MAX]
     cdef Span wanted = span_make(room, text_stamp(core, instance, insn.a, room, 256))
+    cdef Span called = nothing()
     cdef SipHeader* header
     cdef Span rest, item
     if core.message == NULL:
         return False
-    header = sip_header(core.message, <uint8_t>insn.c)
-    if wanted.length == 0:
-        return header != NULL
+    if insn.c >> HEADER_BITS:
+        called = span_make(name, text_stamp(core, instance, <uint16_t>(insn.c >> HEADER_BITS), name,
+                                            NAME_MAX))
+    header = sip_header(core.message, <uint8_t>(insn.c & 0xFF))
     while header != NULL:
+        if called.length and not span_iequal(header.name, called):
+            header = sip_header_next(core.message, header)
+            continue
+        if wanted.length == 0:
+            return True
         rest = header.value
         while list_next(&rest, &item):
             if span_iequal(item_word(item), wanted):

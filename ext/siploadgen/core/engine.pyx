@@ -27,6 +27,7 @@ from siploadgen.core.program cimport (
     OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
     TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
     VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
+    FIELD_FILL, FIELD_RACK, FIELD_TOKEN, OP_LEAVE, FIELD_INITIAL_URI,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -132,7 +133,8 @@ cdef class Engine:
         core.merge = merge
         core.strict = strict
         core.supported_length = _copy_list(core.supported, supported)
-        core.packages_length = _copy_list(core.packages, packages)
+        core.packages_length = _copy_list(core.packages,
+                                          packages or ", ".join(program.packages))
         core.now = now
         core.max_calls = max_calls if max_calls else max_instances
         tx_timers_default(&core.timers, t1, t2, t4)
@@ -724,8 +726,12 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 good = segment.arg < columns
             elif segment.field == FIELD_VARIABLE:
                 good = segment.arg < core.variable_count
+            elif segment.field == FIELD_FILL:
+                good = segment.arg < core.variable_count and template.kind != TEMPLATE_TEXT
             elif segment.field == FIELD_TEXT:
                 good = segment.arg < core.text_count
+            elif segment.field == FIELD_TOKEN:
+                good = True
             elif template.kind == TEMPLATE_TEXT:
                 good = False                    # no message, so nothing of one
             elif segment.field in (FIELD_ECHO, FIELD_CONTACTS, FIELD_CHALLENGE, FIELD_RSEQ):
@@ -817,12 +823,15 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
                 good = good and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_HAS:
         good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
-            and 0 <= insn.c < HEADER_COUNT and insn.flags <= 1
+            and insn.flags <= 1 and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
+            and (insn.c < 256 or _is_text(core, insn.c >> 8, templates))
     elif insn.op == OP_SAME:
         good = insn.a < core.text_count and _lands(core, insn.b) \
             and _is_text(core, insn.c, templates)
     elif insn.op == OP_ROUTE or insn.op == OP_DATAGRAM:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
+    elif insn.op == OP_LEAVE:
+        good = insn.b < core.leg_max
     elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \
             and _lands(core, insn.b) and 1 <= insn.flags <= 3

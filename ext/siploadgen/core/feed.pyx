@@ -594,7 +594,14 @@ cdef void feed_addressed(Core* core, uint32_t leg_index, uint64_t key) noexcept 
     cdef SipMessage* message = core.message
     cdef Leg* leg = leg_at(core, leg_index)
     cdef uint32_t instance = leg.instance
-    cdef uint32_t index = tx_open_server(core, key, leg_handle(core, leg_index))
+    cdef uint32_t index
+    cdef Span reason
+    cdef uint16_t status = refuse_find(core, &reason)
+    if status:
+        core_count(core, COUNT_UNEXPECTED)
+        send_refusal(core, status, reason, 0)
+        return
+    index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:
         send_stateless(core, 503, leg_handle(core, leg_index))
         return

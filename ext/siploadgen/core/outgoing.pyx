@@ -13,10 +13,10 @@ from siploadgen.core.net.udp cimport udp_flush
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
-    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_INITIAL_URI, FIELD_LOCAL,
-    FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK, FIELD_REMOTE_PARTY,
-    FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ, FIELD_SDP_ADDRESS,
-    FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
+    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL, FIELD_INITIAL_URI,
+    FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
+    FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
+    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
@@ -73,7 +73,7 @@ cdef enum:                                  # places in Core.scratch
 cdef enum:
     ECHO_ROOM = 65536 - 16
     # fields whose text may be another one when the message is repeated
-    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK
+    CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK | 1 << FIELD_FILL
 
 
 # --- transaction records ---

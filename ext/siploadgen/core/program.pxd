@@ -36,9 +36,10 @@ cpdef enum Op:
     # a: text variable, flags: Capture, c: as Capture says, with the header in its low 8 bits. From
     # the message last matched; the variable is empty when there is nothing to take.
     OP_CAPTURE
-    # a: text (item; empty: any), b: pc when not, c: HeaderId. The message last matched has such a
-    # header, with that item in its comma separated list (any case, parameters left out). With
-    # flags 1 its body has a line that begins with the text.
+    # a: text (item; empty: any), b: pc when not, c: HeaderId; with HEADER_OTHER a text from bit 8,
+    # the header's name. The message last matched has such a header, with that item in its comma
+    # separated list (any case, parameters left out). With flags 1 its body has a line that begins
+    # with the text.
     OP_HAS
     # a: text variable, b: pc when it is not the same as c: text
     OP_SAME
@@ -46,6 +47,9 @@ cpdef enum Op:
     OP_ROUTE
     # a: text, b: leg. A datagram with just this text goes where the leg's requests do.
     OP_DATAGRAM
+    # b: leg. Leaves its dialog without a word: what the leg does next opens a new one, with a
+    # Call-ID and a tag of its own.
+    OP_LEAVE
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -107,7 +111,7 @@ cpdef enum TemplateKind:
     # companion of an INVITE template: its own transaction, branch and CSeq number of the INVITE
     TEMPLATE_CANCEL
     TEMPLATE_RESPONSE           # to the leg's open request of .method
-    TEMPLATE_TEXT               # not a message: user name, password, realm
+    TEMPLATE_TEXT               # not a message: user name, password, realm, the token of leg 0
 
 cpdef enum TemplateFlag:
     TEMPLATE_IN_DIALOG = 1      # to the leg's next hop rather than to the run's target
@@ -149,6 +153,7 @@ cpdef enum Field:
     FIELD_RSEQ                  # number of the leg's last reliable provisional response (RFC 3262)
     FIELD_RACK                  # what a PRACK acknowledges: "RSeq CSeq INVITE"
     FIELD_SDP_ADDRESS           # "IP4 host" or "IP6 host" of the engine's socket (RFC 4566 5.7)
+    FIELD_FILL                  # arg: variable; so many octets of text, at most FILL_MAX
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method

@@ -19,11 +19,11 @@ from siploadgen.core.program cimport (
     EXTRACT_EXPIRES, EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS,
     Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE,
     OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
-    OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE,
-    OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST, OPERAND_EXPONENTIAL,
-    OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE, OUTCOME_COUNT,
-    OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
-    TEMPLATE_RESPONSE, VAR_ELAPSED, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
+    OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_LEAVE, OP_MUL, OP_PAUSE,
+    OP_ROUTE, OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST,
+    OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE,
+    OUTCOME_COUNT, OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL,
+    TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_ELAPSED, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
 )
 from siploadgen.core.rand cimport rand_below, rand_exponential, rand_normal, rand_unit
 from siploadgen.core.records cimport (
@@ -177,29 +177,41 @@ cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexce
     ring_push(&core.trace, record, <uint32_t>sizeof(Failure) + failure.length)
 
 
+cdef void leg_give(Core* core, uint32_t index) noexcept nogil:
+    cdef Leg* leg = leg_at(core, index)
+    client_release(core, leg.client_invite)
+    client_release(core, leg.client_other)
+    server_release(core, leg.server_invite)
+    server_release(core, leg.server_other)
+    if core.fresh != NONE:
+        echo_keep(core)
+        core.fresh = NONE
+    text_give(&core.texts, leg.text)
+    text_give(&core.texts, leg.auth - 1)
+    slab_give(&core.legs, index)
+
+
+cdef void leg_leave(Core* core, uint32_t index, uint8_t number) noexcept nogil:
+    """A fresh leg in the place of one whose dialog is over."""
+    cdef uint32_t* legs = instance_legs(core, instance_at(core, index))
+    if legs[number] == NONE:
+        return
+    leg_give(core, legs[number])
+    legs[number] = NONE
+    if number == 0:
+        leg_take(core, index, 0)        # an instance always has its first; there is room for it
+
+
 cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
     cdef Instance* instance = instance_at(core, index)
     cdef uint32_t* legs = instance_legs(core, instance)
-    cdef uint32_t i, number
-    cdef Leg* leg
+    cdef uint32_t i
     SLG_ASSERT(outcome < OUTCOME_COUNT)
     if outcome != OUTCOME_SUCCEEDED:
         failure_trace(core, instance, outcome)
     for i in range(core.leg_max):
-        number = legs[i]
-        if number == NONE:
-            continue
-        leg = leg_at(core, number)
-        client_release(core, leg.client_invite)
-        client_release(core, leg.client_other)
-        server_release(core, leg.server_invite)
-        server_release(core, leg.server_other)
-        if core.fresh != NONE:
-            echo_keep(core)
-            core.fresh = NONE
-        text_give(&core.texts, leg.text)
-        text_give(&core.texts, leg.auth - 1)
-        slab_give(&core.legs, number)
+        if legs[i] != NONE:
+            leg_give(core, legs[i])
     if instance.role == ROLE_CALLER:
         core.outcomes[outcome] += 1
         core.open_calls -= 1
@@ -357,6 +369,7 @@ cdef bint pause_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc)
     if instance.wait_pc != pc:
         length = operand_value(core, instance, insn.c)
         if length <= 0:
+            instance.wait_pc = NONE
             return False
         length = min(length, <int64_t>4600000000000000000)      # the sum stays within 64 bits
         # A pause counts from when it was due, so that lateness does not add up along a call.
@@ -464,6 +477,9 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
                 vm_end(core, index, OUTCOME_NO_RESOURCE)
                 return
             leg_datagram(core, instance, instance_legs(core, instance)[insn.b], insn.a)
+            pc += 1
+        elif insn.op == OP_LEAVE:
+            leg_leave(core, index, <uint8_t>insn.b)
             pc += 1
         elif insn.op == OP_COUNT:
             core.user_counters[insn.a] += insn.c

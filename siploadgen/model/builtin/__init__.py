@@ -16,8 +16,11 @@ from siploadgen.model.builtin.answer_busy import answer_busy, answer_options_bus
 from siploadgen.model.builtin.answer_call import answer_call
 from siploadgen.model.builtin.answer_cancel import answer_cancel
 from siploadgen.model.builtin.answer_fork import answer_fork
+from siploadgen.model.builtin.answer_info import answer_info
+from siploadgen.model.builtin.answer_message import answer_message
 from siploadgen.model.builtin.answer_no_answer import answer_no_answer
 from siploadgen.model.builtin.answer_options import answer_options
+from siploadgen.model.builtin.answer_publish import answer_publish
 from siploadgen.model.builtin.answer_redirect import answer_redirect
 from siploadgen.model.builtin.answer_register import answer_register
 from siploadgen.model.builtin.call import call_model
@@ -32,8 +35,11 @@ from siploadgen.model.builtin.call_redirect import call_redirect
 from siploadgen.model.builtin.call_reliable import call_reliable
 from siploadgen.model.builtin.call_session_timer import call_session_timer
 from siploadgen.model.builtin.call_update import call_update
+from siploadgen.model.builtin.info_dtmf import info_dtmf_model
 from siploadgen.model.builtin.keepalive import keepalive_model
+from siploadgen.model.builtin.message import message_model
 from siploadgen.model.builtin.options import options_model
+from siploadgen.model.builtin.publish import publish_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
 from siploadgen.model.errors import ModelError, nearest
@@ -105,6 +111,9 @@ MODELS: dict[str, Model] = {one.name: one for one in (
     Model(call_hold, answer_call),
     Model(call_session_timer, answer_call),
     Model(call_forked, answer_fork),
+    Model(publish_model, answer_publish),
+    Model(message_model, answer_message),
+    Model(info_dtmf_model, answer_info),
     Model(keepalive_model, answer_options),
 )}
 
@@ -117,9 +126,12 @@ ANSWERERS: tuple[CallModel, ...] = (
     answer_redirect,
     answer_auth,
     answer_fork,
+    answer_info,
     answer_call,
     answer_register,
     answer_options,
+    answer_publish,
+    answer_message,
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from siploadgen.model.recorder import Recorder, Wait
+from siploadgen.model.recorder import Recorder, Variable, Wait
 from siploadgen.model.settings import Setting, literal
 
 TX_TIMEOUT = "32s"  # 64 * T1, RFC 3261 9.1 and 13.3.1.4
@@ -150,6 +150,20 @@ def accepted(c: Recorder, algorithm: str = "") -> dict[str, str]:
     if (algorithm or c.v.challenge) and c.v.next_nonce:
         return {"Authentication-Info": "{challenge.next}"}
     return {}
+
+
+def from_now(c: Recorder, name: str, seconds: Variable) -> None:
+    """Set a variable to the time (of `c.elapsed`) when so many seconds will have passed."""
+    c.set(name, seconds)
+    c.mul(name, 1e9)
+    c.add(name, c.elapsed)
+
+
+def time_left(c: Recorder, name: str, until: str) -> None:
+    """Set a variable to the nanoseconds until a time, below 0 when it has passed."""
+    c.set(name, c.elapsed)
+    c.mul(name, -1)
+    c.add(name, getattr(c.v, until))
 
 
 def bye(c: Recorder, outcome: str, *, leg: str = "") -> None:

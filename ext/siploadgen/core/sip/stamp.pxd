@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 cdef enum:
     STAMP_FIELDS = 32
     TEXTS_MAX = 8                       # text variables of one instance
+    FILL_MAX = 8192                     # octets that FIELD_FILL writes at most
 
 cdef struct Column:                     # one column of the injected rows
     const uint8_t* blob

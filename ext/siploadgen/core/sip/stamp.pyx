@@ -5,7 +5,7 @@ from array import array
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from siploadgen.core.program cimport (
-    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_LITERAL, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE,
+    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_FILL, FIELD_LITERAL, FIELD_TEXT, FIELD_VARIABLE,
     Segment, Template,
 )
 from siploadgen.core.program import Field
@@ -18,11 +18,29 @@ cdef extern from "slg_hash.h" nogil:
     uint32_t slg_decimal(uint8_t* out, uint64_t value)
 
 
+# lines of 64 octets that say nothing, for bodies whose length alone matters
+cdef uint8_t FILL[FILL_MAX]
+
+
+cdef void fill_make() noexcept nogil:
+    cdef const char* line = b"0123456789 abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVW.\r\n"
+    cdef uint32_t i
+    for i in range(<uint32_t>FILL_MAX):
+        FILL[i] = line[i % 64]
+
+
+fill_make()
+
+
 cdef inline uint32_t decimal_signed(uint8_t* out, int64_t value) noexcept nogil:
     if value >= 0:
         return slg_decimal(out, <uint64_t>value)
     out[0] = 45
     return 1 + slg_decimal(out + 1, <uint64_t>(-(value + 1)) + 1)
+
+
+cdef inline uint32_t fill_length(int64_t wanted) noexcept nogil:
+    return <uint32_t>(0 if wanted < 0 else FILL_MAX if wanted > FILL_MAX else wanted)
 
 
 cdef inline Span segment_text(const Segment* segment, const uint8_t* text,
@@ -38,6 +56,9 @@ cdef inline Span segment_text(const Segment* segment, const uint8_t* text,
     if segment.field == FIELD_VARIABLE:
         return span_make(digits, decimal_signed(
             digits, fields.variables[segment.arg] if fields.variables != NULL else 0))
+    if segment.field == FIELD_FILL:
+        return span_make(FILL, fill_length(fields.variables[segment.arg])
+                         if fields.variables != NULL else 0)
     if segment.field == FIELD_TEXT:
         return fields.texts[segment.arg] if fields.texts_known else span_make(NULL, 0)
     return fields.values[segment.field]
@@ -130,11 +151,12 @@ cdef class Stamper:
                 raise ValueError(f"template {i}: segments beyond the table")
         for i in range(<uint32_t>segments):
             segment = self.segments + i
-            if segment.field > FIELD_SDP_ADDRESS \
+            if segment.field > FIELD_FILL \
                     or <uint64_t>segment.offset + segment.length > text \
                     or segment.field == FIELD_COLUMN and segment.arg >= columns \
                     or segment.field == FIELD_TEXT and segment.arg >= TEXTS_MAX \
-                    or segment.field == FIELD_VARIABLE and segment.arg >= self.variables:
+                    or segment.field in (FIELD_VARIABLE, FIELD_FILL) \
+                    and segment.arg >= self.variables:
                 raise ValueError(f"segment {i} leads nowhere")
         return 0
 
@@ -174,14 +196,15 @@ cdef class Stamper:
                    variables):
         """Put everything into `fields`; what must live as long as they do is returned."""
         cdef uint32_t needs = stamp_needs(template, self.segments)
-        cdef uint32_t given = 1 << FIELD_LITERAL | 1 << FIELD_CONTENT_LENGTH | 1 << FIELD_VARIABLE
+        cdef uint32_t given = 1 << FIELD_LITERAL | 1 << FIELD_CONTENT_LENGTH \
+            | 1 << FIELD_VARIABLE | 1 << FIELD_FILL
         cdef uint32_t field, i
         cdef bytes value
         cdef int64_t[::1] numbers
         cdef list held = []
         memset(fields, 0, sizeof(StampFields))
         for key, value in values.items():
-            if not 0 <= key <= FIELD_SDP_ADDRESS or value is None:
+            if not 0 <= key <= FIELD_FILL or value is None:
                 raise ValueError(f"value of field {key}: no Field, or None")
             field = key
             fields.values[field] = span_make(value, <uint32_t>len(value))
