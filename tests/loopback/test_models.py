@@ -13,7 +13,7 @@ from tests.matrix import arguments
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(60)]
 
 CALLS = 200
-UNWANTED = ("malformed", "unexpected", "stray", "auto_answered", "dialog_mismatch", "oversize")
+UNWANTED = ("malformed", "unexpected", "stray", "dialog_mismatch", "oversize")
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -16,9 +16,9 @@ import pytest
 from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
 from siploadgen.core.sip.tokens import Method
-from siploadgen.model.builtin import MODELS, build_answerer, build_caller
+from siploadgen.model.builtin import MODELS
 from tests.matrix import plan, users
-from tests.sim.helpers import STORM, TARGET, Trial, counts
+from tests.sim.helpers import STORM, Trial, counts
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, drained
 
 SEEDS = int(os.environ.get("SIPLOADGEN_SEEDS") or 4)
@@ -59,8 +59,12 @@ def kind(data: bytes) -> str:
 
 
 def begins(data: bytes) -> bool:
-    """A request outside a dialog that is a transaction of its own."""
-    if kind(data) in ("", "ACK", "CANCEL") or data.startswith(b"SIP/2.0 "):
+    """A request outside a dialog that is a transaction of its own.
+
+    What changes a publication goes to the instance that keeps it.
+    """
+    if (kind(data) in ("", "ACK", "CANCEL") or data.startswith(b"SIP/2.0 ")
+            or b"\r\nSIP-If-Match:" in data):
         return False
     to = next(line for line in data.split(b"\r\n") if line.startswith(b"To:"))
     return b";tag=" not in to
@@ -93,7 +97,8 @@ def failures(counted: Any, program: Any) -> dict[str, int]:
 
 def run(name: str, seed: int, weather: Weather) -> tuple[dict[str, int], dict[str, int], Network]:
     """Play a model and audit it; gives the failures of both ends."""
-    network = Trial(name, calls=CALLS, users=users(name)).network(seed, weather)
+    trial = Trial(name, calls=CALLS, users=users(name))
+    network = trial.network(seed, weather)
     ears = listen(network)
     network.run()
     where = f"{name}, seed {seed}"
@@ -112,8 +117,9 @@ def run(name: str, seed: int, weather: Weather) -> tuple[dict[str, int], dict[st
     assert int(ended.sum()) == counts(network.caller)["started"] == CALLS, where
     # what reached the answering side is what it took up, each once
     assert counts(network.answerer).get("answered", 0) == len(ears[ANSWERER].asked), where
-    return (failures(ended, build_caller(name, target_uri=TARGET)),
-            failures(network.answerer.answered_outcomes, build_answerer()), network)
+    calling, answering = trial.programs()
+    return (failures(ended, calling), failures(network.answerer.answered_outcomes, answering),
+            network)
 
 
 @pytest.mark.parametrize("name", MODELS)
