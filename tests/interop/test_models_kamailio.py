@@ -6,9 +6,7 @@ own, so that what is wrong on the wire names its model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,8 +38,7 @@ class Evidence:
 
 
 @pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory,
-             peers: dict[str, str]) -> Iterator[Evidence]:
+def evidence(tmp_path_factory: pytest.TempPathFactory, peers: dict[str, str]) -> Evidence:
     folder = tmp_path_factory.mktemp("models")
     first = free_port(len(PROXIED))
     callers = {name: first + i for i, name in enumerate(PROXIED)}
@@ -59,8 +56,8 @@ def evidence(tmp_path_factory: pytest.TempPathFactory,
                         reports[name] = error
         answered = hang_up(answerer)
     ports = (proxy, answerer.port)
-    yield Evidence(reports, callers, answered, answerer.port, proxy, read(taken.file, ports),
-                   nothing_malformed(taken), taken.dropped)
+    return Evidence(reports, callers, answered, answerer.port, proxy, read(taken.file, ports),
+                    nothing_malformed(taken), taken.dropped)
 
 
 @pytest.mark.parametrize("name", PROXIED)
