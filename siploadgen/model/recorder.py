@@ -216,7 +216,7 @@ class Wait:
         self._pause: Value | None = None
 
     def _add(self, what: Iterable[What], steps: list[Any], then: tree.Then, *, method: str = "",
-             last: bool = False) -> None:
+             last: bool = False, leg: _Leg | None = None) -> None:
         place = _caller_place()
         try:
             matches = tuple(parse_what(one, method or self._method) for one in what)
@@ -225,7 +225,8 @@ class Wait:
         if not matches:
             raise ModelError("a case without anything to wait for", place=str(place),
                              mend="name a status or a method")
-        self._cases.append(_CaseBuilder(matches, steps, then, self._leg.number, place, last))
+        number = (leg or self._leg).number
+        self._cases.append(_CaseBuilder(matches, steps, then, number, place, last))
 
     def optional(self, *what: What, stop: Words = (), start: Words = (),
                  method: str = "") -> "Wait":
@@ -272,27 +273,34 @@ class Wait:
         self._late.append(tree.End(end, ok, _caller_place()))
         return self
 
-    def on(self, *what: What, then: str = "stay", method: str = "") -> _Block:
-        """`with wait.on(423): ...`: steps of its own, then `stay` in the wait or `go on`."""
+    def on(self, *what: What, then: str = "stay", method: str = "",
+           leg: str | None = None) -> _Block:
+        """`with wait.on(423): ...`: steps of its own, then `stay` in the wait or `go on`.
+
+        A NOTIFY on a `leg` that was never used is that of another notifier, which a forked
+        SUBSCRIBE of this instance has met (RFC 6665 4.1.2.4).
+        """
         steps: list[Any] = []
         before = self._recorder._legs_now()
-        self._add(what, steps, tree.Then(then), method=method)
+        of = self._leg if leg is None else self._recorder._leg(leg)
+        self._add(what, steps, tree.Then(then), method=method, leg=of)
         self._mandatory = self._mandatory or then == tree.Then.GO_ON.value
-        self._recorder._note_dialog(self._leg, self._cases[-1].matches)
-        return self._received(what, _Block(self._recorder, steps, before))
+        self._recorder._note_dialog(of, self._cases[-1].matches)
+        return self._received(what, _Block(self._recorder, steps, before), of)
 
     def on_late(self) -> _Block:
         """`with wait.on_late(): ...`: steps for when `within` runs out."""
         return _Block(self._recorder, self._late)
 
-    def _received(self, what: Iterable[What], block: _Block) -> _Block:
+    def _received(self, what: Iterable[What], block: _Block, of: _Leg | None = None) -> _Block:
+        leg = of or self._leg
         for one in what:
             if (isinstance(one, str) and one != "ACK"
                     and isinstance(parse_what(one, "?"), tree.OnRequest)):
-                self._leg.last_received = one
-                if one in DIALOG_METHODS and self._leg.last_request is None:
+                leg.last_received = one
+                if one in (*DIALOG_METHODS, "NOTIFY") and leg.last_request is None:
                     # a dialog that the peer opens with this instance, on a leg of its own
-                    self._leg.peer_opened = self._leg.in_dialog = True
+                    leg.peer_opened = leg.in_dialog = True
         return block
 
 

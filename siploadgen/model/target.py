@@ -64,15 +64,24 @@ def parse_target(text: str) -> Target:
     return target
 
 
-def address_of(uri: str) -> str:
-    """Strip port, parameters and headers off a URI (fields allowed), for From and To.
+# what a URI in From and To does not have (RFC 3261 19.1.1, table 1)
+_NOT_IN_PARTIES = ("method", "maddr", "ttl", "transport", "lr")
 
-    >>> address_of("sip:{callee.user}@10.0.0.5:5060;transport=tcp")
-    'sip:{callee.user}@10.0.0.5'
+
+def address_of(uri: str) -> str:
+    """Strip off a SIP URI (fields allowed) what From and To do not have; others stay as they are.
+
+    >>> address_of("sip:{callee.user}@10.0.0.5:5060;transport=tcp;user=phone")
+    'sip:{callee.user}@10.0.0.5;user=phone'
+    >>> address_of("tel:7042;phone-context=example.com")
+    'tel:7042;phone-context=example.com'
     """
     head, at, rest = uri.rpartition("@")
     if not at:
         head, _, rest = uri.partition(":")
         at = ":"
-    rest = re.split(r"[;?]", rest, maxsplit=1)[0]
-    return head + at + re.sub(r":(?:\d+|\{target\.port\})$", "", rest)
+        if head.lower() not in ("sip", "sips"):
+            return uri
+    host, *parameters = rest.partition("?")[0].split(";")
+    kept = [one for one in parameters if one.partition("=")[0].lower() not in _NOT_IN_PARTIES]
+    return ";".join([head + at + re.sub(r":(?:\d+|\{target\.port\})$", "", host), *kept])

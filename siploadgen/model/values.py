@@ -280,6 +280,8 @@ def describe_value(value: Value, unit: Callable[[float], str] = format_duration)
             return f"exponential({unit(mean)})"
         case VariableRef(name) | ColumnRef(name):
             return f"{{{name}}}"
+        case Elapsed():
+            return "elapsed"
 
 
 def scaled(value: Distribution, factor: float) -> Distribution:

@@ -144,6 +144,7 @@ def messages(figures: Figures) -> dict[str, Any]:
         "keepalive": int(counters[Counter.COUNT_KEEPALIVE]),
         "oversize": int(counters[Counter.COUNT_OVERSIZE]),
         "rspauth_mismatch": int(counters[Counter.COUNT_RSPAUTH_MISMATCH]),
+        "forked_2xx": int(counters[Counter.COUNT_FORKED_2XX]),
         "failover": int(counters[Counter.COUNT_FAILOVER]),
     }
 
@@ -199,8 +200,9 @@ def rfc6076(figures: Figures, names: Names) -> dict[str, float | None]:
     One call is one attempt, its challenges and retransmissions included. SER is the share of
     attempts with a 2xx (RFC 6076 4.6), SEER adds 480, 486, 600 and 603 (4.7), ISA the share that
     ended in 408, 500, 503, 504 or without any final response (4.8). Attempts that were cut off by
-    the end of the run are left out. Repeated final responses are counted once as far as the number
-    of attempts tells.
+    the end of the run are left out. A redirection that was followed (a model with the counter
+    `redirects`) is part of its attempt. Repeated final responses are counted once as far as the
+    number of attempts tells.
     """
     undefined = {"ser": None, "seer": None, "isa": None}
     invite = Method.METHOD_INVITE
@@ -225,6 +227,8 @@ def rfc6076(figures: Figures, names: Names) -> dict[str, float | None]:
         answered = got(200, 299)
     answered = min(answered, attempts)
     redirected = got(300, 399)
+    if "redirects" in names.counters:
+        redirected = by_name.get("redirect_loop", 0)
     effective = min(answered + sum(got(status) for status in _SEER_STATUS), attempts)
     silent = min(by_name.get("timeout", 0) + by_name.get("transport", 0),
                  max(attempts - answered - got(300, 699), 0))

@@ -9,6 +9,7 @@ import pytest
 from siploadgen.cli.load import load_shape
 from siploadgen.cli.options import check_gso, command_line, open_settings
 from siploadgen.errors import UsageError
+from siploadgen.model.builtin import MODELS
 from siploadgen.units import NANOS
 
 SCHEMA = json.loads((resources.files("siploadgen.report") / "run.schema.json").read_text())
@@ -145,7 +146,7 @@ def test_help_everywhere(command):
 
 def test_models(command):
     lines = command("models").out.splitlines()
-    assert [line.split()[0] for line in lines] == ["call", "register", "options"]
+    assert [line.split()[0] for line in lines] == list(MODELS)
     shown = command("models", "show", "call").out
     assert "hold" in shown
     assert "def " in shown

@@ -19,6 +19,7 @@ from siploadgen.core.program import (
     PseudoVariable,
     TemplateKind,
 )
+from siploadgen.core.sip.tokens import HeaderId
 from siploadgen.model.methods import Method, method_number
 
 
@@ -118,6 +119,7 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
             Field.FIELD_REMOTE_PARTY: leg.remote_party,
             Field.FIELD_LOCAL: local,
             Field.FIELD_LOCAL_HOST: local.partition(":")[0],
+            Field.FIELD_SDP_ADDRESS: f"IP4 {local.partition(':')[0]}",
             Field.FIELD_AUTHORIZATION: leg.authorization,
             Field.FIELD_ECHO: leg.echo,
             Field.FIELD_ECHO_PARTIES: leg.parties,
@@ -234,7 +236,9 @@ class Instance:
                     self.variables[a] = self.variables[a] * self.operand(c) // 10**9
                 case Op.OP_EXTRACT:
                     name = {Extract.EXTRACT_EXPIRES: "Expires",
-                            Extract.EXTRACT_MIN_EXPIRES: "Min-Expires"}[b]
+                            Extract.EXTRACT_MIN_EXPIRES: "Min-Expires",
+                            Extract.EXTRACT_NUMBER: HeaderId(c & 0xFF).name}[b]
+                    name = name.removeprefix("HEADER_").replace("_", "-").title()
                     self.variables[a] = int(self.last.get(name)) if self.last.has(name) else -1
                 case Op.OP_CREDENTIAL:
                     user, password = (stamp(self.program, n, self.leg, row=self.row).decode()
@@ -249,6 +253,16 @@ class Instance:
                     if not (self.last.has("Authorization")
                             and self.last.get("Authorization").endswith(f" {password}")):
                         nxt = b
+                case Op.OP_HAS:
+                    item = stamp(self.program, a, self.leg).decode()
+                    if flags:
+                        holds = any(line.startswith(item) for line in self.last.body.splitlines())
+                    else:
+                        name = HeaderId(c).name.removeprefix("HEADER_").replace("_", "-").title()
+                        items = self.last.get(name).split(",") if self.last.has(name) else []
+                        holds = bool(items) if not item else item.lower() in [
+                            one.partition(";")[0].strip().lower() for one in items]
+                    nxt = nxt if holds else b
                 case Op.OP_COUNT:
                     self.counted.append((self.program.counters[a], c))
                 case _:

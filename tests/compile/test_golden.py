@@ -66,6 +66,13 @@ PROGRAMS = {
         "call", target_uri=TARGET, settings={"callee_hangs_up": "yes"}),
     "register": lambda: build_caller("register", target_uri=TARGET, settings={"refreshes": "2"}),
     "options": lambda: build_caller("options", target_uri=TARGET),
+    "options-in-call": lambda: build_caller(
+        "options", target_uri=TARGET, settings={"in_call": "2"}),
+    "call-cancel-bye": lambda: build_caller(
+        "call-cancel", target_uri=TARGET, settings={"cancel_by": "bye"}),
+    "call-redirect": lambda: build_caller("call-redirect", target_uri=TARGET),
+    "keepalive-crlf": lambda: build_caller(
+        "keepalive", target_uri=TARGET, settings={"form": "crlf"}),
     "answer": build_answerer,
     "answer-full": lambda: build_answerer(
         answer_after="lognormal(200ms,0.4)", reject="486:3%,503:1%", challenge="sha-256",

@@ -26,6 +26,8 @@ MS = 1_000_000
 SECOND = 1000 * MS
 NEVER = 2**63 - 1
 Address = tuple[str, int]
+OFFER = ("v=0\r\no=peer 7 1 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.20\r\nt=0 0\r\n"
+         "m=audio 4000 RTP/AVP 0\r\n")
 
 
 @dataclass(frozen=True)
@@ -220,8 +222,13 @@ def ask(method: str = "INVITE", *, branch: str = "z9hG4bKone", call_id: str = "o
         from_: str = '"A" <sip:a@192.0.2.20>;tag=from1', to: str = "<sip:b@192.0.2.10:5070>",
         cseq: int = 1, cseq_method: str = "", via: Iterable[str] = (),
         uri: str = "sip:b@192.0.2.10:5070", contact: str = "<sip:a@192.0.2.20:5060>",
-        headers: Iterable[str] = (), body: str = "", rport: str = ";rport") -> str:
-    """A request of the scripted peer."""
+        headers: Iterable[str] = (), body: str | None = None, rport: str = ";rport") -> str:
+    """A request of the scripted peer; an INVITE has an offer unless `body` says otherwise."""
+    headers = list(headers)
+    if body is None:
+        body = OFFER if method == "INVITE" else ""
+        if body and not any(one.startswith("Content-") for one in headers):
+            headers.append("Content-Type: application/sdp")
     lines = [f"{method} {uri} SIP/2.0",
              *(f"Via: {one}" for one in
                (via or [f"SIP/2.0/UDP 192.0.2.20:5060{rport};branch={branch}"])),

@@ -44,6 +44,31 @@ def test_texts_are_taken_from_headers(header: str, what: str, text: str) -> None
     assert told(header, what) == text
 
 
+CONTACTS = """\
+Contact: "A;q=1" <sip:a@h?Subject=x>;q=0.25;expires=9, <mailto:b@h>;q=1
+m: <sip:c@h;transport=udp>;q=0.5
+Contact: sip:d@h;q=0.50, <sip:e@h>;Q=0.501, <tel:+1>, <sip:f@h>;q=0, <SIP:g@h>"""
+
+
+@pytest.mark.parametrize(("rank", "uri"), [
+    (1, "SIP:g@h"), (2, "sip:e@h"), (3, "sip:c@h;transport=udp"), (4, "sip:d@h"), (5, "sip:a@h"),
+    (6, "sip:f@h"), (7, "")])
+def test_addresses_are_ranked_by_q(rank: int, uri: str) -> None:
+    """RFC 3261 8.1.3.4 and 20.10: over all Contact headers; who names no q comes first."""
+    assert told(CONTACTS.replace("\n", "\r\n"), f"Contact.{rank}") == uri
+
+
+@pytest.mark.parametrize(("header", "uri"), [
+    ("", ""), ("Contact: *", ""), ("Contact: <sips:a@h>", ""),
+    ("Contact: <sip:a@h>;q=9, <sip:b@h>;q=0.9", "sip:a@h"),     # nonsense counts as none
+    ("Contact: <sip:a@h>;q=0.9999, <sip:b@h>;q=1.5", "sip:b@h"),
+    (", ".join(["Contact: <sip:a0@h>;q=0.1", *(f"<sip:a{n}@h>;q=0.2" for n in range(1, 99))]),
+     "sip:a1@h"),
+])
+def test_strange_lists_of_addresses(header: str, uri: str) -> None:
+    assert told(header, "Contact.1") == uri
+
+
 def test_request_uri_and_body_are_taken_by_the_answerer() -> None:
     def play(c: Recorder) -> None:
         c.capture("uri", "request_uri")

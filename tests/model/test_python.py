@@ -261,7 +261,9 @@ def test_what_can_be_waited_for():
 @pytest.mark.parametrize(("uri", "address"), [
     ("sip:bob@h:5060;transport=tcp", "sip:bob@h"), ("sip:h:5060", "sip:h"), ("sip:h", "sip:h"),
     ("sip:bob@[::1]:5060", "sip:bob@[::1]"), ("sips:a;b@h?x=y", "sips:a;b@h"),
-    ("tel:+1201", "tel:+1201"), ("sip:{callee.user}@{target.host}:{target.port}",
+    ("tel:+1201", "tel:+1201"), ("tel:7;phone-context=+1;ext=5", "tel:7;phone-context=+1;ext=5"),
+    ("sip:+1-201@h:5060;user=phone;transport=udp;lr", "sip:+1-201@h;user=phone"),
+    ("sip:{callee.user}@{target.host}:{target.port}",
                                  "sip:{callee.user}@{target.host}")])
 def test_ports_and_parameters_do_not_belong_into_from_and_to(uri, address):
     assert address_of(uri) == address
@@ -393,6 +395,12 @@ def _success_and_failure(c):
     c.end("done")  # here
 
 
+def _anew_on_condition(c):
+    c.set("n", 0)
+    c.label("top")
+    c.jump("top", when=c.v.n > 1, anew=True)  # here
+
+
 def _nothing_to_extract(c):
     c.extract("n", "exipres")  # here
 
@@ -438,7 +446,7 @@ def test_messages_name_the_nearest():
 
 def test_limits_are_told():
     def variables(c):
-        for n in range(17):
+        for n in range(25):
             c.set(f"v{n}", 0)
 
     def clocks(c):
@@ -449,7 +457,7 @@ def test_limits_are_told():
         for n in range(9):
             c.options(leg=str(n))
 
-    for body, what in ((variables, "more than 16 variables"), (clocks, "more than 8 clocks"),
+    for body, what in ((variables, "more than 24 variables"), (clocks, "more than 8 clocks"),
                        (legs, "uses 9 legs")):
         with pytest.raises(ModelError, match=what):
             compile_scenarios(record(body))

@@ -106,6 +106,15 @@ def test_ratios_of_rfc_6076(changes, ratios):
         tuple(found.values()) == ratios
 
 
+def test_a_redirection_that_was_followed_is_part_of_its_attempt():
+    names = metrics.Names(NAMES.clocks, {**NAMES.outcomes, 16: ("redirect_loop", False)},
+                          ("redirects",))
+    held = figures(requests={INVITE: 9}, COUNT_STARTED=4, OUTCOME_SUCCEEDED=3, OUTCOME_USER=1,
+                   histograms={4: [1] * 3}, responses={(INVITE, 302): 6, (INVITE, 200): 3})
+    found = metrics.rfc6076(held, names)
+    assert (found["ser"], found["seer"], found["isa"]) == (1.0, 1.0, 0.0)
+
+
 def test_busy_share_and_steps():
     held = figures(COUNT_BUSY_NS=30, COUNT_WAIT_NS=70)
     assert metrics.loop_busy(held) == pytest.approx(0.3)

@@ -304,16 +304,18 @@ cdef Span item_word(Span item) noexcept nogil:
 cdef bint message_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
     cdef uint8_t room[256]
     cdef uint8_t name[NAME_MAX]
-    cdef Span wanted = span_make(room, text_stamp(core, instance, insn.a, room, 256))
     cdef Span called = nothing()
     cdef SipHeader* header
-    cdef Span rest, item
+    cdef Span wanted, rest, item
     if core.message == NULL:
         return False
+    header = sip_header(core.message, <uint8_t>(insn.c & 0xFF))
+    if header == NULL:
+        return False
+    wanted = span_make(room, text_stamp(core, instance, insn.a, room, 256))
     if insn.c >> HEADER_BITS:
         called = span_make(name, text_stamp(core, instance, <uint16_t>(insn.c >> HEADER_BITS), name,
                                             NAME_MAX))
-    header = sip_header(core.message, <uint8_t>(insn.c & 0xFF))
     while header != NULL:
         if called.length and not span_iequal(header.name, called):
             header = sip_header_next(core.message, header)

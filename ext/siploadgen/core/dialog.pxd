@@ -12,6 +12,11 @@ cdef void dialog_from_request(Core* core, uint32_t leg) noexcept nogil
 # The same from a NOTIFY of the peer (core.message) that comes before the 2xx to our SUBSCRIBE or
 # REFER (RFC 6665 4.4.1).
 cdef void dialog_from_notify(Core* core, uint32_t leg) noexcept nogil
+# The leg that core.message, a NOTIFY, means by its To tag although it is of another dialog than the
+# leg's: of another branch of its SUBSCRIBE (RFC 6665 4.1.2.4). NULL: none.
+cdef Leg* dialog_forked(Core* core) noexcept nogil
+# Dialog of a fresh leg with such a NOTIFY; requests in it have the other leg's Call-ID and tag.
+cdef void dialog_from_fork(Core* core, uint32_t leg) noexcept nogil
 # Remote target of a target refresh request in the dialog (RFC 3261 12.2.2).
 cdef void dialog_refresh(Core* core, uint32_t leg) noexcept nogil
 # A new leg becomes another branch of the INVITE that leg `first` has not answered for good: a

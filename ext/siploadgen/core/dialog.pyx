@@ -6,7 +6,8 @@ from siploadgen.core.counters cimport COUNT_DIALOG_MISMATCH, COUNT_SLAB_FULL
 from siploadgen.core.net.addr cimport host_parse, peer_clear, peer_format
 from siploadgen.core.outgoing cimport text_renamed, token_write, tx_open_branch
 from siploadgen.core.records cimport (
-    Core, core_count, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY, leg_handle, LEG_NEW, ROLE_ANSWERER,
+    Core, core_count, instance_at, instance_legs, Leg, leg_at, LEG_CONFIRMED, LEG_EARLY,
+    leg_handle, LEG_NEW, ROLE_ANSWERER,
 )
 from siploadgen.core.sip.parse cimport (
     address_parse, list_next, sip_header, sip_header_next, SipAddress, SipHeader, SipMessage,
@@ -54,10 +55,32 @@ cdef bint host_is_local(Core* core, Span host) noexcept nogil:
         and memcmp(host.data, core.local, host.length) == 0
 
 
+cdef uint32_t fork_of(Core* core, const Leg* leg) noexcept nogil:
+    """The leg that stands for another branch of this leg's SUBSCRIBE; NONE."""
+    cdef uint32_t* legs = instance_legs(core, instance_at(core, leg.instance))
+    cdef uint32_t call_id = call_id_hash(core, core.message.call_id)
+    cdef uint32_t tag = call_id_hash(core, core.message.from_tag)
+    cdef uint32_t i
+    for i in range(core.leg_max):
+        if legs[i] != NONE and leg_at(core, legs[i]).call_id_hash == call_id \
+                and leg_at(core, legs[i]).remote_tag_hash == tag:
+            return legs[i]
+    return NONE
+
+
+cdef Leg* dialog_forked(Core* core) noexcept nogil:
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, token_read(core, core.message.to_tag))
+    if leg == NULL or leg.call_id_hash or leg.remote_tag_hash == 0 \
+            or core.message.from_tag.length == 0:
+        return NULL
+    return leg
+
+
 cdef uint32_t dialog_find(Core* core) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef Leg* leg = <Leg*>slab_get(&core.legs, token_read(core, message.to_tag))
     cdef Span own
+    cdef uint32_t index
     if leg == NULL:
         return NONE
     if leg.call_id_hash:
@@ -73,6 +96,9 @@ cdef uint32_t dialog_find(Core* core) noexcept nogil:
             core_count(core, COUNT_DIALOG_MISMATCH)
             return NONE
     if leg.remote_tag_hash and leg.remote_tag_hash != call_id_hash(core, message.from_tag):
+        index = fork_of(core, leg) if leg.call_id_hash == 0 else NONE
+        if index != NONE:
+            return index
         core_count(core, COUNT_DIALOG_MISMATCH)
         return NONE
     return handle_index(token_read(core, message.to_tag))
@@ -247,7 +273,7 @@ cdef void dialog_write(Core* core, uint32_t index, Span tag, Span target, Span* 
     leg.call_id_length = <uint16_t>call_id.length
     mark = at
     at = put(at, local.data, local.length)
-    if local.length:
+    if local.length and core.message.to_tag.length == 0:
         at = put(at, b";tag=", 5)
         token_write(core, at, leg_handle(core, index))
         at += TOKEN_LENGTH
@@ -350,6 +376,20 @@ cdef void dialog_from_notify(Core* core, uint32_t index) noexcept nogil:
     leg.remote_tag_hash = call_id_hash(core, message.from_tag)
     dialog_write(core, index, message.from_tag, target_of(core, host), routes, count,
                  span_make(NULL, 0), span_make(NULL, 0), span_make(NULL, 0))
+    leg.state = LEG_CONFIRMED
+
+
+cdef void dialog_from_fork(Core* core, uint32_t index) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = leg_at(core, index)
+    cdef Span routes[32]
+    cdef uint8_t host[72]
+    cdef uint32_t count = routes_collect(message, routes, False)
+    leg.role = ROLE_ANSWERER
+    leg.call_id_hash = call_id_hash(core, message.call_id)
+    leg.remote_tag_hash = call_id_hash(core, message.from_tag)
+    dialog_write(core, index, span_make(NULL, 0), target_of(core, host), routes, count,
+                 message.call_id, message.to_value, message.from_value)
     leg.state = LEG_CONFIRMED
 
 

@@ -12,16 +12,18 @@ from siploadgen.core.counters cimport (
 )
 from siploadgen.core.auth cimport auth_settle
 from siploadgen.core.dialog cimport (
-    dialog_find, dialog_from_notify, dialog_from_request, dialog_from_response, dialog_is_of,
-    dialog_place, dialog_refresh, dialog_tag_hash, host_is_local, token_read,
+    dialog_find, dialog_forked, dialog_from_fork, dialog_from_notify, dialog_from_request,
+    dialog_from_response, dialog_is_of, dialog_place, dialog_refresh, dialog_tag_hash,
+    host_is_local, token_read,
 )
 from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.outgoing cimport (
-    echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan, send_again, send_cancel,
-    send_hang_up, send_plain, server_acknowledged, server_pracked, token_write, tx_await_answer,
-    tx_event, tx_free, tx_open_server, TXF_ABANDONED, TXF_CANCEL_WANTED, TXF_OFFERED,
-    TXF_PASSED_2XX, TXF_REGISTRATION, TXF_DESCRIBED,
+    ack_needs_whole, echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan,
+    send_again, send_cancel, send_hang_up, send_plain, server_acknowledged, server_pracked,
+    token_write, tx_await_answer, tx_event, tx_free, tx_open_server, TXF_ABANDONED,
+    TXF_CANCEL_WANTED, TXF_CANCELLED, TXF_OFFERED, TXF_PASSED_2XX, TXF_REGISTRATION,
+    TXF_DESCRIBED,
 )
 from siploadgen.core.program cimport (
     MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
@@ -224,7 +226,9 @@ cdef bint in_order(Core* core, Leg* leg) noexcept nogil:
 
 cdef inline void dialog_answered(Core* core, uint32_t index) noexcept nogil:
     if leg_at(core, index).state == LEG_CONFIRMED:
-        dialog_refresh(core, index)
+        # not from another branch of a fork than the one whose NOTIFY came first
+        if dialog_is_of(core, leg_at(core, index)):
+            dialog_refresh(core, index)
     else:
         dialog_from_response(core, index)
 
@@ -298,7 +302,7 @@ cdef void feed_response(Core* core) noexcept nogil:
         core_count(core, COUNT_RETRANSMITTED_OWN_FAULT)
         tx.key = 0
     tx.status = message.status
-    if message.status >= 200:
+    if message.status >= 200 and not ack_needs_whole(core, tx):
         text_give(&core.texts, tx.whole)        # nothing more to repeat
         tx.whole = NONE
     actions = tx_event(core, index, TXE_1XX if message.status < 200
@@ -387,6 +391,9 @@ cdef void feed_cancel(Core* core, uint32_t index) noexcept nogil:
     leg = <Leg*>slab_get(&core.legs, tx.leg)
     if tx.state != TX_PROCEEDING or leg == NULL:
         return                                  # already answered: no effect (RFC 3261 9.2)
+    if tx.flags & TXF_CANCELLED:
+        return                                  # a repeat
+    tx.flags |= TXF_CANCELLED
     instance_rung(core, instance_at(core, leg.instance), RUNG_RECEIVED, METHOD_CANCEL, 0)
     if not vm_event(core, leg.instance, MATCH_CANCEL, leg.number, METHOD_CANCEL, 0):
         send_plain(core, index, 487)
@@ -464,6 +471,20 @@ cdef bint pracked(Core* core, Leg* leg) noexcept nogil:
     return True
 
 
+cdef uint32_t notify_of_fork(Core* core) noexcept nogil:
+    """A leg for a NOTIFY of another notifier, when the program wants one: a SUBSCRIBE that a proxy
+    forked makes several subscriptions (RFC 6665 4.1.2.4, 4.4.1).
+    """
+    cdef Leg* leg = dialog_forked(core)
+    cdef uint32_t index
+    if leg == NULL:
+        return NONE
+    index = vm_invites(core, leg.instance, METHOD_NOTIFY)
+    if index != NONE:
+        dialog_from_fork(core, index)
+    return index
+
+
 cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t leg_index = dialog_find(core)
@@ -471,6 +492,8 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     cdef uint16_t status
     cdef Span reason
     cdef Leg* leg
+    if leg_index == NONE and message.method == METHOD_NOTIFY:
+        leg_index = notify_of_fork(core)
     if leg_index == NONE:
         core_count(core, COUNT_STRAY_REQUEST)
         send_stateless(core, 481, 0)
@@ -510,7 +533,11 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
         dialog_refresh(core, leg_index)
     instance = leg.instance
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
-    if not vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
+    if vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
+        pass
+    elif message.method == METHOD_OPTIONS:
+        send_plain(core, index, 200)            # may be asked at any time (RFC 3261 11)
+    else:
         core.steps[instance_at(core, instance).wait_pc * STEP_FIELDS + STEP_UNEXPECTED] += 1
         core_count(core, COUNT_UNEXPECTED)
         if message.method == METHOD_BYE:
@@ -518,8 +545,6 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
             if leg.server_invite != NONE:
                 send_plain(core, leg.server_invite, 487)    # RFC 3261 15.1.2
             vm_end(core, instance, OUTCOME_UNEXPECTED)
-        elif message.method == METHOD_OPTIONS:
-            send_plain(core, index, 200)
         elif is_ending(core, leg):
             send_plain(core, index, 481)        # it has crossed our BYE (RFC 5407 3.2.2, 3.3.3)
         elif message.method == METHOD_INVITE:

@@ -9,7 +9,7 @@ from siploadgen.core.types cimport Handle, Peer
 cdef enum:                          # Tx.flags
     TXF_PASSED_2XX = 1              # INVITE client: the first 2xx went up
     TXF_CANCEL_WANTED = 2           # INVITE client: CANCEL as soon as a provisional response comes
-    TXF_CANCELLED = 4               # INVITE client: CANCEL sent
+    TXF_CANCELLED = 4               # INVITE client: CANCEL sent; server: CANCEL received
     TXF_REGISTRATION = 8            # client: a REGISTER of the user whose row is in the record
     # INVITE client: its call is over; Tx.text is then what an ACK in its dialog needs, NONE when
     # the template knows enough
@@ -28,6 +28,8 @@ cdef bint send_response(Core* core, uint32_t instance, uint32_t leg, uint16_t te
 # CANCEL of the leg's open INVITE: at once after a provisional response, else when the first one
 # comes (RFC 3261 9.1).
 cdef void send_cancel(Core* core, uint32_t tx) noexcept nogil
+# Whether the ACK of a 3xx-6xx is made of the INVITE as it was sent, which is kept for that.
+cdef bint ack_needs_whole(Core* core, const Tx* tx) noexcept nogil
 # ACK of a 3xx-6xx (RFC 3261 17.1.1.3); core.message is that response.
 cdef void send_ack_failure(Core* core, uint32_t tx) noexcept nogil
 # ACK of a 2xx that no leg stands for (any more); everything comes from core.message, the place from

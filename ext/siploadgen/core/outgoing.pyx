@@ -1,7 +1,7 @@
 """Messages on their way out (see outgoing.pxd)."""
 
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
     COUNT_RETRANSMITTED, COUNT_SLAB_FULL, COUNT_UNEXPECTED,
@@ -920,12 +920,68 @@ cdef void send_cancel(Core* core, uint32_t index) noexcept nogil:
     instance_rung(core, instance_at(core, leg.instance), RUNG_SENT, METHOD_CANCEL, 0)
 
 
+cdef inline bint is_line_of(Span line, const char* name, uint32_t length) noexcept nogil:
+    return line.length > length and line.data[length] == 58 and span_iequal(
+        span_make(line.data, length), span_make(<const uint8_t*>name, length))
+
+
+cdef void ack_from_invite(Core* core, const Tx* tx) noexcept nogil:
+    """The ACK of an INVITE whose Request-URI or routes were made of what changes: these and the
+    top Via as the INVITE had them (RFC 3261 17.1.1.3), the rest from core.message.
+    """
+    cdef Span invite = text_span(&core.texts, tx.whole)
+    cdef uint8_t* out = outgoing_room(core)
+    cdef uint8_t* at
+    cdef const uint8_t* end
+    cdef uint32_t lines = 0
+    cdef uint32_t vias = 0
+    cdef Span line
+    if out == NULL or invite.length + core.message.length + 256 > OUTBOX_MESSAGE_MAX:
+        core_count(core, COUNT_OVERSIZE)
+        return
+    at = put(out, b"ACK", 3)
+    invite = span_make(invite.data + 6, invite.length - 6)          # "INVITE"
+    while True:
+        end = <const uint8_t*>memchr(invite.data, 10, invite.length)
+        if end == NULL:
+            break
+        line = span_make(invite.data, <uint32_t>(end - invite.data) + 1)
+        invite = span_make(end + 1, invite.length - line.length)
+        if line.length <= 2:
+            break
+        if is_line_of(line, b"via", 3) or is_line_of(line, b"v", 1):
+            vias += 1
+            if vias == 1:
+                at = put_span(at, line)
+        elif lines == 0 or is_line_of(line, b"route", 5):
+            at = put_span(at, line)
+        lines += 1
+    at = put(at, b"Max-Forwards: 70\r\n", 18)
+    at = parties_write(core, at)
+    at = put(at, b"CSeq: ", 6)
+    at += slg_decimal(at, tx.cseq)
+    at = put(at, b" ACK\r\nContent-Length: 0\r\n\r\n", 27)
+    outbox_commit(&core.outbox, <uint32_t>(at - out), &tx.peer, NULL)
+    core.sent_requests[<int>METHOD_ACK] += 1
+
+
+cdef bint ack_needs_whole(Core* core, const Tx* tx) noexcept nogil:
+    cdef uint16_t number
+    if tx.kind != TX_INVITE_CLIENT or tx.whole == NONE or tx.template == TEMPLATE_NONE:
+        return False
+    number = core.templates[tx.template].ack
+    return number != TEMPLATE_NONE and core.needs[number] & CHANGING != 0
+
+
 cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     cdef Tx* tx = tx_at(core, index)
     cdef uint16_t number = core.templates[tx.template].ack
     cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
     cdef StampFields fields
     if number == TEMPLATE_NONE:
+        return
+    if ack_needs_whole(core, tx):
+        ack_from_invite(core, tx)
         return
     if tx.flags & TXF_ABANDONED and tx.text != NONE:
         ack_abandoned(core, tx)

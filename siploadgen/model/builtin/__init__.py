@@ -19,10 +19,12 @@ from siploadgen.model.builtin.answer_fork import answer_fork
 from siploadgen.model.builtin.answer_info import answer_info
 from siploadgen.model.builtin.answer_message import answer_message
 from siploadgen.model.builtin.answer_no_answer import answer_no_answer
+from siploadgen.model.builtin.answer_notify import answer_notify
 from siploadgen.model.builtin.answer_options import answer_options
 from siploadgen.model.builtin.answer_publish import answer_publish
 from siploadgen.model.builtin.answer_redirect import answer_redirect
 from siploadgen.model.builtin.answer_register import answer_register
+from siploadgen.model.builtin.answer_subscribe import answer_subscribe
 from siploadgen.model.builtin.call import call_model
 from siploadgen.model.builtin.call_auth import call_auth
 from siploadgen.model.builtin.call_busy import call_busy
@@ -42,6 +44,8 @@ from siploadgen.model.builtin.options import options_model
 from siploadgen.model.builtin.publish import publish_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
+from siploadgen.model.builtin.subscribe_mwi import subscribe_mwi_model
+from siploadgen.model.builtin.subscribe_presence import subscribe_presence_model
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.python import CallModel
 from siploadgen.model.settings import Setting, read_settings
@@ -61,6 +65,7 @@ class Model:
 
     caller: CallModel
     answerer: CallModel
+    others: tuple[CallModel, ...] = ()  # further answering sides that it meets
 
     @property
     def name(self) -> str:
@@ -75,13 +80,14 @@ class Model:
     @property
     def settings(self) -> Mapping[str, Setting]:
         """Settings of both sides."""
-        return {**self.answerer.settings, **self.caller.settings}
+        return {name: one for side in (*self.others, self.answerer, self.caller)
+                for name, one in side.settings.items()}
 
     @property
     def source(self) -> str:
         """Text of the functions that make the model, those that they call included."""
         found: dict[str, Callable[..., Any]] = {}
-        for side in (self.caller, self.answerer):
+        for side in (self.caller, self.answerer, *self.others):
             _collect(side.function, found)
         return "\n\n".join(inspect.getsource(one).rstrip() + "\n" for one in found.values())
 
@@ -111,6 +117,8 @@ MODELS: dict[str, Model] = {one.name: one for one in (
     Model(call_hold, answer_call),
     Model(call_session_timer, answer_call),
     Model(call_forked, answer_fork),
+    Model(subscribe_presence_model, answer_subscribe),
+    Model(subscribe_mwi_model, answer_subscribe, (answer_notify,)),
     Model(publish_model, answer_publish),
     Model(message_model, answer_message),
     Model(info_dtmf_model, answer_info),
@@ -130,6 +138,8 @@ ANSWERERS: tuple[CallModel, ...] = (
     answer_call,
     answer_register,
     answer_options,
+    answer_subscribe,
+    answer_notify,
     answer_publish,
     answer_message,
 )

@@ -134,10 +134,9 @@ def _session_interval(c: Recorder) -> None:
     for header in ("Supported", "Require"):
         with c.if_header(header, "timer"):
             c.set("timer", 1)
-    with c.if_(c.v.timer == 1):
-        with c.if_(c.v.interval < c.v.least_session):
-            c.respond(422, headers={"Min-SE": str(c.v.least_session)})
-            c.end("refused", ok=True)
+    with c.if_(c.v.timer == 1), c.if_(c.v.interval < c.v.least_session):
+        c.respond(422, headers={"Min-SE": str(c.v.least_session)})
+        c.end("refused", ok=True)
     c.capture("refresher", "Session-Expires;refresher")
     with c.if_text("refresher", ""):
         c.text("refresher", "uac")

@@ -50,10 +50,10 @@ def answer_publish(c: Recorder) -> None:
         c.capture("given", "SIP-If-Match")
         with c.if_text("given", "{token}.{version}"):
             _refuse(c, first=False)
-            c.jump("keep")
+            c.jump("keep", anew=True)
         c.respond(412)  # a tag that is no longer the latest
         c.jump("kept", anew=True)
-    c.end("expired", ok=True)
+    c.end("lapsed", ok=True)
 
 
 def _refuse(c: Recorder, *, first: bool) -> None:

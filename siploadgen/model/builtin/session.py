@@ -19,6 +19,8 @@ from siploadgen.model.values import Uniform
 ANSWERS = {"a=sendonly": "recvonly", "a=recvonly": "sendonly", "a=inactive": "inactive"}
 SECOND = 1_000_000_000
 NEVER = 2**62
+CLOSE = 1_000_000  # ns: what is that near is there; multiplying is not exact
+TOO_EARLY = 5  # how often a change is tried again after 500 with Retry-After
 TIMER = (("Require", "timer"), ("Session-Expires", "{interval};refresher={refresher}"))
 
 HOLD: Mapping[str, Any] = {
@@ -133,7 +135,7 @@ def changes(c: Recorder, wait: Wait, *, again: str = "") -> Wait:
 
 
 def ended(c: Recorder, wait: Wait, outcome: str) -> Wait:
-    """The peer hangs up."""
+    """Take that the peer hangs up."""
     with wait.on("BYE"):
         c.respond(200)
         c.end(outcome)
@@ -178,7 +180,7 @@ def change(c: Recorder, name: str, direction: str, *, method: str = "INVITE", ow
         with wait.on(status, method=method):
             c.add("tries", 1)
             c.count("glare" if status == 491 else "too_early")
-            c.jump(f"{name}_refused", when=c.v.tries > 1)
+            c.jump(f"{name}_refused", when=c.v.tries > (1 if status == 491 else TOO_EARLY))
             if status == 491:
                 _glare_time(c, owner)
             else:
@@ -288,7 +290,7 @@ def plan(c: Recorder) -> None:
 
 
 def _margin(c: Recorder) -> None:
-    """What is to be added to the end of the interval."""
+    """Set `margin` to what is to be added to the end of the interval."""
     c.set("margin", c.v.interval)
     c.mul("margin", -SECOND / 3)
     with c.if_(c.v.margin < -32 * SECOND):
@@ -316,7 +318,7 @@ def keep_alive(c: Recorder, *, outcome: str, owner: bool, clock: str = "") -> No
     c.set("wait", c.elapsed)
     c.mul("wait", -1)
     c.add("wait", c.v.ends)
-    c.jump("over", when=c.v.wait <= 0)
+    c.jump("over", when=c.v.wait < CLOSE)
     with c.if_(c.v.mine == 0):
         bye(c, "session_expired")
     with c.if_(c.v.by_update == 1):
@@ -353,7 +355,7 @@ def _refresh(c: Recorder, method: str, outcome: str, owner: bool, clock: str) ->
     for status in (491, 500):
         with wait.on(status, method=method):
             c.add("tries", 1)
-            c.jump(f"refused_{name}", when=c.v.tries > 1)
+            c.jump(f"refused_{name}", when=c.v.tries > (1 if status == 491 else TOO_EARLY))
             if status == 491:
                 _glare_time(c, owner)
             else:
