@@ -81,10 +81,10 @@ class Program:
 
     `text` holds every literal; templates, matchers and so on refer to each other by index.
     `outcomes` are the scenario's own: (name, whether it counts as success), the first has the
-    number OUTCOME_USER. `columns` are the data columns in the order of their numbers.
-    `packages` are the event packages that are known, all when there are none. `scenarios` names
-    the entries. `step_names` and `sources` have one text for each instruction: what it does,
-    and the `file:line` that it comes from.
+    number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `packages`
+    are the event packages that are known, all when there are none. `scenarios` names the entries.
+    `step_names` and `sources` have one text for each instruction: what it does, and the `file:line`
+    that it comes from.
     """
 
     code: Array

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "PRACK")
 ALLOW = ", ".join(METHODS)
+ELSEWHERE = ("REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE")  # served outside of calls
 # option tags that the answering side knows (RFC 3261 20.37); a request of ours names its own
 SUPPORTED = ("100rel", "timer")
 PRODUCT = "siploadgen"
@@ -152,9 +153,11 @@ def response_text(
         lines.append("{contacts}")
     lines.append(f"Server: {PRODUCT}")
     if (method in ALLOW_IN_2XX and 200 <= status <= 299) or status == 405:
-        lines.append(f"Allow: {ALLOW}")
+        # OPTIONS asks what is answered outside of calls too
+        lines.append(f"Allow: {', '.join((ALLOW, *ELSEWHERE))}" if method == "OPTIONS"
+                     else f"Allow: {ALLOW}")
         if status != 405:
             lines.append(f"Supported: {', '.join(SUPPORTED)}")
     if method == "OPTIONS" and 200 <= status <= 299:
-        lines.append("Accept: application/sdp")
+        lines += ["Accept: application/sdp", "Allow-Events: presence, message-summary"]
     return _finish(lines, headers, content_type, body)

@@ -281,8 +281,8 @@ class Wait:
         SUBSCRIBE of this instance has met (RFC 6665 4.1.2.4).
         """
         steps: list[Any] = []
-        before = self._recorder._legs_now()
         of = self._leg if leg is None else self._recorder._leg(leg)
+        before = self._recorder._legs_now()
         self._add(what, steps, tree.Then(then), method=method, leg=of)
         self._mandatory = self._mandatory or then == tree.Then.GO_ON.value
         self._recorder._note_dialog(of, self._cases[-1].matches)

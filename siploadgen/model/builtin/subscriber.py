@@ -184,10 +184,7 @@ def _notified(c: Recorder, *, own: bool = True, last: bool = False, leg: str = "
 
 
 def _fork(c: Recorder) -> None:
-    """Answer the NOTIFY of another notifier (RFC 6665 4.1.2.4).
-
-    A subscription of its own until timer N has run out, 481 afterwards.
-    """
+    """Answer another notifier: a subscription of its own until timer N has run out, then 481."""
     with c.if_(c.v.forked == 0):
         time_left(c, "left", "timer_n")
         with c.if_(c.v.left < 0):
@@ -204,7 +201,7 @@ def _fork(c: Recorder) -> None:
 
 
 def _terminated(c: Recorder) -> None:
-    """Go on after the notifier ended it: subscribe again if its reason allows."""
+    """Subscribe again after a last NOTIFY, if its reason allows it (RFC 6665 4.1.3)."""
     c.label("terminated")
     c.capture("reason", "Subscription-State;reason")
     c.extract("left", "Subscription-State;retry-after")
