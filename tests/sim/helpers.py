@@ -80,9 +80,12 @@ class Trial:
         return network
 
 
-def outcomes(counts: Any) -> dict[str, int]:
-    """Non-zero outcomes by name; those of the program's own by number."""
+def outcomes(counts: Any, program: Program | None = None) -> dict[str, int]:
+    """Non-zero outcomes by name; those of the program's own by number when it is not given."""
     names = {member.value: member.name.removeprefix("OUTCOME_").lower() for member in Outcome}
+    if program is not None:
+        names.update((Outcome.OUTCOME_USER + i, name)
+                     for i, (name, _) in enumerate(program.outcomes))
     return {names.get(i, str(i)): int(n) for i, n in enumerate(counts) if n}
 
 
