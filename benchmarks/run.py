@@ -3,6 +3,7 @@
     run.py                       all of them
     run.py micro versus_sipp     these groups
     run.py versus_sipp/memory    this one (further arguments after `--` go to it)
+    run.py models                this one, which is a group by itself
 
 A benchmark is a script in one of the groups that prints one JSON object a line for each figure:
 {"name": ..., "value": ..., "unit": ...} and what else is worth knowing. The driver adds when and
@@ -21,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-GROUPS = ("micro", "loopback", "versus_sipp")
+GROUPS = ("micro", "loopback", "versus_sipp", "models")
 HELPERS = {"common.py", "driver.py", "__init__.py"}
 LIMIT_S = 1800
 
@@ -31,9 +32,12 @@ def scripts(wanted: list[str]) -> list[Path]:
     found = []
     for word in wanted or GROUPS:
         group, _, name = word.partition("/")
-        names = [HERE / group / f"{name.removesuffix('.py')}.py"] if name else sorted(
-            path for path in (HERE / group).glob("*.py") if path.name not in HELPERS)
-        found += names
+        alone = HERE / f"{group}.py"
+        if name or alone.exists():
+            found.append(HERE / group / f"{name.removesuffix('.py')}.py" if name else alone)
+        else:
+            found += sorted(path for path in (HERE / group).glob("*.py")
+                            if path.name not in HELPERS)
     return found
 
 
@@ -55,8 +59,8 @@ def conditions() -> dict[str, object]:
 
 def run(script: Path, arguments: list[str]) -> bool:
     """Run one, keep its figures; True when it ended well."""
-    group = script.parent.name
-    print(f"== {group}/{script.stem}", file=sys.stderr, flush=True)
+    name = script.relative_to(HERE).with_suffix("")
+    print(f"== {name}", file=sys.stderr, flush=True)
     around = conditions()
     lines = []
     with subprocess.Popen([sys.executable, str(script), *arguments], cwd=ROOT, text=True,
@@ -71,7 +75,7 @@ def run(script: Path, arguments: list[str]) -> bool:
         results = HERE / "results"
         results.mkdir(exist_ok=True)
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        (results / f"{group}-{script.stem}.json").write_text(text)
+        (results / f"{'-'.join(name.parts)}.json").write_text(text)
     return code == 0
 
 

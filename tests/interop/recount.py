@@ -168,6 +168,53 @@ def _check_cseq(result: Recount, message: Seen, highest: dict[tuple[str, str], i
     highest[side] = max(highest[side], message.cseq)
 
 
+def misuse(messages: Iterable[Seen], source: int) -> list[str]:
+    """Say how the requests that left a port break the rules for branches and CSeq numbers.
+
+    In sending order and dialog by dialog: dialogs of one fork count by themselves, each from the
+    INVITE that made it (RFC 3261 12.1.2). A repeat of a message is no new one.
+    """
+    found: list[str] = []
+    sent: set[tuple[object, ...]] = set()
+    opened: dict[str, tuple[str, int, str]] = {}
+    answered: set[str] = set()  # branches of our INVITEs that got a 2xx
+    invited: set[tuple[str, str, int]] = set()
+    highest: dict[tuple[str, ...], int] = {}
+    for message in messages:
+        if message.status:
+            if message.target == source and message.method == "INVITE" and message.status < 300:
+                answered.update((message.branch,) if message.status >= 200 else ())
+            continue
+        if message.source != source:
+            continue
+        what = f"{message.call_id} {message.cseq} {message.method}"
+        identity = (message.branch, message.method, message.cseq, message.call_id)
+        if identity in sent:
+            continue
+        sent.add(identity)
+        within = message.method in ("ACK", "CANCEL")
+        mine = (message.call_id, message.cseq, "INVITE" if within else message.method)
+        if opened.setdefault(message.branch, mine) != mine:
+            found.append(f"{what}: branch {message.branch} was that of {opened[message.branch]}")
+        call = (message.call_id, message.from_tag)
+        if within:
+            if (*call, message.cseq) not in invited:
+                found.append(f"{what}: no INVITE had this CSeq")
+            if message.method == "ACK" and message.branch in answered:
+                found.append(f"{what}: the ACK of a 2xx has the branch of its INVITE (17.1.1.3)")
+            continue
+        if message.method == "INVITE":
+            invited.add((*call, message.cseq))
+        # registrations of a user are numbered together, whatever their tags (RFC 3261 10.2)
+        outside = (message.call_id, "REGISTER") if message.method == "REGISTER" else call
+        side = (*call, message.to_tag) if message.to_tag else outside
+        before = highest.get(side, highest.get(outside, -1))
+        if message.cseq <= before:
+            found.append(f"{what}: after {before}")
+        highest[side] = max(before, message.cseq)
+    return found
+
+
 def main() -> None:
     file, *ports = sys.argv[1:]
     numbers = [int(port) for port in ports]

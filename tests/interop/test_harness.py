@@ -7,6 +7,7 @@ import dataclasses
 import re
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.interop.peers import (
     sipp_uac,
     sipp_uas,
 )
-from tests.interop.recount import Seen, percentile, read, recount
+from tests.interop.recount import Seen, misuse, percentile, read, recount
 
 pytestmark = pytest.mark.interop
 CALLS = 1000
@@ -168,6 +169,49 @@ def test_a_branch_used_twice_is_seen() -> None:
 def test_a_cseq_that_goes_back_is_seen() -> None:
     told = recount([*CALL[:5], dataclasses.replace(CALL[5], cseq=1), CALL[6]], caller=1)
     assert told.cseq_regressed == ["a 1 BYE"]
+
+
+# --- and what is wrong with the requests of a port ---
+
+FORKED = [
+    *CALL[:5],
+    Seen(910.0, 2, 1, "INVITE", 200, "a", 1, "b1", "f", "u"),
+    Seen(960.0, 1, 2, "ACK", 0, "a", 1, "b4", "f", "u"),
+    Seen(970.0, 1, 2, "BYE", 0, "a", 2, "b5", "f", "u"),
+    *CALL[5:],
+]
+REFUSED = [
+    CALL[0],
+    Seen(90.0, 2, 1, "INVITE", 486, "a", 1, "b1", "f", "t"),
+    Seen(95.0, 1, 2, "ACK", 0, "a", 1, "b1", "f", "t"),
+]
+
+
+@pytest.mark.parametrize("messages", [CALL, FORKED, REFUSED, [*CALL[:5], *CALL[4:]]],
+                         ids=["call", "forked", "refused", "repeated"])
+def test_right_use_of_branches_and_numbers(messages: list[Seen]) -> None:
+    assert misuse(messages, 1) == misuse(messages, 2) == []
+
+
+@pytest.mark.parametrize(("place", "change", "words"), [
+    (5, {"branch": "b1"}, "branch b1 was that of"),
+    (5, {"cseq": 1}, "after 1"),
+    (4, {"branch": "b1"}, "has the branch of its INVITE"),
+    (4, {"cseq": 9}, "no INVITE had this CSeq"),
+])
+def test_wrong_use_of_branches_and_numbers(place: int, change: dict[str, Any],
+                                           words: str) -> None:
+    messages = [*CALL[:place], dataclasses.replace(CALL[place], **change), *CALL[place + 1:]]
+    (found,) = misuse(messages, 1)
+    assert words in found
+    assert misuse(messages, 2) == []
+
+
+def test_registrations_are_numbered_across_tags() -> None:
+    first = Seen(0.0, 1, 2, "REGISTER", 0, "r", 7, "b1", "f", "")
+    later = dataclasses.replace(first, branch="b2", from_tag="g", cseq=8)
+    assert misuse([first, later], 1) == []
+    assert misuse([later, first], 1) == ["r 7 REGISTER: after 8"]
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 50.0), (99, 99.0), (100, 100.0), (0.1, 1.0)])

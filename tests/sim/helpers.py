@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+from siploadgen.compile.program import Program
 from siploadgen.core.counters import Counter
 from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
@@ -16,6 +18,26 @@ from tests.sim.network import ANSWERER, CALLER, Network, Weather, due_times
 
 TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"
 STORM = Weather(loss=0.05, duplication=0.05, jitter=20_000_000)
+
+
+Words = tuple[tuple[str, Any], ...]
+
+
+@cache
+def caller_program(model: str, settings: Words) -> Program:
+    """Program of the calling side, compiled once: nothing in it depends on the seed."""
+    return build_caller(model, target_uri=TARGET, settings=dict(settings))
+
+
+@cache
+def answer_program(settings: Words, answerer: Words) -> Program:
+    """Program of the answering side, which is the same for all models."""
+    return build_answerer(settings=dict(settings), **dict(answerer))
+
+
+def words(values: Mapping[str, Any]) -> Words:
+    """What may be the key of a cache."""
+    return tuple(sorted(values.items()))
 
 
 @dataclass
@@ -32,16 +54,20 @@ class Trial:
     caller_options: Mapping[str, Any] = field(default_factory=dict)
     answerer_options: Mapping[str, Any] = field(default_factory=dict)
 
+    def programs(self) -> tuple[Program, Program]:
+        """The calling program and the answering one."""
+        return (caller_program(self.model, words(self.settings)),
+                answer_program(words(self.answers), words(self.answerer)))
+
     def network(self, seed: int = 1, weather: Weather | None = None) -> Network:
         """Both engines joined, the schedule handed over, nothing run yet."""
-        caller_program = build_caller(self.model, target_uri=TARGET, settings=dict(self.settings))
-        answer_program = build_answerer(settings=dict(self.answers), **self.answerer)
+        calling, answering = self.programs()
         sizes = {"max_instances": 20_000, "max_transactions": 80_000,
                  "supported": ", ".join(SUPPORTED)}
-        rows = generated_users(caller_program.columns, self.users) if self.users else None
-        caller = Engine(caller_program, local=CALLER, target=ANSWERER, run_id=0xA0000000 + seed,
+        rows = generated_users(calling.columns, self.users) if self.users else None
+        caller = Engine(calling, local=CALLER, target=ANSWERER, run_id=0xA0000000 + seed,
                         seed=seed, rows=rows, **{**sizes, **self.caller_options})
-        answerer = Engine(answer_program, local=ANSWERER, run_id=0xB0000000 + seed, seed=seed + 1,
+        answerer = Engine(answering, local=ANSWERER, run_id=0xB0000000 + seed, seed=seed + 1,
                           **{**sizes, **self.answerer_options})
         network = Network(caller, answerer, weather or Weather(), seed)
         caller.schedule(due_times(self.calls, self.rate_per_s))
@@ -54,10 +80,13 @@ class Trial:
         return network
 
 
-def outcomes(counts: Any) -> dict[str, int]:
-    """Non-zero outcomes by name; all those of the program's own are `user`."""
+def outcomes(counts: Any, program: Program | None = None) -> dict[str, int]:
+    """Non-zero outcomes by name; those of the program's own are `user` when it is not given."""
     names = {member.value: member.name.removeprefix("OUTCOME_").lower() for member in Outcome
              if member <= Outcome.OUTCOME_USER}
+    if program is not None:
+        names.update((Outcome.OUTCOME_USER + i, name)
+                     for i, (name, _) in enumerate(program.outcomes))
     found: dict[str, int] = {}
     for number, count in enumerate(counts):
         name = names.get(number, "user")

@@ -54,8 +54,8 @@ def test_a_bad_network_loses_no_call(name: str, seed: int) -> None:
     network = TRIALS[name].run(seed, STORM)
     assert network.lost > 0, f"seed {seed}"
     assert outcomes(network.caller.outcomes) == {"succeeded": 200}, f"seed {seed}"
-    answered = outcomes(network.answerer.answered_outcomes)
-    assert set(answered) <= {"succeeded", "user"}, f"seed {seed}"   # user: challenged
+    answered = outcomes(network.answerer.answered_outcomes, TRIALS[name].programs()[1])
+    assert set(answered) <= {"succeeded", "challenged"}, f"seed {seed}"
     assert sum(answered.values()) == counts(network.answerer)["answered"], f"seed {seed}"
     drained(network.caller)
     drained(network.answerer)
@@ -72,11 +72,11 @@ def test_thousands_of_calls() -> None:
 @pytest.mark.parametrize("loss", [0.3, 0.6, 0.95, 1.0])
 def test_a_hopeless_network_still_ends_every_call(loss: float) -> None:
     # The answering side hangs up by itself: the caller's BYE may never get through.
-    network = Trial(calls=300, answers={"limit": "120s"}).run(3, Weather(loss=loss))
-    ended = outcomes(network.caller.outcomes)
+    trial = Trial(calls=300, answers={"limit": "120s"})
+    network = trial.run(3, Weather(loss=loss))
+    ended = outcomes(network.caller.outcomes, trial.programs()[0])
     assert sum(ended.values()) == 300
-    # of the program's own: a CANCEL whose 487 never came
-    assert set(ended) <= {"succeeded", "timeout", "no_answer", "user"}
+    assert set(ended) <= {"succeeded", "timeout", "no_answer", "cancel_timeout"}
     drained(network.caller)
     drained(network.answerer)
     if loss == 1.0:
@@ -85,10 +85,11 @@ def test_a_hopeless_network_still_ends_every_call(loss: float) -> None:
 
 
 def test_refusals_are_counted_the_same_at_both_ends() -> None:
-    network = Trial(calls=1000, answerer={"reject": "486:30%,503:10%"}).run(5, STORM)
+    trial = Trial(calls=1000, answerer={"reject": "486:30%,503:10%"})
+    network = trial.run(5, STORM)
     caller = outcomes(network.caller.outcomes)
-    answered = outcomes(network.answerer.answered_outcomes)
-    assert caller["rejected"] == answered["user"]
+    answered = outcomes(network.answerer.answered_outcomes, trial.programs()[1])
+    assert caller["rejected"] == answered["refused"]
     assert caller["succeeded"] == answered["succeeded"]
     assert 300 < caller["rejected"] < 500
     by_status = network.caller.received_responses[1]
