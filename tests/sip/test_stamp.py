@@ -31,7 +31,7 @@ PROGRAMS = {
 CASES = [(name, number) for name, program in PROGRAMS.items()
          for number in range(len(program.templates))]
 COMPUTED = (Field.FIELD_LITERAL, Field.FIELD_COLUMN, Field.FIELD_VARIABLE,
-            Field.FIELD_CONTENT_LENGTH)
+            Field.FIELD_CONTENT_LENGTH, Field.FIELD_FILL)
 MADE_UP = {int(kind): b"<%s>" % (kind.name.encode() * (1 + kind % 3))
            for kind in Field if kind not in COMPUTED}  # FIELD_TEXT: of every text variable
 INT64 = st.integers(-2**63, 2**63 - 1)
