@@ -73,6 +73,8 @@ USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
 WEIGHT_UNIT = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 CHANCE_UNIT = 1_000_000_000
+_HEADERS = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
+            if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
 
 COMPARES: Mapping[tree.Compare, Compare] = {
     tree.Compare.EQ: Compare.CMP_EQ, tree.Compare.NE: Compare.CMP_NE,
@@ -505,7 +507,7 @@ class _Entry:
 
     def _capture(self, step: tree.Capture) -> None:
         what = CAPTURES[step.what]
-        if what == Capture.CAPTURE_TEXT:
+        if what in (Capture.CAPTURE_TEXT, Capture.CAPTURE_ESCAPED):
             c = self._text_template(step.item)
         elif what == Capture.CAPTURE_DIALOG:
             c = step.leg
@@ -521,8 +523,10 @@ class _Entry:
             case tree.Condition():
                 self._jump_if(_opposite(test), label, place)
             case tree.HasHeader(header, item):
-                self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label,
-                           c=header_number(header))
+                c = known_header(header)
+                if not c:
+                    c = self._text_template(header) << HEADER_BITS
+                self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label, c=c)
             case tree.SameText(variable, text):
                 self._emit(Op.OP_SAME, place, a=self._text(variable), b=label,
                            c=self._text_template(text))
@@ -694,13 +698,16 @@ def header_number(name: str) -> int:
     >>> header_number("SIP-ETag") == HeaderId.HEADER_SIP_ETAG
     True
     """
-    known = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
-             if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
-    number = known.get(name.upper())
-    if number is None:
+    number = known_header(name)
+    if not number:
         raise ModelError(f"the header {name} cannot be read",
-                         mend=nearest(name.upper(), known))
+                         mend=nearest(name.upper(), _HEADERS))
     return number
+
+
+def known_header(name: str) -> int:
+    """Find the number of a header by its full name, any case; 0 when it has none."""
+    return _HEADERS.get(name.upper(), 0)
 
 
 def _opposite(condition: tree.Condition) -> tree.Condition:

@@ -106,6 +106,8 @@ def _captured(program: Program, kind: int, c: int) -> str:
             return f"dialog of leg {c}"
         case Capture.CAPTURE_TEXT:
             return repr(template_text(program, c))
+        case Capture.CAPTURE_ESCAPED:
+            return f"{template_text(program, c)!r} escaped"
         case other:
             return other.name.removeprefix("CAPTURE_").replace("_", " ").lower()
 
@@ -157,7 +159,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{program.texts[a]} = {_captured(program, int(row['flags']), c)}"
         case Op.OP_HAS:
             item = template_text(program, a)
-            what = f"{_header(c)}{': ' if item else ''}{item}"
+            header = template_text(program, c >> 8) if c >> 8 else _header(c)
+            what = f"{header}{': ' if item else ''}{item}"
             where = f"else → {b}"
         case Op.OP_SAME:
             what, where = f"{program.texts[a]} == {template_text(program, c)!r}", f"else → {b}"

@@ -61,7 +61,7 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_COUNT: {"a": "counter"},
     Op.OP_CHALLENGE_CHECK: {"a": "template", "b": "pc", "c": "template"},
     Op.OP_CAPTURE: {"a": "text"},
-    Op.OP_HAS: {"a": "template", "b": "pc", "c": "header"},
+    Op.OP_HAS: {"a": "template", "b": "pc"},
     Op.OP_SAME: {"a": "text", "b": "pc", "c": "template"},
     Op.OP_ROUTE: {"a": "template", "b": "leg"},
 }
@@ -217,6 +217,9 @@ class Program:
                 need(flags < len(Capture) and self._capture_leads(flags, c), where, "what it takes")
             if op == Op.OP_EXTRACT and b == Extract.EXTRACT_NUMBER:
                 need(0 <= c < sizes["header"], where, "its header")
+            if op == Op.OP_HAS:
+                need(c >= 0 and c & 0xFF < sizes["header"] and c >> 8 < sizes["template"], where,
+                     "its header")
             if op == Op.OP_EXTRACT and b == Extract.EXTRACT_PARAMETER:
                 need(self._capture_leads(Capture.CAPTURE_PARAMETER, c), where, "its parameter")
         # the last instruction must not run on into nothing
@@ -227,7 +230,7 @@ class Program:
         """Whether the last operand of a capture leads somewhere."""
         header, text = c & 0xFF, c >> 8
         match Capture(what):
-            case Capture.CAPTURE_TEXT:
+            case Capture.CAPTURE_TEXT | Capture.CAPTURE_ESCAPED:
                 return 0 <= c < len(self.templates)
             case Capture.CAPTURE_DIALOG:
                 return 0 <= c < LEGS_MAX

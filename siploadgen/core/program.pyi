@@ -58,6 +58,8 @@ class Capture(IntEnum):
     CAPTURE_BODY = 5
     CAPTURE_DIALOG = 6
     CAPTURE_TEXT = 7
+    CAPTURE_ESCAPED = 8
+    CAPTURE_STATUS_LINE = 9
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0

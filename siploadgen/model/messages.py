@@ -5,7 +5,10 @@ Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
 
 from collections.abc import Mapping
 
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "REFER", "NOTIFY")
+ALLOW = ", ".join(METHODS)
+# option tags that the answering side knows (RFC 3261 20.37); a request of ours names its own
+SUPPORTED = ("norefersub", "replaces", "tdialog")
 PRODUCT = "siploadgen"
 
 REASONS = {
@@ -122,7 +125,7 @@ def response_text(
     if (method in ALLOW_IN_2XX and 200 <= status <= 299) or status == 405:
         lines.append(f"Allow: {ALLOW}")
         if status != 405:
-            lines.append("Supported:")
+            lines.append(f"Supported: {', '.join(SUPPORTED)}")
     if method == "OPTIONS" and 200 <= status <= 299:
         lines.append("Accept: application/sdp")
     return _finish(lines, headers, content_type, body)

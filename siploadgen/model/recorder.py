@@ -202,7 +202,7 @@ class Wait:
         self._pause: Value | None = None
 
     def _add(self, what: Iterable[What], steps: list[Any], then: tree.Then, *, method: str = "",
-             last: bool = False) -> None:
+             last: bool = False, leg: _Leg | None = None) -> None:
         place = _caller_place()
         try:
             matches = tuple(parse_what(one, method or self._method) for one in what)
@@ -211,7 +211,8 @@ class Wait:
         if not matches:
             raise ModelError("a case without anything to wait for", place=str(place),
                              mend="name a status or a method")
-        self._cases.append(_CaseBuilder(matches, steps, then, self._leg.number, place, last))
+        number = (leg or self._leg).number
+        self._cases.append(_CaseBuilder(matches, steps, then, number, place, last))
 
     def optional(self, *what: What, stop: Words = (), start: Words = (),
                  method: str = "") -> "Wait":
@@ -256,26 +257,31 @@ class Wait:
         self._late.append(tree.End(end, ok, _caller_place()))
         return self
 
-    def on(self, *what: What, then: str = "stay", method: str = "") -> _Block:
-        """`with wait.on(423): ...`: steps of its own, then `stay` in the wait or `go on`."""
+    def on(self, *what: What, then: str = "stay", method: str = "",
+           leg: str | None = None) -> _Block:
+        """`with wait.on(423): ...`: steps of its own, then `stay` in the wait or `go on`.
+
+        `leg` is where it comes, when that is not the leg of the wait.
+        """
         steps: list[Any] = []
-        self._add(what, steps, tree.Then(then), method=method)
+        state = self._leg if leg is None else self._recorder._leg(leg)
+        self._add(what, steps, tree.Then(then), method=method, leg=state)
         self._mandatory = self._mandatory or then == tree.Then.GO_ON.value
-        self._recorder._note_dialog(self._leg, self._cases[-1].matches)
-        return self._received(what, _Block(self._recorder, steps))
+        self._recorder._note_dialog(state, self._cases[-1].matches)
+        return self._received(what, _Block(self._recorder, steps), state)
 
     def on_late(self) -> _Block:
         """`with wait.on_late(): ...`: steps for when `within` runs out."""
         return _Block(self._recorder, self._late)
 
-    def _received(self, what: Iterable[What], block: _Block) -> _Block:
+    def _received(self, what: Iterable[What], block: _Block, leg: _Leg) -> _Block:
         for one in what:
             if (isinstance(one, str) and one != "ACK"
                     and isinstance(parse_what(one, "?"), tree.OnRequest)):
-                self._leg.last_received = one
-                if one in DIALOG_METHODS and self._leg.last_request is None:
+                leg.last_received = one
+                if one in DIALOG_METHODS and leg.last_request is None:
                     # a dialog that the peer opens with this instance, on a leg of its own
-                    self._leg.peer_opened = self._leg.in_dialog = True
+                    leg.peer_opened = leg.in_dialog = True
         return block
 
 
@@ -460,7 +466,7 @@ class Recorder:
         if what:
             wait._mandatory = True
             wait._add(what, self._clocks((), stop), tree.Then.GO_ON, method=about)
-            wait._received(what, _Block(self, []))
+            wait._received(what, _Block(self, []), state)
             self._note_dialog(state, wait._cases[-1].matches)
         return wait
 
@@ -550,15 +556,16 @@ class Recorder:
         """Take a text out of the message last matched into a text variable; empty: not there.
 
         `what` is the name of a header, `Header.uri` (URI of its first address), `Header?Name` (a
-        header in that URI), `Header;name` (a parameter), request_uri, body, or dialog: Call-ID and
-        tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
+        header in that URI), `Header;name` (a parameter), request_uri, body, status_line (for a
+        message/sipfrag, RFC 3420), or dialog: Call-ID and tags of a leg as Replaces wants them
+        (RFC 3891 6.1). Texts use it as `{name}`.
 
         >>> c.capture("etag", "SIP-ETag")
         >>> c.capture("moved", "Contact.uri")
         """
         place = _caller_place()
         words = {"request_uri": tree.CaptureWhat.REQUEST_URI, "body": tree.CaptureWhat.BODY,
-                 "dialog": tree.CaptureWhat.DIALOG}
+                 "status_line": tree.CaptureWhat.STATUS_LINE, "dialog": tree.CaptureWhat.DIALOG}
         found = re.fullmatch(r"([A-Z][A-Za-z-]*)(?:(\.uri)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
         if what in words:
             step = tree.Capture(name, words[what], leg=self._leg(leg).number, place=place)
@@ -574,13 +581,16 @@ class Recorder:
             step = tree.Capture(name, kind, header, item, place=place)
         self._step(step)
 
-    def text(self, name: str, text: str) -> None:
+    def text(self, name: str, text: str, *, escaped: bool = False) -> None:
         """Make a text variable of a text with `{fields}`: columns, variables, other texts.
+
+        `escaped` writes it as the value of a header in a URI (RFC 3261 19.1.1).
 
         >>> c.capture("etag", "SIP-ETag")
         >>> c.text("tag", "{etag}.1")
         """
-        self._step(tree.Capture(name, tree.CaptureWhat.TEXT, item=text, place=_caller_place()))
+        what = tree.CaptureWhat.ESCAPED if escaped else tree.CaptureWhat.TEXT
+        self._step(tree.Capture(name, what, item=text, place=_caller_place()))
 
     def route(self, uri: str, *, leg: str = "") -> None:
         """Send the leg's requests to the numeric host of a URI instead of the run's target.

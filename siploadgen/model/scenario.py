@@ -84,6 +84,8 @@ class CaptureWhat(Enum):
     BODY = "body"
     DIALOG = "dialog"  # of a leg, as Replaces names it (RFC 3891 6.1)
     TEXT = "text"  # `item`, a text with `{fields}`
+    ESCAPED = "escaped"  # the same, escaped as the value of a header in a URI
+    STATUS_LINE = "status_line"  # of a response, as a message/sipfrag quotes it (RFC 3420)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,11 @@ def address_of(uri: str) -> str:
 
     >>> address_of("sip:{callee.user}@10.0.0.5:5060;transport=tcp")
     'sip:{callee.user}@10.0.0.5'
+    >>> address_of("{moved}")
+    '{moved}'
     """
+    if re.fullmatch(r"\{[^{}]+\}", uri):
+        return uri
     head, at, rest = uri.rpartition("@")
     if not at:
         head, _, rest = uri.partition(":")

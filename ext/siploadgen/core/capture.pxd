@@ -11,5 +11,6 @@ cdef void capture(Core* core, Instance* instance, const Insn* insn) noexcept nog
 # OP_HAS and OP_SAME.
 cdef bint message_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil
 cdef bint text_same(Core* core, Instance* instance, const Insn* insn) noexcept nogil
-# OP_ROUTE: requests of a leg go to the numeric host of a URI; another host changes nothing.
+# OP_ROUTE: requests of a leg go to the numeric host of a URI. Another host changes nothing, but
+# where there is no target the message at hand shows the way: its sender knows where that host is.
 cdef void leg_route(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil

@@ -21,8 +21,9 @@ from siploadgen.core.program cimport (
     Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
     OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_END, OP_EXTRACT,
     OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME, OP_SEND, OP_SET,
-    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_REQUEST_URI, CAPTURE_TEXT,
-    CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
+    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_ESCAPED, CAPTURE_HEADER, CAPTURE_REQUEST_URI,
+    CAPTURE_STATUS_LINE, CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER,
+    EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN,
     OPERAND_EXPONENTIAL, OPERAND_VARIABLE, OUTCOME_COUNT, OUTCOME_USER, Segment, Template,
     MATCH_REQUEST, TEMPLATE_ACK, TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST,
     TEMPLATE_RESPONSE, TEMPLATE_TEXT, VAR_RETRIES, ENTRY_KEEPS_NONCES, ENTRY_OWNS_USER,
@@ -788,18 +789,19 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             good = good and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
                 and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_CAPTURE:
-        good = insn.a < core.text_count and insn.flags <= CAPTURE_TEXT and insn.c >= 0
-        if insn.flags == CAPTURE_TEXT:
+        good = insn.a < core.text_count and insn.flags <= CAPTURE_STATUS_LINE and insn.c >= 0
+        if insn.flags in (CAPTURE_TEXT, CAPTURE_ESCAPED):
             good = good and _is_text(core, insn.c, templates)
         elif insn.flags == CAPTURE_DIALOG:
             good = good and insn.c < core.leg_max
-        elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI):
+        elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI, CAPTURE_STATUS_LINE):
             good = good and insn.c & 0xFF < HEADER_COUNT
             if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI):
                 good = good and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_HAS:
         good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
-            and 0 <= insn.c < HEADER_COUNT
+            and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
+            and (insn.c < 256 or _is_text(core, insn.c >> 8, templates))
     elif insn.op == OP_SAME:
         good = insn.a < core.text_count and _lands(core, insn.b) \
             and _is_text(core, insn.c, templates)

@@ -36,8 +36,9 @@ cpdef enum Op:
     # a: text variable, flags: Capture, c: as Capture says, with the header in its low 8 bits. From
     # the message last matched; the variable is empty when there is nothing to take.
     OP_CAPTURE
-    # a: text (item; empty: any), b: pc when not, c: HeaderId. The message last matched has such a
-    # header, with that item in its comma separated list (any case, parameters left out).
+    # a: text (item; empty: any), b: pc when not, c: HeaderId; with HEADER_OTHER a text from bit 8,
+    # the header's name. The message last matched has such a header, with that item in its comma
+    # separated list (any case, parameters left out).
     OP_HAS
     # a: text variable, b: pc when it is not the same as c: text
     OP_SAME
@@ -81,6 +82,9 @@ cpdef enum Capture:             # what OP_CAPTURE takes
     # c: leg. "Call-ID;to-tag=...;from-tag=..." of its dialog, as Replaces wants it (RFC 3891 6.1)
     CAPTURE_DIALOG
     CAPTURE_TEXT                # c: text
+    # c: text, escaped as the value of a header in a URI (RFC 3261 19.1.1)
+    CAPTURE_ESCAPED
+    CAPTURE_STATUS_LINE         # of a response, as a message/sipfrag quotes it (RFC 3420 2)
 
 cpdef enum OperandKind:
     OPERAND_CONST = 0           # value

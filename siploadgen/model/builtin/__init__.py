@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Any
 from siploadgen.model import challenges
 from siploadgen.model.builtin.answer_call import answer_call
 from siploadgen.model.builtin.answer_options import answer_options
+from siploadgen.model.builtin.answer_refer import answer_refer
 from siploadgen.model.builtin.answer_register import answer_register
+from siploadgen.model.builtin.answer_transfer_target import answer_transfer_target
+from siploadgen.model.builtin.answer_transferee import answer_transferee
 from siploadgen.model.builtin.call import call_model
 from siploadgen.model.builtin.options import options_model
+from siploadgen.model.builtin.refer import refer_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
+from siploadgen.model.builtin.transfer_attended import transfer_attended_model
+from siploadgen.model.builtin.transfer_blind import transfer_blind_model
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.python import CallModel
 from siploadgen.model.settings import Setting, read_settings
@@ -76,10 +82,20 @@ MODELS: dict[str, Model] = {one.name: one for one in (
     Model(call_model, answer_call),
     Model(register_model, answer_register),
     Model(options_model, answer_options),
+    Model(transfer_blind_model, answer_transferee),
+    Model(transfer_attended_model, answer_transferee),
+    Model(refer_model, answer_refer),
 )}
 
 # Asked in this order: those for one user come before those for any.
-ANSWERERS: tuple[CallModel, ...] = (answer_call, answer_register, answer_options)
+ANSWERERS: tuple[CallModel, ...] = (
+    answer_transferee,
+    answer_transfer_target,
+    answer_call,
+    answer_register,
+    answer_options,
+    answer_refer,
+)
 
 
 def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
