@@ -90,7 +90,8 @@ class Leg:
 
 
 def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:5070",
-          row: dict | None = None, variables: list | None = None) -> bytes:
+          row: dict | None = None, variables: list | None = None,
+          texts: list | None = None) -> bytes:
     """The octets of a template."""
     template = program.templates[number]
     first, count, body = int(template["first"]), int(template["count"]), int(template["body"])
@@ -128,6 +129,8 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
             text = row[program.columns[arg]]
         elif kind is Field.FIELD_VARIABLE:
             text = str(variables[arg])
+        elif kind is Field.FIELD_TEXT:
+            text = texts[arg] if texts else "sip:x@h"
         elif kind is Field.FIELD_CONTENT_LENGTH:
             text = str(sum(map(len, map(one, program.segments[first + body:first + count]))))
         return text.encode()
@@ -398,12 +401,18 @@ class World:
                 instance.event(MatcherKind.MATCH_REQUEST, message)
         else:
             row = next(row for row in self.answerer.answers
-                       if row["method"] == method_number(message.method))
+                       if row["method"] == method_number(message.method)
+                       and self._is_for(row, message))
             instance = Instance(self, self.answerer, int(row["entry"]), "answerer")
             self.dialogs[message.get("Call-ID")] = instance
             instance.note(message)
             instance.last = message
             instance.run(instance.pc)
+
+    def _is_for(self, row, message) -> bool:
+        offset, length = int(row["user_offset"]), int(row["user_length"])
+        user = self.answerer.text[offset:offset + length]
+        return not length or message.start.split()[1].startswith(f"sip:{bytes(user).decode()}@")
 
     def advance(self, until_ns: int) -> None:
         """Let time pass, deadline by deadline."""

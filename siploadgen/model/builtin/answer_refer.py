@@ -13,7 +13,7 @@ def answer_refer(c: Recorder) -> None:
     take_refer(c, "", "bad")
     carry_out(c, "", {})
     with c.if_(c.v.code >= 300):
-        c.end("not_transferred", ok=True)
+        c.end("refused", ok=True)
     c.end()
     c.label("bad")
     c.end("refused", ok=True)

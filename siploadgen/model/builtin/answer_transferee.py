@@ -30,11 +30,11 @@ def answer_transferee(c: Recorder) -> None:
         bye(c, "no_ack")
     c.respond(200, method="BYE")
     with c.if_(c.v.code >= 300):
-        c.end("not_transferred", ok=True)
+        c.end("refused", ok=True)
     c.end()
     c.label("transferred")
     with c.if_(c.v.parted == 0):
         c.jump("talk")  # there was no call, and this one goes on (RFC 5589 6.2)
     with c.if_(c.v.code >= 300):
-        c.end("not_transferred", ok=True)
+        c.end("refused", ok=True)
     c.end()
