@@ -160,7 +160,7 @@ def take_refer(c: Recorder, leg: str, bad: str) -> None:
     c.capture("replaces", "Refer-To?Replaces")
     c.capture("by", "Referred-By")
     c.capture("me", "To.uri")
-    c.route("{target}", leg=TARGET)
+    c.route("{target}", leg=TARGET + leg)
     c.set("silent", 0)
     c.set("telling", 0)
     c.extract("id", "CSeq")
@@ -202,13 +202,13 @@ def _settle(c: Recorder, leg: str, ends: Ends) -> None:
         parting(c, wait, ends)
 
 
-def _invite_target(c: Recorder) -> None:
+def _invite_target(c: Recorder, target: str) -> None:
     """Call whom the REFER named, with what it gave for it (RFC 3892 2, 3515 2.4.1)."""
     def variants(headers: dict[str, str]) -> None:
         with c.if_text("by", ""):
-            c.invite("{target}", sdp=c.v.sdp, leg=TARGET, from_="{me}", headers=headers)
+            c.invite("{target}", sdp=c.v.sdp, leg=target, from_="{me}", headers=headers)
         with c.else_():
-            c.invite("{target}", sdp=c.v.sdp, leg=TARGET, from_="{me}",
+            c.invite("{target}", sdp=c.v.sdp, leg=target, from_="{me}",
                      headers={"Referred-By": "{by}", **headers})
 
     with c.if_text("replaces", ""):
@@ -222,12 +222,13 @@ def carry_out(c: Recorder, leg: str, ends: Ends) -> None:
 
     `code` is then 200, or at least 300 when there was no call and nobody parted.
     """
+    target = TARGET + leg  # a leg for each, because the dialog of one is not that of the other
     refused, over = f"refused.{leg}", f"over.{leg}"
     last = "terminated;reason=noresource"
-    both = {**ends, TARGET: "dropped"}
+    both = {**ends, target: "dropped"}
     c.set("dropped", 0)
-    _invite_target(c)
-    answer = c.expect(leg=TARGET, method="INVITE")
+    _invite_target(c, target)
+    answer = c.expect(leg=target, method="INVITE")
     with answer.on("101-199", method="INVITE"), c.if_(c.v.telling == 0):
         c.capture("said", "status_line")
         _tell(c, leg, "{said}", f"active;expires={c.v.call_limit // 10**9 + 60}")
@@ -242,14 +243,14 @@ def carry_out(c: Recorder, leg: str, ends: Ends) -> None:
         c.jump(refused)
     _hear(c, answer, leg)
     parting(c, answer, ends)
-    c.expect("2xx", leg=TARGET, method="INVITE", within=c.v.call_limit)
+    c.expect("2xx", leg=target, method="INVITE", within=c.v.call_limit)
     with answer.on_late():
-        cancelled(c, ends, TARGET)
+        cancelled(c, ends, target)
         c.text("said", "SIP/2.0 487 Request Terminated")
         c.jump(refused)
     c.capture("said", "status_line")
     c.set("code", 200)
-    c.ack(leg=TARGET)
+    c.ack(leg=target)
     _settle(c, leg, both)
     _tell(c, leg, "{said}", last)
     _settle(c, leg, both)
@@ -261,8 +262,8 @@ def carry_out(c: Recorder, leg: str, ends: Ends) -> None:
                 hang_up(c, both, other)
                 c.set(gone, 1)
     with c.if_(c.v.dropped == 0):
-        parting(c, c.pause(c.v.hold, leg=TARGET), {TARGET: "dropped"}, "go on")
-        hang_up(c, both, TARGET)
+        parting(c, c.pause(c.v.hold, leg=target), {target: "dropped"}, "go on")
+        hang_up(c, both, target)
     c.jump(over)
     c.label(refused)
     c.set("code", 500)
