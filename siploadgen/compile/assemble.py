@@ -517,7 +517,7 @@ class _Entry:
 
     def _capture(self, step: tree.Capture) -> None:
         what = CAPTURES[step.what]
-        if what == Capture.CAPTURE_TEXT:
+        if what in (Capture.CAPTURE_TEXT, Capture.CAPTURE_ESCAPED):
             c = self._text_template(step.item)
         elif what == Capture.CAPTURE_DIALOG:
             c = step.leg

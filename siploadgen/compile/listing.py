@@ -108,6 +108,8 @@ def _captured(program: Program, kind: int, c: int) -> str:
             return f"dialog of leg {c}"
         case Capture.CAPTURE_TEXT:
             return repr(template_text(program, c))
+        case Capture.CAPTURE_ESCAPED:
+            return f"{template_text(program, c)!r} escaped"
         case other:
             return other.name.removeprefix("CAPTURE_").replace("_", " ").lower()
 

@@ -242,7 +242,7 @@ class Program:
         """Whether the last operand of a capture leads somewhere."""
         header, text = c & 0xFF, c >> 8
         match Capture(what):
-            case Capture.CAPTURE_TEXT:
+            case Capture.CAPTURE_TEXT | Capture.CAPTURE_ESCAPED:
                 return 0 <= c < len(self.templates)
             case Capture.CAPTURE_DIALOG:
                 return 0 <= c < LEGS_MAX

@@ -61,7 +61,9 @@ class Capture(IntEnum):
     CAPTURE_BODY = 5
     CAPTURE_DIALOG = 6
     CAPTURE_TEXT = 7
-    CAPTURE_RANKED = 8
+    CAPTURE_ESCAPED = 8
+    CAPTURE_STATUS_LINE = 9
+    CAPTURE_RANKED = 10
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0

@@ -6,11 +6,12 @@ Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
 import re
 from collections.abc import Mapping
 
-METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "PRACK")
+METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER",
+           "NOTIFY")
 ALLOW = ", ".join(METHODS)
-ELSEWHERE = ("REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE")  # served outside of calls
+ELSEWHERE = ("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE")  # served outside of calls
 # option tags that the answering side knows (RFC 3261 20.37); a request of ours names its own
-SUPPORTED = ("100rel", "timer")
+SUPPORTED = ("100rel", "timer", "norefersub", "replaces", "tdialog")
 PRODUCT = "siploadgen"
 
 REASONS = {

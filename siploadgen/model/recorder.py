@@ -500,7 +500,7 @@ class Recorder:
         if what:
             wait._mandatory = True
             wait._add(what, self._clocks((), stop), tree.Then.GO_ON, method=about)
-            wait._received(what, _Block(self, []))
+            wait._received(what, _Block(self, []), state)
             self._note_dialog(state, wait._cases[-1].matches)
         return wait
 
@@ -592,15 +592,16 @@ class Recorder:
 
         `what` is the name of a header, `Header.uri` (URI of its first address), `Header.1` (the
         sip: URI with the highest q in all such headers, `Header.2` the next), `Header?Name` (a
-        header in the first URI), `Header;name` (a parameter), request_uri, body, or dialog: Call-ID
-        and tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
+        header in the first URI), `Header;name` (a parameter), request_uri, body, status_line (for
+        a message/sipfrag, RFC 3420), or dialog: Call-ID and tags of a leg as Replaces wants them
+        (RFC 3891 6.1). Texts use it as `{name}`.
 
         >>> c.capture("etag", "SIP-ETag")
         >>> c.capture("moved", "Contact.uri")
         """
         place = _caller_place()
         words = {"request_uri": tree.CaptureWhat.REQUEST_URI, "body": tree.CaptureWhat.BODY,
-                 "dialog": tree.CaptureWhat.DIALOG}
+                 "status_line": tree.CaptureWhat.STATUS_LINE, "dialog": tree.CaptureWhat.DIALOG}
         found = re.fullmatch(
             r"([A-Z][A-Za-z-]*)(?:\.(uri|[1-9][0-9]?)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
         if what in words:
@@ -619,13 +620,16 @@ class Recorder:
             step = tree.Capture(name, kind, header, item, rank=rank, place=place)
         self._step(step)
 
-    def text(self, name: str, text: str) -> None:
+    def text(self, name: str, text: str, *, escaped: bool = False) -> None:
         """Make a text variable of a text with `{fields}`: columns, variables, other texts.
+
+        `escaped` writes it as the value of a header in a URI (RFC 3261 19.1.1).
 
         >>> c.capture("etag", "SIP-ETag")
         >>> c.text("tag", "{etag}.1")
         """
-        self._step(tree.Capture(name, tree.CaptureWhat.TEXT, item=text, place=_caller_place()))
+        what = tree.CaptureWhat.ESCAPED if escaped else tree.CaptureWhat.TEXT
+        self._step(tree.Capture(name, what, item=text, place=_caller_place()))
 
     def route(self, uri: str, *, leg: str = "") -> None:
         """Send the leg's requests to the numeric host of a URI instead of the run's target.

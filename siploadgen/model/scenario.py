@@ -85,6 +85,8 @@ class CaptureWhat(Enum):
     DIALOG = "dialog"  # of a leg, as Replaces names it (RFC 3891 6.1)
     TEXT = "text"  # `item`, a text with `{fields}`
     RANKED = "ranked"  # the sip: URI that is the `rank`th by q of the addresses in those headers
+    ESCAPED = "escaped"  # the same, escaped as the value of a header in a URI
+    STATUS_LINE = "status_line"  # of a response, as a message/sipfrag quotes it (RFC 3420)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,11 @@ def address_of(uri: str) -> str:
     'sip:{callee.user}@10.0.0.5;user=phone'
     >>> address_of("tel:7042;phone-context=example.com")
     'tel:7042;phone-context=example.com'
+    >>> address_of("{moved}")
+    '{moved}'
     """
+    if re.fullmatch(r"\{[^{}]+\}", uri):
+        return uri
     head, at, rest = uri.rpartition("@")
     if not at:
         head, _, rest = uri.partition(":")

@@ -12,7 +12,8 @@ cdef void capture(Core* core, Instance* instance, const Insn* insn) noexcept nog
 cdef bint message_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil
 cdef bint body_has(Core* core, Instance* instance, const Insn* insn) noexcept nogil
 cdef bint text_same(Core* core, Instance* instance, const Insn* insn) noexcept nogil
-# OP_ROUTE: requests of a leg go to the numeric host of a URI; another host changes nothing.
+# OP_ROUTE: requests of a leg go to the numeric host of a URI. Another host changes nothing, but
+# where there is no target the message at hand shows the way: its sender knows where that host is.
 cdef void leg_route(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil
 # OP_DATAGRAM: octets that are no message, such as the double CRLF that keeps a NAT binding open.
 cdef void leg_datagram(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil

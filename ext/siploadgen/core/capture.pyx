@@ -9,7 +9,7 @@ from siploadgen.core.outgoing cimport leg_call_id, leg_string, send_octets, toke
 from siploadgen.core.program cimport (
     CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_PARAMETER, CAPTURE_RANKED,
     CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, CAPTURE_URI_HEADER, EXTRACT_NUMBER,
-    EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Insn,
+    EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Insn, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
 )
 from siploadgen.core.records cimport (
     Core, core_count, Instance, instance_legs, instance_texts, leg_at, leg_handle,
@@ -20,7 +20,7 @@ from siploadgen.core.sip.parse cimport (
 )
 from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span_trim
 from siploadgen.core.texts cimport text_data, text_give, text_span, text_take
-from siploadgen.core.types cimport NONE, Peer, SLG_UNREACHABLE, TOKEN_LENGTH
+from siploadgen.core.types cimport NONE, Peer, PEER_NONE, SLG_UNREACHABLE, TOKEN_LENGTH
 
 cdef enum:
     NAME_MAX = 64               # octets of a parameter or header name
@@ -136,6 +136,49 @@ cdef Span unescaped(Span text, uint8_t* out) noexcept nogil:
     return span_make(out, n)
 
 
+cdef bint stands_in_uri(uint8_t c) noexcept nogil:
+    """An octet that a header in a URI may hold as it is (RFC 3261 25.1): unreserved or
+    hnv-unreserved. An apostrophe and parentheses are escaped all the same.
+    """
+    return 48 <= c <= 57 or 97 <= (c | 0x20) <= 122 or c in (
+        33, 36, 42, 43, 45, 46, 47, 58, 63, 91, 93, 95, 126)
+
+
+cdef Span escaped(Span text, uint8_t* out) noexcept nogil:
+    """%HH for each octet that may not stand in a URI's header; `out` holds TEXT_ROOM octets."""
+    cdef const char* digits = b"0123456789ABCDEF"
+    cdef uint32_t i
+    cdef uint32_t n = 0
+    for i in range(text.length):
+        if n + 3 > TEXT_ROOM:
+            return nothing()
+        if stands_in_uri(text.data[i]):
+            out[n] = text.data[i]
+            n += 1
+        else:
+            out[n] = 37
+            out[n + 1] = <uint8_t>digits[text.data[i] >> 4]
+            out[n + 2] = <uint8_t>digits[text.data[i] & 15]
+            n += 3
+    return span_make(out, n)
+
+
+cdef Span status_line(Core* core, uint8_t* out) noexcept nogil:
+    """The first line of the response at hand, without its end."""
+    cdef uint32_t status = core.message.status
+    cdef Span reason = core.message.reason
+    if core.message.is_request or reason.length + 13 > TEXT_ROOM:
+        return nothing()
+    memcpy(out, b"SIP/2.0 ", 8)
+    out[8] = <uint8_t>(48 + status // 100)
+    out[9] = <uint8_t>(48 + status // 10 % 10)
+    out[10] = <uint8_t>(48 + status % 10)
+    out[11] = 32
+    if reason.length:
+        memcpy(out + 12, reason.data, reason.length)
+    return span_make(out, 12 + reason.length)
+
+
 cdef Span uri_header(Core* core, Instance* instance, int64_t c, uint8_t* out) noexcept nogil:
     """A header in the URI of the first address: `?Replaces=...&...` (RFC 3261 19.1.1)."""
     cdef uint8_t name[NAME_MAX]
@@ -234,9 +277,13 @@ cdef Span ranked_uri(Core* core, int64_t c) noexcept nogil:
 
 
 cdef Span captured(Core* core, Instance* instance, const Insn* insn, uint8_t* out) noexcept nogil:
+    cdef uint8_t room[TEXT_ROOM]
     cdef Span value
     if insn.flags == CAPTURE_TEXT:
         return span_make(out, text_stamp(core, instance, <uint16_t>insn.c, out, TEXT_ROOM))
+    elif insn.flags == CAPTURE_ESCAPED:
+        return escaped(span_make(room, text_stamp(core, instance, <uint16_t>insn.c, room,
+                                                  TEXT_ROOM)), out)
     elif insn.flags == CAPTURE_DIALOG:
         return dialog_name(core, instance, <uint32_t>insn.c, out)
     elif core.message == NULL:
@@ -256,6 +303,8 @@ cdef Span captured(Core* core, Instance* instance, const Insn* insn, uint8_t* ou
         return core.message.uri
     elif insn.flags == CAPTURE_BODY:
         return core.message.body
+    elif insn.flags == CAPTURE_STATUS_LINE:
+        return status_line(core, out)
     SLG_UNREACHABLE()
     return nothing()
 
@@ -355,13 +404,13 @@ cdef void leg_route(Core* core, Instance* instance, uint32_t leg, uint16_t text)
     cdef Span uri = span_make(room, text_stamp(core, instance, text, room, TEXT_ROOM))
     cdef SipUri parts
     cdef Peer peer
-    if not uri_parse(&parts, uri):
-        return
     peer_clear(&peer)
-    if host_parse(parts.host, &peer):
+    if uri_parse(&parts, uri) and host_parse(parts.host, &peer):
         peer.port = parts.port if parts.port else 5060
         peer.socket = core.target.socket
         leg_at(core, leg).next_hop = peer
+    elif core.message != NULL and core.target.family == PEER_NONE:
+        leg_at(core, leg).next_hop = core.source
 
 
 cdef void leg_datagram(Core* core, Instance* instance, uint32_t leg, uint16_t text) noexcept nogil:

@@ -27,6 +27,8 @@ cdef Handle token_read(Core* core, Span token) noexcept nogil
 # The leg that core.message, a request in a dialog, belongs to; NONE: unknown, or another Call-ID or
 # remote tag.
 cdef uint32_t dialog_find(Core* core) noexcept nogil
+# The same of a dialog that is named by its identifiers, as our end sees the tags.
+cdef uint32_t dialog_named(Core* core, Span call_id, Span to_tag, Span from_tag) noexcept nogil
 # core.message, a response, is of the dialog that the leg stands for.
 cdef bint dialog_is_of(Core* core, const Leg* leg) noexcept nogil
 # What Leg.remote_tag_hash holds of a tag; 0: there is none.

@@ -76,32 +76,36 @@ cdef Leg* dialog_forked(Core* core) noexcept nogil:
     return leg
 
 
-cdef uint32_t dialog_find(Core* core) noexcept nogil:
-    cdef SipMessage* message = core.message
-    cdef Leg* leg = <Leg*>slab_get(&core.legs, token_read(core, message.to_tag))
-    cdef Span own
-    cdef uint32_t index
+cdef uint32_t dialog_named(Core* core, Span call_id, Span to_tag, Span from_tag) noexcept nogil:
+    cdef Handle handle = token_read(core, to_tag)
+    cdef Leg* leg = <Leg*>slab_get(&core.legs, handle)
     if leg == NULL:
         return NONE
     if leg.call_id_hash:
-        if leg.call_id_hash != call_id_hash(core, message.call_id):
+        if leg.call_id_hash != call_id_hash(core, call_id):
             core_count(core, COUNT_DIALOG_MISMATCH)
             return NONE
-    else:
-        # A dialog of ours: the Call-ID is the leg's own token and our host.
-        own = message.call_id
-        if own.length != TOKEN_LENGTH + 1 + core.local_host_length \
-                or memcmp(own.data, message.to_tag.data, TOKEN_LENGTH) != 0 \
-                or memcmp(own.data + TOKEN_LENGTH + 1, core.local, core.local_host_length) != 0:
-            core_count(core, COUNT_DIALOG_MISMATCH)
-            return NONE
-    if leg.remote_tag_hash and leg.remote_tag_hash != call_id_hash(core, message.from_tag):
-        index = fork_of(core, leg) if leg.call_id_hash == 0 else NONE
-        if index != NONE:
-            return index
+    # A dialog of ours: the Call-ID is the leg's own token and our host.
+    elif call_id.length != TOKEN_LENGTH + 1 + core.local_host_length \
+            or memcmp(call_id.data, to_tag.data, TOKEN_LENGTH) != 0 \
+            or memcmp(call_id.data + TOKEN_LENGTH + 1, core.local, core.local_host_length) != 0:
         core_count(core, COUNT_DIALOG_MISMATCH)
         return NONE
-    return handle_index(token_read(core, message.to_tag))
+    if leg.remote_tag_hash and leg.remote_tag_hash != call_id_hash(core, from_tag):
+        core_count(core, COUNT_DIALOG_MISMATCH)
+        return NONE
+    return handle_index(handle)
+
+
+cdef uint32_t dialog_find(Core* core) noexcept nogil:
+    cdef SipMessage* message = core.message
+    cdef Leg* leg = dialog_forked(core)
+    cdef uint32_t index
+    if leg != NULL and leg.remote_tag_hash != call_id_hash(core, message.from_tag):
+        index = fork_of(core, leg)
+        if index != NONE:
+            return index
+    return dialog_named(core, message.call_id, message.to_tag, message.from_tag)
 
 
 cdef uint32_t routes_collect(SipMessage* message, Span* routes, bint reverse) noexcept nogil:

@@ -7,9 +7,7 @@ from libc.string cimport memcpy
 from siploadgen.core.advance cimport (
     advance, advance_abort, advance_done, advance_finish, advance_next,
 )
-from siploadgen.core.counters cimport (
-    COUNT_COUNT, COUNT_NOT_STARTED_THROTTLED, COUNT_TRACE_DROPPED,
-)
+from siploadgen.core.counters cimport COUNT_COUNT, COUNT_NOT_STARTED_THROTTLED, COUNT_TRACE_DROPPED
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.hist cimport HIST_STRIDE
 from siploadgen.core.loop cimport loop_close, loop_open, loop_run
@@ -30,14 +28,14 @@ from siploadgen.core.program cimport (
     OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
     TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
     VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
-    FIELD_FILL, FIELD_TOKEN, OP_LEAVE,
+    FIELD_FILL, FIELD_TOKEN, OP_LEAVE, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
     COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, OC_LOSS, OC_NONE, OC_RATE,
-    ROLE_ANSWERER, STATUS_SPAN,
-    STEP_FIELDS, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
+    ROLE_ANSWERER, STATUS_SPAN, STEP_FIELDS, Target, TARGET_NUMBERS, Targets, TARGETS_MAX,
+    TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
@@ -829,11 +827,11 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
                 and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_CAPTURE:
         good = insn.a < core.text_count and insn.flags <= CAPTURE_RANKED and insn.c >= 0
-        if insn.flags == CAPTURE_TEXT:
+        if insn.flags in (CAPTURE_TEXT, CAPTURE_ESCAPED):
             good = good and _is_text(core, insn.c, templates)
         elif insn.flags == CAPTURE_DIALOG:
             good = good and insn.c < core.leg_max
-        elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI):
+        elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI, CAPTURE_STATUS_LINE):
             good = good and insn.c & 0xFF < HEADER_COUNT
             if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI, CAPTURE_RANKED):
                 good = good and _is_text(core, insn.c >> 8, templates)

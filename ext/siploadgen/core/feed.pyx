@@ -14,7 +14,7 @@ from siploadgen.core.auth cimport auth_settle
 from siploadgen.core.dialog cimport (
     dialog_find, dialog_forked, dialog_from_fork, dialog_from_notify, dialog_from_request,
     dialog_from_response, dialog_is_of, dialog_place, dialog_refresh, dialog_tag_hash,
-    host_is_local, token_read,
+    host_is_local, token_read, dialog_named,
 )
 from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
@@ -34,7 +34,7 @@ from siploadgen.core.program cimport (
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.records cimport (
     Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs, instance_rung,
-    Leg, leg_at, LEG_CONFIRMED, leg_handle, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT,
+    Leg, leg_at, LEG_CONFIRMED, leg_handle, LEG_NEW, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT,
     RUNG_TRANSPORT, STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, TEMPLATE_NONE,
     tx_at, tx_handle,
 )
@@ -44,15 +44,17 @@ from siploadgen.core.refuse cimport (
 )
 from siploadgen.core.sip.parse cimport (
     contact_expires, header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK,
-    ParseStatus, sip_header, sip_parse, sip_validate, SipHeader, SipMessage, SipUri, uri_parse,
+    parameter_find, ParseStatus, sip_header, sip_parse, sip_validate, SipHeader, SipMessage,
+    SipUri, uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
-    HEADER_RACK, HEADER_REQUIRE, HEADER_RSEQ, HEADER_SIP_IF_MATCH, METHOD_ACK, METHOD_BYE,
-    METHOD_CANCEL, METHOD_INVITE, METHOD_NOTIFY, method_opens_dialog, METHOD_OPTIONS,
-    METHOD_PRACK, METHOD_PUBLISH, method_refreshes_target, METHOD_UNKNOWN, METHOD_UPDATE,
+    HEADER_RACK, HEADER_REPLACES, HEADER_REQUIRE, HEADER_RSEQ, HEADER_SIP_IF_MATCH, METHOD_ACK,
+    METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, METHOD_NOTIFY, method_opens_dialog,
+    METHOD_OPTIONS, METHOD_PRACK, METHOD_PUBLISH, method_refreshes_target, METHOD_UNKNOWN,
+    METHOD_UPDATE,
 )
 from siploadgen.core.slab cimport slab_get
-from siploadgen.core.span cimport Span, span_equal, span_make, span_to_uint, word_next
+from siploadgen.core.span cimport Span, span_equal, span_make, span_to_uint, span_trim, word_next
 from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
@@ -617,6 +619,51 @@ cdef uint32_t addressed_leg(Core* core) noexcept nogil:
     return vm_invites(core, leg_at(core, leg).instance, message.method)
 
 
+cdef uint16_t replaced_leg(Core* core, Span value, uint32_t* leg_index) noexcept nogil:
+    """A leg for an INVITE with Replaces, in the instance that has the dialog named; else the status
+    that refuses it (RFC 3891 3).
+    """
+    cdef Span call_id = value
+    cdef Span parameters = span_make(value.data + value.length, 0)
+    cdef bint early_only, present
+    cdef uint32_t i, index
+    cdef Leg* leg
+    for i in range(value.length):
+        if value.data[i] == 59:
+            call_id = span_trim(span_make(value.data, i))
+            parameters = span_make(value.data + i + 1, value.length - i - 1)
+            break
+    index = dialog_named(core, call_id, parameter_find(parameters, b"to-tag", &present),
+                         parameter_find(parameters, b"from-tag", &present))
+    if index == NONE:
+        return 481
+    leg = leg_at(core, index)
+    # an early dialog can be replaced where it began only
+    if leg.state != LEG_CONFIRMED and (leg.role == ROLE_ANSWERER or leg.state == LEG_NEW):
+        return 481
+    if is_ending(core, leg):
+        return 603
+    parameter_find(parameters, b"early-only", &early_only)
+    if early_only and leg.state == LEG_CONFIRMED:
+        return 486
+    leg_index[0] = vm_invites(core, leg.instance, METHOD_INVITE)
+    return 480 if leg_index[0] == NONE else 0
+
+
+cdef void feed_replacing(Core* core, Span value, uint64_t key) noexcept nogil:
+    """An INVITE that takes the place of a dialog (RFC 3891)."""
+    cdef uint32_t leg_index = NONE
+    cdef Span reason
+    cdef uint16_t status = refuse_find(core, &reason)
+    if status == 0:
+        status = replaced_leg(core, value, &leg_index)
+    if status:
+        core_count(core, COUNT_UNEXPECTED)
+        send_refusal(core, status, reason, 0)
+    else:
+        feed_addressed(core, leg_index, key)
+
+
 cdef void feed_addressed(Core* core, uint32_t leg_index, uint64_t key) noexcept nogil:
     """A request outside of dialogs that goes to a running instance."""
     cdef SipMessage* message = core.message
@@ -667,10 +714,15 @@ cdef uint32_t request_user(Core* core) noexcept nogil:
 
 cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
-    cdef uint32_t leg_index = addressed_leg(core)
+    cdef SipHeader* replaces = sip_header(message, HEADER_REPLACES)
+    cdef uint32_t leg_index = NONE
     cdef uint32_t entry, instance, index
     cdef Span reason = span_make(NULL, 0)
     cdef uint16_t status
+    if replaces != NULL and message.method == METHOD_INVITE:
+        feed_replacing(core, replaces.value, key)
+        return
+    leg_index = addressed_leg(core)
     if leg_index != NONE:
         feed_addressed(core, leg_index, key)
         return

@@ -1024,7 +1024,9 @@ cdef void send_ack_failure(Core* core, uint32_t index) noexcept nogil:
     if leg == NULL and core.needs[number] & (1 << FIELD_INITIAL_URI | 1 << FIELD_REQUEST_URI):
         return
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, tx_handle(core, index), tx.cseq)
-    if template_send(core, NULL, number, &fields, &tx.peer, tx):
+    # a Request-URI may be made of texts, which the instance has
+    if template_send(core, NULL if leg == NULL else instance_at(core, leg.instance), number,
+                     &fields, &tx.peer, tx):
         core.sent_requests[<int>METHOD_ACK] += 1
 
 

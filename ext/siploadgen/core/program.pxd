@@ -90,6 +90,9 @@ cpdef enum Capture:             # what OP_CAPTURE takes
     # c: leg. "Call-ID;to-tag=...;from-tag=..." of its dialog, as Replaces wants it (RFC 3891 6.1)
     CAPTURE_DIALOG
     CAPTURE_TEXT                # c: text
+    # c: text, escaped as the value of a header in a URI (RFC 3261 19.1.1)
+    CAPTURE_ESCAPED
+    CAPTURE_STATUS_LINE         # of a response, as a message/sipfrag quotes it (RFC 3420 2)
     # c: HeaderId, and a rank (from 1) from bit 8: the sip: URI with that rank among the addresses
     # of all such headers by q, without its headers; the order in the message decides between equals
     CAPTURE_RANKED

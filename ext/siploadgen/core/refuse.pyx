@@ -13,9 +13,10 @@ from siploadgen.core.sip.parse cimport (
 from siploadgen.core.sip.tokens cimport (
     HEADER_ACCEPT, HEADER_CONTACT, HEADER_CONTENT_ENCODING, HEADER_CONTENT_TYPE, HEADER_CSEQ,
     HEADER_EVENT, HEADER_EXPIRES, HEADER_OTHER, HEADER_RECORD_ROUTE, HEADER_REFER_TO,
-    HEADER_REQUIRE, HEADER_SUBSCRIPTION_STATE, HEADER_VIA, METHOD_ACK, METHOD_BYE, METHOD_INFO,
-    METHOD_INVITE, METHOD_NOTIFY, METHOD_OPTIONS, METHOD_PRACK, METHOD_PUBLISH, METHOD_REFER,
-    METHOD_REGISTER, METHOD_SUBSCRIBE, METHOD_UNKNOWN, METHOD_UPDATE,
+    HEADER_REPLACES, HEADER_REQUIRE, HEADER_SUBSCRIPTION_STATE, HEADER_VIA, METHOD_ACK,
+    METHOD_BYE, METHOD_INFO, METHOD_INVITE, METHOD_NOTIFY, METHOD_OPTIONS, METHOD_PRACK,
+    METHOD_PUBLISH, METHOD_REFER, METHOD_REGISTER, METHOD_SUBSCRIBE, METHOD_UNKNOWN,
+    METHOD_UPDATE,
 )
 from siploadgen.core.slab cimport slab_get
 from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span_trim
@@ -135,10 +136,14 @@ cdef bint accepts_sdp(SipMessage* message) noexcept nogil:
     return False
 
 
-cdef uint16_t headers_refusal(Core* core) noexcept nogil:
-    """Require, Content-Encoding and Accept, of which at least one is there."""
+cdef uint16_t headers_refusal(Core* core, Span* reason) noexcept nogil:
+    """Require, Content-Encoding, Accept and Replaces, of which at least one is there."""
     cdef SipMessage* message = core.message
-    cdef SipHeader* header
+    cdef SipHeader* header = sip_header(message, HEADER_REPLACES)
+    if header != NULL and (message.method != METHOD_INVITE
+                           or sip_header_next(message, header) != NULL):
+        reason[0] = words(b"One Replaces, in an INVITE Only")   # RFC 3891 3
+        return 400
     if message.first[<int>HEADER_REQUIRE] != ABSENT and require_refusal(core):
         return 420
     header = sip_header(message, HEADER_CONTENT_ENCODING)
@@ -183,21 +188,34 @@ cdef uint16_t register_refusal(SipMessage* message, Span* reason) noexcept nogil
     return 0
 
 
+cdef Span package_of(SipHeader* event) noexcept nogil:
+    """The package that an Event names."""
+    cdef uint32_t i
+    for i in range(event.value.length):
+        if event.value.data[i] == 59:
+            return span_trim(span_make(event.value.data, i))
+    return event.value
+
+
+cdef bint subscribes_to_refer(SipMessage* message) noexcept nogil:
+    """A SUBSCRIBE to what a REFER alone can ask for (RFC 3515 2.4.4)."""
+    cdef SipHeader* header = sip_header(message, HEADER_EVENT)
+    return message.method == METHOD_SUBSCRIBE and message.to_tag.length == 0 \
+        and header != NULL and span_equal(package_of(header), words(b"refer"))
+
+
 cdef uint16_t event_refusal(Core* core, Span* reason) noexcept nogil:
     """RFC 6665 4.1.3, 8.2.1 and 3903 6: Event names a package that we know."""
     cdef SipMessage* message = core.message
     cdef SipHeader* header = sip_header(message, HEADER_EVENT)
     cdef Span package
-    cdef uint32_t i
     if header == NULL:
         reason[0] = words(b"Missing Event")
         return 489
+    if subscribes_to_refer(message):
+        return 403
     if core.packages_length:
-        package = header.value
-        for i in range(package.length):
-            if package.data[i] == 59:
-                package = span_trim(span_make(package.data, i))
-                break
+        package = package_of(header)
         if not plain_lists(span_make(core.packages, core.packages_length), package):
             return 489
     if message.method == METHOD_NOTIFY \
@@ -229,8 +247,9 @@ cdef uint16_t refuse_find(Core* core, Span* reason) noexcept nogil:
         status = uri_refusal(core, reason)
     if status == 0 and (message.first[<int>HEADER_REQUIRE]
                         & message.first[<int>HEADER_CONTENT_ENCODING]
-                        & message.first[<int>HEADER_ACCEPT]) != ABSENT:
-        status = headers_refusal(core)
+                        & message.first[<int>HEADER_ACCEPT]
+                        & message.first[<int>HEADER_REPLACES]) != ABSENT:
+        status = headers_refusal(core, reason)
     if status:
         return status
     if method == METHOD_INVITE or method == METHOD_UPDATE:
@@ -269,6 +288,8 @@ cdef bint refuse_too_large(Core* core) noexcept nogil:
 cdef uint16_t refuse_unwanted(Core* core) noexcept nogil:
     cdef uint8_t method = core.message.method
     cdef uint32_t i
+    if core.allowed >> METHOD_REFER & 1 and subscribes_to_refer(core.message):
+        return 403
     for i in range(core.answer_count):
         if core.answers[i].method == method:
             return 404                          # for other users only (RFC 3261 8.2.2.1)

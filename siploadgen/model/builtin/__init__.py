@@ -23,8 +23,11 @@ from siploadgen.model.builtin.answer_notify import answer_notify
 from siploadgen.model.builtin.answer_options import answer_options
 from siploadgen.model.builtin.answer_publish import answer_publish
 from siploadgen.model.builtin.answer_redirect import answer_redirect
+from siploadgen.model.builtin.answer_refer import answer_refer
 from siploadgen.model.builtin.answer_register import answer_register
 from siploadgen.model.builtin.answer_subscribe import answer_subscribe
+from siploadgen.model.builtin.answer_transfer_target import answer_transfer_target
+from siploadgen.model.builtin.answer_transferee import answer_transferee
 from siploadgen.model.builtin.call import call_model
 from siploadgen.model.builtin.call_auth import call_auth
 from siploadgen.model.builtin.call_busy import call_busy
@@ -42,10 +45,13 @@ from siploadgen.model.builtin.keepalive import keepalive_model
 from siploadgen.model.builtin.message import message_model
 from siploadgen.model.builtin.options import options_model
 from siploadgen.model.builtin.publish import publish_model
+from siploadgen.model.builtin.refer import refer_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
 from siploadgen.model.builtin.subscribe_mwi import subscribe_mwi_model
 from siploadgen.model.builtin.subscribe_presence import subscribe_presence_model
+from siploadgen.model.builtin.transfer_attended import transfer_attended_model
+from siploadgen.model.builtin.transfer_blind import transfer_blind_model
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.python import CallModel
 from siploadgen.model.settings import Setting, read_settings
@@ -117,11 +123,14 @@ MODELS: dict[str, Model] = {one.name: one for one in (
     Model(call_hold, answer_call),
     Model(call_session_timer, answer_call),
     Model(call_forked, answer_fork),
+    Model(transfer_blind_model, answer_transferee),
+    Model(transfer_attended_model, answer_transferee),
     Model(subscribe_presence_model, answer_subscribe),
     Model(subscribe_mwi_model, answer_subscribe, (answer_notify,)),
     Model(publish_model, answer_publish),
     Model(message_model, answer_message),
     Model(info_dtmf_model, answer_info),
+    Model(refer_model, answer_refer),
     Model(keepalive_model, answer_options),
 )}
 
@@ -135,6 +144,8 @@ ANSWERERS: tuple[CallModel, ...] = (
     answer_auth,
     answer_fork,
     answer_info,
+    answer_transferee,
+    answer_transfer_target,
     answer_call,
     answer_register,
     answer_options,
@@ -142,6 +153,7 @@ ANSWERERS: tuple[CallModel, ...] = (
     answer_notify,
     answer_publish,
     answer_message,
+    answer_refer,
 )
 
 
