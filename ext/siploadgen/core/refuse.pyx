@@ -314,9 +314,10 @@ cdef uint64_t merged_print(Core* core) noexcept nogil:
     """
     cdef SipMessage* message = core.message
     cdef Span tag = message.from_tag
-    cdef uint64_t h = core.hash_seed + message.cseq + (<uint64_t>message.method << 32)
+    cdef uint64_t h = slg_hash64(message.call_id.data, message.call_id.length, core.hash_seed)
     cdef uint64_t end
-    h = slg_hash64(message.call_id.data, message.call_id.length, h)
+    # not as part of the seed: that difference and one in the first octets of a Call-ID can cancel
+    h = slg_mix64(h ^ (message.cseq + (<uint64_t>message.method << 32)), 0x589965CC75374CC3ULL)
     if tag.length < 8:
         return slg_hash64(tag.data, tag.length, h)
     memcpy(&end, tag.data + tag.length - 8, 8)
