@@ -454,7 +454,7 @@ def test_every_refusal_is_a_valid_response() -> None:
         assert Parsed(sent.data).validate() == 0, sent.data
         assert sent.header("Via").endswith(f"branch=z9hG4bK{number + 1:02}")
         statuses.append(sent.status)
-    assert statuses == [501, 405, 420, 415, 406, 416, 481, 482, 500, 200]
+    assert statuses == [501, 400, 420, 415, 406, 416, 481, 482, 500, 200]
 
 
 def test_lists_have_a_limit() -> None:

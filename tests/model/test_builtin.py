@@ -106,8 +106,10 @@ def test_only_the_methods_asked_for_are_challenged():
         program = build_answerer(challenge="md5", settings={"challenge_methods": methods})
         return int((program.code["op"] == Op.OP_CHALLENGE_CHECK).sum())
 
-    def sides(*methods):  # user `auth` is challenged always, its BYE too
-        return 2 + sum(one.method in methods and one.name != "answer-auth" for one in ANSWERERS)
+    own = ("answer-auth", "answer-transfer-target")  # challenged always, its BYE too; and never
+
+    def sides(*methods):
+        return 2 + sum(one.method in methods and one.name not in own for one in ANSWERERS)
 
     assert checks("INVITE,REGISTER") == sides("INVITE", "REGISTER")
     assert checks("REGISTER") == sides("REGISTER")

@@ -61,10 +61,10 @@ def kind(data: bytes) -> str:
 def begins(data: bytes) -> bool:
     """A request outside a dialog that is a transaction of its own.
 
-    What changes a publication goes to the instance that keeps it.
+    What changes a publication or replaces a dialog goes to the instance that keeps it.
     """
     if (kind(data) in ("", "ACK", "CANCEL") or data.startswith(b"SIP/2.0 ")
-            or b"\r\nSIP-If-Match:" in data):
+            or b"\r\nSIP-If-Match:" in data or b"\r\nReplaces:" in data):
         return False
     to = next(line for line in data.split(b"\r\n") if line.startswith(b"To:"))
     return b";tag=" not in to

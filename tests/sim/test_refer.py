@@ -35,7 +35,7 @@ def test_no_transfer_is_lost(name: str, seed: int) -> None:
     network = TRIALS[name].run(seed, weather)
     assert outcomes(network.caller.outcomes) == {"succeeded": 200}, f"seed {seed}"
     answered = outcomes(network.answerer.answered_outcomes)
-    challenged = answered.pop("17", 0)              # a call that was challenged first
+    challenged = answered.pop("user", 0)             # a call that was challenged first
     assert challenged == 0 or "challenged" in name, f"seed {seed}"
     assert answered == {"succeeded": 400}, f"seed {seed}"
     assert counts(network.answerer)["answered"] == 400 + challenged
