@@ -195,10 +195,13 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
 
     given = dict(settings or {})
     known: dict[str, Setting] = {}
-    for settings_of in (*(one.settings for one in MODELS.values()),
-                        *(side.settings for side in ANSWERERS)):
-        known.update(settings_of)
-    values = read_settings(known, given)
+    for side in ANSWERERS:
+        known.update(side.settings)
+    callers = {name for one in MODELS.values() for name in one.caller.settings}
+    for name in given:
+        if name not in known and name not in callers:
+            raise ModelError(f"unknown setting {name}", mend=nearest(name, {*known, *callers}))
+    values = read_settings(known, {name: text for name, text in given.items() if name in known})
     if challenge and challenge not in ALGORITHMS:
         raise ModelError(f"there is no challenge {challenge}", mend=nearest(challenge, ALGORITHMS))
     if values["challenge_qop"] not in challenges.QOPS:
