@@ -13,6 +13,8 @@ from tests.matrix import arguments
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(60)]
 
 CALLS = 200
+# the call that was asked for goes on after who asked for it has left
+OUTLIVED = ("transfer-blind", "transfer-attended", "refer")
 UNWANTED = ("malformed", "unexpected", "stray", "dialog_mismatch", "oversize")
 
 
@@ -24,6 +26,6 @@ def test_a_model_needs_nothing_but_itself(tmp_path: Path, name: str) -> None:
     nothing_lost(report, CALLS)
     assert report["calls"]["failed"] == {}
     assert report["answerer"]["calls"] > 0
-    assert report["answerer"]["in_progress"] == 0
+    assert report["answerer"]["in_progress"] == 0 or name in OUTLIVED
     for messages in (report["messages"], report["answerer"]["messages"]):
         assert not {word: messages[word] for word in UNWANTED if messages[word]}
