@@ -137,6 +137,8 @@ def messages(figures: Figures) -> dict[str, Any]:
         "retransmitted_own_fault": int(counters[Counter.COUNT_RETRANSMITTED_OWN_FAULT]),
         "received_again": int(counters[Counter.COUNT_RECEIVED_AGAIN]),
         "malformed": int(counters[Counter.COUNT_MALFORMED]),
+        "refused_malformed": int(counters[Counter.COUNT_REFUSED_MALFORMED]),
+        "merged": int(counters[Counter.COUNT_MERGED]),
         "unexpected": int(counters[Counter.COUNT_UNEXPECTED]),
         "stray": int(counters[Counter.COUNT_STRAY_RESPONSE]
                      + counters[Counter.COUNT_STRAY_REQUEST]),

@@ -127,9 +127,6 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
             Field.FIELD_ECHO_PARTIES: leg.parties,
             Field.FIELD_CONTACTS: leg.contacts,
             Field.FIELD_CHALLENGE: f'Digest realm="r", nonce="n", algorithm={arg}',
-            Field.FIELD_TEXT: "text",
-            Field.FIELD_RSEQ: "1",
-            Field.FIELD_RACK: f"1 {leg.invite_cseq} INVITE",
         }.get(kind)
         if kind is Field.FIELD_COLUMN:
             text = row[program.columns[arg]]

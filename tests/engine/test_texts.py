@@ -210,3 +210,28 @@ def test_a_request_to_our_contact_opens_a_second_leg() -> None:
     assert late.status in (404, 405)
     bench.drain()
     assert bench.outcomes == {"succeeded": 1}
+
+
+def test_a_request_that_is_refused_takes_no_leg() -> None:
+    """The next one that is right still finds the place that the program keeps for it."""
+
+    def play(c: Recorder) -> None:
+        c.invite(sdp="g711")
+        c.expect(200)
+        c.ack()
+        c.expect("INVITE", leg="other")
+        c.respond(486, leg="other")
+        c.bye()
+        c.expect(200)
+
+    bench = scenario(play)
+    first = bench.start()
+    contact = first.header("Contact").strip("<>")
+    bench.feed(reply(first, 200))
+    wrong = ask(uri=contact, branch="z9hG4bKwrong", headers=["Require: nothing-known"])
+    assert only(bench.feed(wrong)).status == 420
+    sent = bench.feed(ask(uri=contact, cseq=2))
+    assert names(sent) == ["486/INVITE", "BYE"]
+    bench.feed(ask("ACK", uri=contact, cseq=2, to=sent[0].header("To")))
+    bench.feed(reply(sent[1], 200))
+    bench.drain()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import absent
 from tests.interop.peers import (
     capture,
     free_port,
@@ -29,7 +30,7 @@ CALLS = 300
 def presence_server(folder: Path, min_expires: int = 0) -> Iterator[int]:
     """Run Kamailio as a presence server with empty tables of its own; yields its port."""
     if not (kamailio_modules() / "presence_xml.so").exists() or not TABLES.exists():
-        pytest.skip("Kamailio's presence modules are not installed")
+        absent("Kamailio's presence modules", "apt-get install kamailio-presence-modules")
     tables = folder / "tables"
     tables.mkdir()
     for name in ("version", "presentity", "active_watchers", "watchers", "xcap", "pua"):

@@ -600,23 +600,19 @@ cdef uint32_t leg_of_token(Core* core, const uint8_t* token) noexcept nogil:
 
 
 cdef uint32_t addressed_leg(Core* core) noexcept nogil:
-    """The leg that a request outside of dialogs is meant for: the one whose Contact it calls, which
-    gives it a leg of its own, or the one whose publication it changes (RFC 3903 4.1); NONE.
+    """The leg whose publication a request outside of dialogs changes (RFC 3903 4.1), or whose
+    Contact it calls; NONE.
     """
     cdef SipMessage* message = core.message
     cdef SipHeader* header
-    cdef uint32_t leg = NONE
     if message.method == METHOD_PUBLISH:
         header = sip_header(message, HEADER_SIP_IF_MATCH)
         if header != NULL and header.value.length >= TOKEN_LENGTH:
-            leg = leg_of_token(core, header.value.data)
-        return leg
+            return leg_of_token(core, header.value.data)
     # "sip:" and the token
-    if message.uri.length > 4 + TOKEN_LENGTH and message.uri.data[4 + TOKEN_LENGTH] == 64:
-        leg = leg_of_token(core, message.uri.data + 4)
-    if leg == NONE:
-        return NONE
-    return vm_invites(core, leg_at(core, leg).instance, message.method)
+    elif message.uri.length > 4 + TOKEN_LENGTH and message.uri.data[4 + TOKEN_LENGTH] == 64:
+        return leg_of_token(core, message.uri.data + 4)
+    return NONE
 
 
 cdef uint16_t replaced_leg(Core* core, Span value, uint32_t* leg_index) noexcept nogil:
@@ -664,22 +660,33 @@ cdef void feed_replacing(Core* core, Span value, uint64_t key) noexcept nogil:
         feed_addressed(core, leg_index, key)
 
 
+cdef bint feed_called(Core* core, uint32_t leg_index, uint64_t key) noexcept nogil:
+    """A request to the Contact or the publication of a leg. False: its instance waits for none."""
+    cdef Span reason
+    cdef uint16_t status = refuse_find(core, &reason)
+    if status:                                  # before a leg is taken for it
+        core_count(core, COUNT_UNEXPECTED)
+        send_refusal(core, status, reason, 0)
+        return True
+    if core.message.method != METHOD_PUBLISH:
+        leg_index = vm_invites(core, leg_at(core, leg_index).instance, core.message.method)
+    if leg_index == NONE:
+        return False
+    feed_addressed(core, leg_index, key)
+    return True
+
+
 cdef void feed_addressed(Core* core, uint32_t leg_index, uint64_t key) noexcept nogil:
     """A request outside of dialogs that goes to a running instance."""
     cdef SipMessage* message = core.message
     cdef Leg* leg = leg_at(core, leg_index)
     cdef uint32_t instance = leg.instance
-    cdef uint32_t index
-    cdef Span reason
-    cdef uint16_t status = refuse_find(core, &reason)
-    if status:
-        core_count(core, COUNT_UNEXPECTED)
-        send_refusal(core, status, reason, 0)
-        return
-    index = tx_open_server(core, key, leg_handle(core, leg_index))
+    cdef uint32_t index = tx_open_server(core, key, leg_handle(core, leg_index))
     if index == NONE:
         send_stateless(core, 503, leg_handle(core, leg_index))
         return
+    if message.method != METHOD_INVITE and leg.server_other != NONE:
+        send_plain(core, leg.server_other, 500)     # the program had not come to it
     request_open(core, leg_index, index)
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
     if not vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
@@ -723,8 +730,7 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
         feed_replacing(core, replaces.value, key)
         return
     leg_index = addressed_leg(core)
-    if leg_index != NONE:
-        feed_addressed(core, leg_index, key)
+    if leg_index != NONE and feed_called(core, leg_index, key):
         return
     entry = answer_entry(core)
     status = refuse_unwanted(core) if entry == NONE else 0
