@@ -78,7 +78,8 @@ def prepare(
         columns = column_names(users) if users and not is_count(users) else (
             ("user", "password") if users else ())
         with model_errors(usage=True):
-            program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns)
+            program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns,
+                                   t1_ns=tuning.t1_ns)
         total = min(shape.total, float("inf") if count is None else count)
         plan = RunPlan(
             name=model.name, program=program, target_uri=uri, target=address, local=here,
@@ -89,7 +90,7 @@ def prepare(
         answerer = None
         if sock is not None:
             with model_errors(usage=True):
-                other = build_answerer(settings=settings)
+                other = build_answerer(settings=settings, t1_ns=tuning.t1_ns)
             instances = plan.engine_arguments(0, 0)["max_instances"] * engines
             answerer = Answerer(AnswerPlan(
                 other, seed=seed, tuning=replace(tuning, coalesce_ns=0),

@@ -24,6 +24,7 @@ from siploadgen.model.values import (
     parse_duration_ns,
     parse_share,
 )
+from siploadgen.tx_table import T1_NS
 
 Words: TypeAlias = str | Iterable[str]
 What: TypeAlias = int | str | range
@@ -307,14 +308,17 @@ class Wait:
 class Recorder:
     """Records one scenario; the `c` of a call model.
 
-    Variables (`c.v.name`) are whole numbers of 64 bits and start at 0. The examples of each method
+    Variables (`c.v.name`) are whole numbers of 64 bits and start at 0. `c.t1_ns` is T1 and
+    `c.tx_timeout_ns` is 64 * T1, as the run has them. The examples of each method
     run with a recorder of their own, whose target is sip:127.0.0.1:5060.
     """
 
     def __init__(self, name: str, *, role: tree.Role = tree.Role.CALLER, method: str = "",
                  target: Target | None = None, settings: Mapping[str, Any] | None = None,
                  columns: Iterable[str] = (), place: Place = NOWHERE, user: str = "",
-                 transport: str = "UDP") -> None:
+                 transport: str = "UDP", t1_ns: int = T1_NS) -> None:
+        self.t1_ns = t1_ns
+        self.tx_timeout_ns = 64 * t1_ns  # what RFC 3261 and 6665 wait for in many places
         self.v = Names(settings or {})
         self.stopping = Variable(tree.Pseudo.STOPPING)
         self.status = Variable(tree.Pseudo.STATUS)
