@@ -6,11 +6,11 @@ Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
 import re
 from collections.abc import Mapping
 
-METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER",
-           "NOTIFY")
-ALLOW = ", ".join(METHODS)
+# what every scenario takes: an INVITE in the call is answered, if only by 488
+METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS")
+IN_DIALOG = ("INFO", "UPDATE", "PRACK", "REFER", "NOTIFY")  # what some take besides
 ELSEWHERE = ("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE")  # served outside of calls
-# option tags that the answering side knows (RFC 3261 20.37); a request of ours names its own
+# option tags that one of our scenarios or another knows (RFC 3261 20.37)
 SUPPORTED = ("100rel", "timer", "norefersub", "replaces", "tdialog")
 PRODUCT = "siploadgen"
 
@@ -135,7 +135,7 @@ def request_text(
         lines.append("{authorization}")
     lines.append(f"User-Agent: {PRODUCT}")
     if method in WITH_ALLOW:
-        lines += [f"Allow: {ALLOW}", f"Supported: {', '.join(supported)}".rstrip()]
+        lines += ["Allow: {allow}", f"Supported: {', '.join(supported)}".rstrip()]
     return _finish(lines, headers, content_type, body)
 
 
@@ -155,10 +155,11 @@ def response_text(
     lines.append(f"Server: {PRODUCT}")
     if (method in ALLOW_IN_2XX and 200 <= status <= 299) or status == 405:
         # OPTIONS asks what is answered outside of calls too
-        lines.append(f"Allow: {', '.join((ALLOW, *ELSEWHERE))}" if method == "OPTIONS"
-                     else f"Allow: {ALLOW}")
+        lines.append(f"Allow: {', '.join((*METHODS, *IN_DIALOG, *ELSEWHERE))}"
+                     if method == "OPTIONS" else "Allow: {allow}")
         if status != 405:
-            lines.append(f"Supported: {', '.join(SUPPORTED)}")
+            lines.append(f"Supported: {', '.join(SUPPORTED)}" if method == "OPTIONS"
+                         else "Supported: {supported}")
     if method == "OPTIONS" and 200 <= status <= 299:
         lines += ["Accept: application/sdp", "Allow-Events: presence, message-summary"]
     return _finish(lines, headers, content_type, body)

@@ -163,7 +163,8 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
     """Program of a built-in model's calling side.
 
     `columns` names the columns of the data rows: with a column `user` the calls are made and
-    challenges answered in the names of the rows. `t1_ns` is the T1 of the engines. ModelError: unknown model or setting, bad value.
+    challenges answered in the names of the rows. `t1_ns` is the T1 of the engines.
+    ModelError: unknown model or setting, bad value.
 
     >>> build_caller("call", target_uri="sip:127.0.0.1:5060", settings={"hold": "2s"}).scenarios
     ('call',)
