@@ -81,6 +81,8 @@ def session_changing(session: str) -> str:
     return re.sub(r"^m=", "a={flow}\nm=", text, count=1, flags=re.MULTILINE)
 
 
+# headers of ours that one of the same name takes the place of
+REPLACED = frozenset({"max-forwards", "user-agent", "server", "allow", "contact"})
 # Methods whose request carries a Contact (RFC 3261 8.1.1.8, RFC 3311, 3515, 6665)
 WITH_CONTACT = frozenset(
     {"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY", "REGISTER", "OPTIONS"})
@@ -104,6 +106,9 @@ def contact_line(transport: str) -> str:
 
 def _finish(lines: list[str], headers: tuple[tuple[str, str], ...], content_type: str,
             body: str) -> str:
+    given = {name.lower() for name, _ in headers} & REPLACED
+    if given:
+        lines = [line for line in lines if line.partition(":")[0].lower() not in given]
     lines += [f"{name}: {value}" for name, value in headers]
     if body:
         lines += [f"Content-Type: {content_type}", "Content-Length: {content_length}"]

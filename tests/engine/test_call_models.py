@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from siploadgen.load.rows import generated_users
+from siploadgen.model.builtin import build_caller
+from siploadgen.model.errors import ModelError
 from tests.engine.drive import (
     OFFER,
     SECOND,
@@ -16,6 +19,7 @@ from tests.engine.drive import (
     ask,
     back,
     caller,
+    engine_of,
     names,
     only,
     reply,
@@ -498,3 +502,30 @@ def test_octets_of_a_body_are_kept(tmp_path: Path) -> None:
     bench = answerer(settings={"answer_body": str(file)})
     ok = bench.feed(invite.data, None)[-1]
     assert (ok.status, ok.data.partition(b"\r\n\r\n")[2]) == (200, octets)
+
+
+# --- headers of the user's own ---
+
+
+def test_headers_are_added_for_a_run_and_for_each_call() -> None:
+    """RFC 3261 7.3.1, 8.1.1.6: any header, and another Max-Forwards."""
+    bench = caller(settings={"headers": "Subject: a, b: c | X-Odd!: 7", "max_forwards": "0"})
+    invite = bench.start()
+    assert invite.header("Subject") == "a, b: c"
+    assert invite.header("X-Odd!") == "7"
+    assert invite.header("Max-Forwards") == "0"
+    ack, bye = bench.feed(reply(invite, 200))
+    assert (ack.header("Max-Forwards"), bye.headers("Subject")) == ("70", [])
+    program = build_caller("call", target_uri="sip:192.0.2.20", columns=("user", "password"),
+                           settings={"headers": "Subject: call of {user}"})
+    bench = engine_of(program, rows=generated_users(program.columns, 5))
+    bench.start(2)
+    subjects = {one.header("Subject") for one in bench.wire}
+    assert len(subjects) == 2
+    assert all(re.fullmatch(r"call of user\d+", one) for one in subjects)
+
+
+@pytest.mark.parametrize("text", ["Subject", ": x", "A B: x"])
+def test_what_is_no_header_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="is no header"):
+        caller(settings={"headers": text})
