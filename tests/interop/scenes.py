@@ -39,7 +39,7 @@ def _checks(has: tuple[str, ...], lacks: tuple[str, ...]) -> str:
 
 def _kept(name: str, *headers: str) -> str:
     return "".join(f'<ereg regexp=".*" search_in="hdr" header="{header}:" check_it="true" '
-                   f'assign_to="{name}{header.replace("-", "")}"/>' for header in headers)
+                   f'assign_to="{name}{header}"/>' for header in headers)
 
 
 def _awaited(optional: bool, within_ms: int) -> str:
@@ -59,10 +59,19 @@ def took(method: str, *has: str, lacks: tuple[str, ...] = (), optional: bool = F
 
 
 def got(status: int, *has: str, lacks: tuple[str, ...] = (), optional: bool = False,
-        within_ms: int = 8000) -> str:
-    """Wait for a response; the first one with a Contact says where the dialog is."""
+        within_ms: int = 8000, keep: str = "") -> str:
+    """Wait for a response; the first one with a Contact says where the dialog is.
+
+    `keep` names a header whose value is `[$keptNAME]` from then on.
+    """
     return (f'<recv response="{status}" rrs="true"{_awaited(optional, within_ms)}>'
-            f"<action>{_checks(has, lacks)}</action></recv>")
+            f"<action>{_checks(has, lacks)}{_kept('kept', keep) if keep else ''}</action></recv>")
+
+
+def back(method: str, *has: str, within_ms: int = 8000) -> str:
+    """Wait for a request of the side that was called."""
+    return (f'<recv request="{method}" timeout="{within_ms}">'
+            f"<action>{_checks(has, ())}</action></recv>")
 
 
 def rest(milliseconds: int) -> str:
