@@ -1,8 +1,8 @@
 """SIPp scenarios, written step by step.
 
 A scene is a list of steps: `took` waits for a request and `got` for a response, `say` answers and
-`ask` sends a request, `rest` waits. What is received is kept under the name of its method, so that a
-response can be sent to any open request and a request of the called side finds its dialog.
+`ask` sends a request, `rest` waits. What is received is kept under the name of its method, so that
+a response can be sent to any open request and a request of the called side finds its dialog.
 """
 
 from __future__ import annotations
