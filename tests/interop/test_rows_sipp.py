@@ -147,6 +147,10 @@ CALLED = {
     # B1
     "callee-hangs-up": Called("call", (
         *ANSWERED, ask_back("BYE", 1), got(200)), settings={"callee_hangs_up": "yes"}),
+    # I3: what we answered with was not to their liking
+    "bye-after-the-ack": Called("call-delayed-offer", (
+        took("INVITE"), say(200, body=sdp()), took("ACK", "m=audio"), ask_back("BYE", 1), got(200)),
+        settings={"hold": "2s"}, failed={"unexpected": CALLS}),
     # C1
     "cancel": Called("call-cancel", (
         took("INVITE"), say(180), took("CANCEL", lacks=("Require:", "Route:")), say_last(200),

@@ -144,8 +144,9 @@ def called(c: Recorder) -> None:
 
 def statuses(network: Network, method: str) -> set[int]:
     """Of all responses to requests of the method."""
+    about = re.compile(rb"\r\nCSeq: \d+ " + method.encode())
     return {int(data[8:11]) for _, _, data in network.record or ()
-            if data.startswith(b"SIP/2.0") and re.search(rb"\r\nCSeq: \d+ " + method.encode(), data)}
+            if data.startswith(b"SIP/2.0") and about.search(data)}
 
 
 def waits(network: Network, method: str) -> dict[str, list[int]]:
