@@ -259,7 +259,7 @@ def test_an_answering_side_has_a_result():
 
 
 def test_large_requests_are_warned_of():
-    _, result = simulate()
+    result = result_of(World())
     assert "1,300" not in render("summary", result)
     result = {**result, "messages": {**result["messages"], "large_requests": 2000}}
     for kind in ("summary", "md"):

@@ -21,7 +21,7 @@ SETTINGS = {name for one in (*MODELS.values(), *ANSWERERS) for name in one.setti
 STEPS = {name for name in vars(Recorder) if not name.startswith("_")}
 OPTIONS = set(re.findall(r"`(--[\w-]+)`", (ROOT / "docs" / "usage.md").read_text()))
 # the mechanisms of INVITE calls, whatever the model: each has a row
-NUMBERED = {f"{letter}{number}" for letter, last in {"M": 20, "I": 14, "A": 2, "B": 5, "C": 5}.items()
+NUMBERED = {f"{letter}{number}" for letter, last in zip("MIABC", (20, 14, 2, 5, 5), strict=True)
             for number in range(1, last + 1)}
 
 
