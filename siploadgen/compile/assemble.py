@@ -75,7 +75,7 @@ WEIGHT_UNIT = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 CHANCE_UNIT = 1_000_000_000
 # the option tags of a message, outside of its body
-_OPTION_TAGS = re.compile(r"^(?:Supported|Require): *(\S.*?)\r?$", re.MULTILINE)
+_OPTION_TAGS = re.compile(r"^(?:Supported|k|Require): *(\S.*?)\r?$", re.MULTILINE)
 _OF_USER = ("REGISTER", "PUBLISH")  # one at a time for an address (RFC 3261 10.2, 3903 4)
 _HEADERS = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
             if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}

@@ -92,6 +92,23 @@ CONTACT_IN_2XX = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY"})
 WITH_ALLOW = frozenset({"INVITE", "UPDATE"})
 ALLOW_IN_2XX = frozenset({"INVITE", "OPTIONS", "UPDATE"})
 
+# one-letter names of what we write (RFC 3261 7.3.3; RFC 6665, 3515, 3892, 4028)
+COMPACT = {"Allow-Events": "u", "Call-ID": "i", "Contact": "m", "Content-Length": "l",
+           "Content-Type": "c", "Event": "o", "From": "f", "Refer-To": "r", "Referred-By": "b",
+           "Session-Expires": "x", "Subject": "s", "Supported": "k", "To": "t", "Via": "v"}
+# a field such as {echo} may stand before the name, in place of whole lines
+_NAMES = re.compile(rf"^((?:\{{\w+\}})*)({'|'.join(COMPACT)}):", re.MULTILINE)
+
+
+def compact(text: str) -> str:
+    """Write a message with short header names.
+
+    >>> compact("BYE sip:a SIP/2.0\\r\\nTo: <sip:a>\\r\\n\\r\\nTo: b")
+    'BYE sip:a SIP/2.0\\r\\nt: <sip:a>\\r\\n\\r\\nTo: b'
+    """
+    head, blank, body = text.partition("\r\n\r\n")
+    return _NAMES.sub(lambda found: f"{found[1]}{COMPACT[found[2]]}:", head) + blank + body
+
 
 def via(transport: str) -> str:
     """Write the Via of a request; answers come back to the socket that sent it (RFC 3581)."""

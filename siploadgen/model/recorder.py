@@ -318,7 +318,8 @@ class Recorder:
     def __init__(self, name: str, *, role: tree.Role = tree.Role.CALLER, method: str = "",
                  target: Target | None = None, settings: Mapping[str, Any] | None = None,
                  columns: Iterable[str] = (), place: Place = NOWHERE, user: str = "",
-                 transport: str = "UDP", t1_ns: int = T1_NS) -> None:
+                 transport: str = "UDP", t1_ns: int = T1_NS, compact: bool = False) -> None:
+        self._compact = compact
         self.t1_ns = t1_ns
         self.tx_timeout_ns = 64 * t1_ns  # what RFC 3261 and 6665 wait for in many places
         self.v = Names(settings or {})
@@ -1005,7 +1006,7 @@ class Recorder:
         leg = next(leg for leg in self._legs.values() if leg.number == send.leg)
         if not leg.authenticates:
             text = text.replace("{authorization}", "")
-        return replace(send, text=text)
+        return replace(send, text=messages.compact(text) if self._compact else text)
 
     def _frozen_wait(self, wait: Wait) -> list[tree.Step]:
         ordered = sorted(wait._cases, key=lambda case: case.last)

@@ -86,6 +86,20 @@ def test_m13_headers_pass_a_proxy(tmp_path: Path, peers: dict[str, str]) -> None
     assert len(rows) > CALLS // 2
 
 
+def test_m17_short_names_pass_a_proxy(tmp_path: Path, peers: dict[str, str]) -> None:
+    """Both ends write them, the proxy adds its own long ones."""
+    with (answering(tmp_path, "--compact", "--gso", "off") as answerer,
+          kamailio(tmp_path, "proxy", target=answerer.port) as proxy):
+        with (capture(tmp_path, proxy) as taken,
+              calling(tmp_path, proxy, *RATE, "--compact", "--set", "talk=50ms", "--set",
+                      "held=50ms", model="call-hold") as caller):
+            report = caller.finish(60)
+        answered = hang_up(answerer)
+    nothing_lost(report, CALLS)
+    assert answered["calls"]["succeeded"] == CALLS
+    assert not nothing_malformed(taken)
+
+
 def strange(c: Recorder) -> None:
     """Send what no RFC knows."""
     c.send("XLOAD.1!")

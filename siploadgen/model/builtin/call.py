@@ -22,7 +22,7 @@ HEADER_NAME = re.compile(r"[\w.!%*+`'~-]+", re.ASCII)  # RFC 3261 25.1, token
     body=Setting("", "file with the body of the INVITE, in place of `sdp`", "file"),
     content_type=Setting("multipart/mixed;boundary=part", "what kind of body that is"),
     max_forwards=Setting("70", "Max-Forwards of the INVITE", "count"),
-    headers=Setting("", "headers of the INVITE, such as `Subject: load | X-Row: {user}`; `|` stands "
+    headers=Setting("", "headers of the INVITE, such as `Subject: load | X-Row: {user}`: `|` is "
                     "between them, {names} of columns give those of the row"),
     to=Setting("", "URI to call; the target, user `service`, when empty", "uri"),
     **IDENTITY,
