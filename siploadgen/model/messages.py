@@ -101,10 +101,10 @@ _NAMES = re.compile(rf"^((?:\{{\w+\}})*)({'|'.join(COMPACT)}):", re.MULTILINE)
 
 
 def compact(text: str) -> str:
-    """Write a message with short header names.
+    """Write a message with short header names; its body stays.
 
-    >>> compact("BYE sip:a SIP/2.0\\r\\nTo: <sip:a>\\r\\n\\r\\nTo: b")
-    'BYE sip:a SIP/2.0\\r\\nt: <sip:a>\\r\\n\\r\\nTo: b'
+    >>> compact("{echo}Contact: <sip:{token}@{local}>")
+    '{echo}m: <sip:{token}@{local}>'
     """
     head, blank, body = text.partition("\r\n\r\n")
     return _NAMES.sub(lambda found: f"{found[1]}{COMPACT[found[2]]}:", head) + blank + body
