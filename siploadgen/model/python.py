@@ -28,6 +28,7 @@ from siploadgen.model.recorder import Recorder, Words, words
 from siploadgen.model.scenario import NOWHERE, Place, Scenario
 from siploadgen.model.settings import Setting, read_settings
 from siploadgen.model.target import parse_target
+from siploadgen.tx_table import T1_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,19 @@ class CallModel:
         return replace(self, values={**self.values, **values})
 
     def record(self, *, target: str = "", settings: Mapping[str, str] | None = None,
-               columns: Iterable[str] = (), transport: str = "UDP") -> Scenario:
-        """Run the function once, over a recorder; a target brings its own transport."""
+               columns: Iterable[str] = (), transport: str = "UDP",
+               t1_ns: int = T1_NS, compact: bool = False) -> Scenario:
+        """Run the function once, over a recorder; a target brings its own transport.
+
+        `compact` writes header names with one letter where there is one.
+        """
         values = dict(self.values)
         values.update(read_settings(self.settings, settings or {}))
         recorder = Recorder(self.name, role=self.role, method=self.method,
                             target=parse_target(target) if target else None, settings=values,
                             columns=dict.fromkeys((*self.columns, *columns)), place=self.place,
-                            user=self.user, transport=transport.upper())
+                            user=self.user, transport=transport.upper(), t1_ns=t1_ns,
+                            compact=compact)
         try:
             self.function(recorder)
         except ModelError:

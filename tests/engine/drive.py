@@ -16,7 +16,6 @@ from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
-from siploadgen.model.messages import SUPPORTED
 from siploadgen.model.python import Recorder, answer, call
 
 LOCAL = ("192.0.2.10", 5070)
@@ -163,8 +162,7 @@ def named(counts: Any) -> dict[str, int]:
     return found
 
 
-SIZES: dict[str, Any] = {"max_instances": 200, "max_transactions": 800,
-                         "supported": ", ".join(SUPPORTED)}
+SIZES: dict[str, Any] = {"max_instances": 200, "max_transactions": 800}
 
 
 def caller(model: str = "call", *, users: int = 0, target: Address = PEER,
@@ -173,7 +171,7 @@ def caller(model: str = "call", *, users: int = 0, target: Address = PEER,
     """An engine with a built-in model, ready to be given due times."""
     host = f"[{target[0]}]" if ":" in target[0] else target[0]
     program = build_caller(model, target_uri=f"sip:{host}:{target[1]}",
-                           settings=dict(settings or {}))
+                           settings=dict(settings or {}), t1_ns=options.get("t1", 500 * MS))
     rows = generated_users(program.columns, users) if users else None
     return Bench(Engine(program, local=local, target=target, rows=rows,
                         **{"run_id": 0xA0A0A0A0, **SIZES, **options}), target)
@@ -182,7 +180,8 @@ def caller(model: str = "call", *, users: int = 0, target: Address = PEER,
 def answerer(*, settings: Mapping[str, str] | None = None, reject: str = "", challenge: str = "",
              local: Address = LOCAL, **options: Any) -> Bench:
     """An engine that answers INVITE, REGISTER and OPTIONS."""
-    program = build_answerer(settings=dict(settings or {}), reject=reject, challenge=challenge)
+    program = build_answerer(settings=dict(settings or {}), reject=reject, challenge=challenge,
+                             t1_ns=options.get("t1", 500 * MS))
     return Bench(Engine(program, local=local, **{"run_id": 0xB0B0B0B0, **SIZES, **options}))
 
 

@@ -7,9 +7,6 @@ from typing import Any
 from siploadgen.model.recorder import Recorder, Variable, Wait
 from siploadgen.model.settings import Setting, literal
 
-TX_TIMEOUT = "32s"  # 64 * T1, RFC 3261 9.1 and 13.3.1.4
-CANCEL_LIMIT = "70s"  # longer than the INVITE and then its CANCEL can take
-
 IDENTITY: Mapping[str, Any] = {
     "user": Setting("", "user name in From and for challenges; with users their column `user`"),
     "password": Setting("secret", "password for challenges; with users their column `password`"),
@@ -84,7 +81,9 @@ def give_up(c: Recorder, end: str = "no_answer", *, clock: str = "") -> None:
     with c.if_(c.status >= 100), c.if_(c.status < 200):
         c.set("progress", 1)
     c.cancel()
-    ended = c.expect("300-699", stop=clock, within=CANCEL_LIMIT).late(end="cancel_timeout")
+    # longer than the INVITE and then its CANCEL can take (RFC 3261 9.1)
+    limit = 2 * c.tx_timeout_ns + 12 * c.t1_ns
+    ended = c.expect("300-699", stop=clock, within=limit).late(end="cancel_timeout")
     ended.optional("200-699", method="CANCEL")
     with ended.on("1xx"):  # the CANCEL waited for it (RFC 3261 9.1)
         c.set("progress", 1)

@@ -9,7 +9,6 @@ from typing import Any
 
 from siploadgen.model.builtin.parts import (
     IDENTITY,
-    TX_TIMEOUT,
     challenged,
     from_now,
     identity,
@@ -17,9 +16,7 @@ from siploadgen.model.builtin.parts import (
 )
 from siploadgen.model.recorder import Recorder
 from siploadgen.model.settings import Setting, Share
-from siploadgen.model.values import parse_duration_ns
 
-TIMER_N = parse_duration_ns(TX_TIMEOUT)
 FINAL_REASONS = ("rejected", "noresource", "invariant")  # do not subscribe again
 PATIENT_REASONS = ("probation", "giveup")  # again after retry-after (RFC 6665 4.1.3)
 
@@ -45,7 +42,7 @@ def subscription(c: Recorder, package: str, accept: str) -> None:
     c.knows(package)
     c.set("asked", c.v.expires)
     c.label("anew")
-    c.set("timer_n", TIMER_N)
+    c.set("timer_n", c.tx_timeout_ns)
     c.add("timer_n", c.elapsed)
     if c.v.poll:
         c.set("asked", 0)
@@ -92,7 +89,7 @@ def _round(c: Recorder, package: str, accept: str, name: str, *, opens: bool = F
            headers={"Event": package, "Expires": "{asked}", "Accept": accept,
                     "Allow-Events": package}, start=f"{clock} notify" if opens else clock)
     c.label(f"{name}_open")
-    wait = c.expect(optional=100, within=TX_TIMEOUT, leg=leg)
+    wait = c.expect(optional=100, within=c.tx_timeout_ns, leg=leg)
     challenged(c, wait, user, password)
     with wait.on("2xx"):
         c.stop(clock)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from siploadgen.model.builtin.call import call_model
-from siploadgen.model.builtin.parts import IDENTITY, TX_TIMEOUT, challenged
+from siploadgen.model.builtin.parts import IDENTITY, challenged
 from siploadgen.model.recorder import DEFAULT_FROM, Recorder, Wait
 from siploadgen.model.settings import Setting
 
@@ -128,7 +128,7 @@ def call_up(c: Recorder, to: str, name: str, user: str, password: str, from_uri:
 def cancelled(c: Recorder, ends: Ends, leg: str = "") -> None:
     """Cancel an INVITE and see its end; an answer that came first is hung up (RFC 3261 15)."""
     c.cancel(leg=leg)
-    final = c.expect(leg=leg, method="INVITE", within=TX_TIMEOUT).optional("1xx")
+    final = c.expect(leg=leg, method="INVITE", within=c.tx_timeout_ns).optional("1xx")
     with final.on("300-699", then="go on", method="INVITE"):
         pass
     with final.on("2xx", then="go on", method="INVITE"):
@@ -256,7 +256,7 @@ def carry_out(c: Recorder, leg: str, ends: Ends) -> None:
     _settle(c, leg, both)
     for other, gone in ends.items():
         with c.loop(getattr(c.v, gone) == 0):
-            last_words = c.expect(leg=other, within=TX_TIMEOUT)
+            last_words = c.expect(leg=other, within=c.tx_timeout_ns)
             parting(c, last_words, both, "go on")
             with last_words.on_late():
                 hang_up(c, both, other)
