@@ -13,6 +13,7 @@ from libc.stdio cimport fprintf, fwrite, stderr
 from libc.stdint cimport INT64_MAX, uint16_t
 from libc.stdlib cimport abort, getenv, malloc
 from libc.string cimport memcmp, memmove, memset, strlen
+from siploadgen.core.counters cimport COUNT_REFUSED_MALFORMED
 from siploadgen.core.sip.parse cimport PARSE_DATAGRAM, PARSE_OK, sip_parse, SipMessage
 from siploadgen.core.sip.tokens cimport (
     HEADER_CALL_ID, HEADER_CSEQ, HEADER_FROM, HEADER_RECORD_ROUTE, HEADER_TO, HEADER_VIA,
@@ -63,6 +64,7 @@ cdef struct Play:
     uint32_t heads              # messages ever kept
     Peer stranger
     bint strange                # datagrams come from the stranger
+    bint refused                # the datagram at hand was malformed and got an answer
     int64_t due[DUE]
 
 cdef World worlds[WORLDS]
@@ -192,6 +194,13 @@ cdef Kept* recall_request(uint32_t back) noexcept nogil:
 
 # --- the engines ---
 
+cdef bint echoes_damage(const OutMessage* message) noexcept nogil:
+    """A refusal of a malformed request gives back that request's headers as they came."""
+    return play.refused and (memcmp(message.data, b"SIP/2.0 400 ", 12) == 0
+                             or memcmp(message.data, b"SIP/2.0 505 ", 12) == 0
+                             or memcmp(message.data, b"SIP/2.0 513 ", 12) == 0)
+
+
 cdef void collect(uint32_t side) noexcept nogil:
     """What an engine has written: each is SIP; those of usual size are kept."""
     cdef Core* core = play.world.sides[side].core
@@ -204,7 +213,8 @@ cdef void collect(uint32_t side) noexcept nogil:
             fprintf(stderr, b"--- %lld ms, %s:\n", <long long>(play.now // 1000000),
                     b"answerer" if side else b"caller")
             fwrite(message.data, 1, message.length, stderr)
-        if sip_parse(&seen, message.data, message.length, PARSE_DATAGRAM) != PARSE_OK:
+        if sip_parse(&seen, message.data, message.length, PARSE_DATAGRAM) != PARSE_OK \
+                and not echoes_damage(message):
             fwrite(message.data, 1, message.length, stderr)
             fail(b"an engine sent what is not SIP")
         if message.length > ROOM:
@@ -222,6 +232,7 @@ cdef void deliver(uint32_t to, const uint8_t* data, uint32_t length) noexcept no
     """A datagram for one side, in memory of exactly its size."""
     cdef Core* core = play.world.sides[to].core
     cdef uint8_t* copy = <uint8_t*>malloc(length if length else 1)
+    cdef int64_t refused = core.counters[<int>COUNT_REFUSED_MALFORMED]
     cdef Peer* source = &play.stranger if play.strange else &play.world.sides[1 - to].peer
     if length:
         memcpy(copy, data, length)
@@ -231,7 +242,9 @@ cdef void deliver(uint32_t to, const uint8_t* data, uint32_t length) noexcept no
     core.now = play.now
     feed_datagram(core, copy if length else copy + 1, length, source, play.now - play.lag)
     free(copy)
+    play.refused = core.counters[<int>COUNT_REFUSED_MALFORMED] != refused
     collect(to)
+    play.refused = False
 
 
 cdef void deliver_kept(Kept* one) noexcept nogil:
@@ -591,6 +604,8 @@ cdef void side_again(Side* side) noexcept nogil:
     slab_again(&core.txs)
     for i in range(TEXT_CLASSES):
         slab_again(&core.texts.slabs[i])
+    if core.users.count:
+        memset(core.users.base, 0, core.users.count * sizeof(User))
     memset(core.wheel.nodes, 0, core.wheel.capacity * sizeof(WheelNode))
     memset(core.requests.entries, 0, side.slots * sizeof(TableEntry))
     memset(groups.table, 0, sizeof(groups.table))
@@ -607,7 +622,8 @@ cdef void balance(Core* core) noexcept nogil:
     cdef int i
     for i in range(OUTCOME_COUNT):
         ended += core.outcomes[i]
-    if count[0] != count[1] + count[2] + count[3] + count[4]:
+    if count[0] != count[1] + count[2] + count[3] + count[4] \
+            + count[<int>COUNT_NOT_STARTED_THROTTLED]:
         fail(b"due is not started + not started")
     if count[1] != ended + core.open_calls:
         fail(b"started is not ended + in progress")
@@ -621,6 +637,7 @@ cdef void empty(Core* core) noexcept nogil:
     cdef int i
     for i in range(TEXT_CLASSES):
         texts += core.texts.slabs[i].used
+    texts -= core.users.texts           # what users know stays with them
     if core.instances.used or core.legs.used or core.txs.used or texts:
         fprintf(stderr, b"instances %u, legs %u, transactions %u, texts %u\n",
                 core.instances.used, core.legs.used, core.txs.used, texts)
@@ -639,6 +656,7 @@ cdef int structures(Core* core) except -1:
     for i in range(TEXT_CLASSES):
         slab_check(&core.texts.slabs[i])
     wheel_check(&core.wheel)
+    users_check(core)
     return 0
 
 
