@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections import deque
 
 import pytest
@@ -60,13 +61,15 @@ def test_producer_and_consumer_threads():
     def produce():
         for i in range(records):
             while not ring.push(record(i)):
-                pass
+                time.sleep(0)           # the other thread's turn
 
     def consume():
         while len(received) < records:
             got = ring.pop()
             if got is not None:
                 received.append(got)
+            else:
+                time.sleep(0)
 
     threads = [threading.Thread(target=f, daemon=True) for f in (produce, consume)]
     for thread in threads:
