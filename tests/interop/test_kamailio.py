@@ -82,7 +82,7 @@ def test_the_proxy_and_the_answering_side_both_ask(
 
 def test_in_dialog_requests_carry_the_route(tmp_path: Path, peers: dict[str, str]) -> None:
     port = free_port()
-    with (answering(tmp_path) as answerer,
+    with (answering(tmp_path, "--gso", "off") as answerer,
           kamailio(tmp_path, "proxy", target=answerer.port) as proxy,
           capture(tmp_path, proxy) as taken,
           calling(tmp_path, proxy, "--rate", "100/s", "--calls", "200", "--gso", "off",

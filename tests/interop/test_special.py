@@ -33,8 +33,9 @@ RATE = ("--rate", "150/s", "--calls", str(CALLS), "--gso", "off")
 
 def test_a_proxy_forks_calls_to_two_answering_sides(tmp_path: Path, peers: dict[str, str]) -> None:
     """Each of the two answers each call; one of them is acknowledged, hung up and forgotten."""
-    with (answering(tmp_path, "--answer-after", "50ms", name="one") as one,
-          answering(tmp_path, "--answer-after", "50ms", name="two") as two,
+    given = ("--answer-after", "50ms", "--gso", "off")
+    with (answering(tmp_path, *given, name="one") as one,
+          answering(tmp_path, *given, name="two") as two,
           kamailio(tmp_path, "fork", target=one.port, other=two.port) as proxy):
         with (capture(tmp_path, proxy) as taken,
               calling(tmp_path, proxy, *RATE, "--set", "hold=300ms",
@@ -66,7 +67,7 @@ def test_an_answering_side_forks_through_a_proxy(tmp_path: Path, peers: dict[str
 
 
 def test_phone_numbers_go_through_a_proxy(tmp_path: Path, peers: dict[str, str]) -> None:
-    with (answering(tmp_path) as answerer,
+    with (answering(tmp_path, "--gso", "off") as answerer,
           kamailio(tmp_path, "proxy", target=answerer.port) as proxy):
         with (capture(tmp_path, proxy) as taken,
               calling(tmp_path, proxy, *RATE, "--set", "to=tel:+1-201-555-0123",
@@ -83,7 +84,7 @@ def test_phone_numbers_go_through_a_proxy(tmp_path: Path, peers: dict[str, str])
 
 
 def test_a_redirecting_server_is_followed(tmp_path: Path, peers: dict[str, str]) -> None:
-    with answering(tmp_path) as answerer:
+    with answering(tmp_path, "--gso", "off") as answerer:
         fields = tmp_path / "place.csv"
         fields.write_text(f"SEQUENTIAL\n{answerer.port};\n")
         with (sipp_uas(tmp_path, scenario=HERE / "sipp" / "redirect.xml",
