@@ -46,8 +46,8 @@ peers: ## SIPp, Kamailio, tshark and clang from the distribution's packages
 
 test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
 	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS)
-	$(PYTEST) tests -q -m '(loopback or interop) and not quiet' -n $(SLG_JOBS) --dist loadgroup \
-		--durations=10
+	$(PYTEST) tests -q -m '(loopback or interop) and not quiet' -n $(SLG_JOBS) \
+		--dist loadfile --no-loadscope-reorder --durations=10
 	$(PYTEST) tests -q -m quiet --durations=10
 	FUZZ_QUIET=1 tools/fuzzers.sh 5
 

@@ -18,7 +18,7 @@ from tests.interop.recount import Seen, misuse, read
 from tests.interop.tool import answering, calling, hang_up, nothing_lost
 from tests.matrix import arguments, plan
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(300), pytest.mark.xdist_group("models")]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 CALLS = 100
 TOGETHER = 4  # models that run at the same time
