@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SOURCES := setup.py $(shell find ext -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 PYTEST := $(PY) -m pytest
 BUILD_EXT := setup.py -q build_ext --inplace --parallel $(SLG_JOBS)
-FLOORS := tests --ignore=tests/interop --ignore=tests/tidy
+FLOORS := tests --ignore=tests/interop --ignore=tests/tidy --ignore=tests/bench
 FUZZ_SECONDS ?= 120
 FUZZ_LIMIT = $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),$(FUZZ_SECONDS))
 DEMO_RATE ?= 1000/s
@@ -67,7 +67,7 @@ debug asan cov: $(VENV)/.ready
 	@cd build/$@ && SLG_BUILD=$@ $(CURDIR)/$(PY) $(BUILD_EXT)
 	$(RUN_$@)
 
-IN = cd build/$@ && PYTHONPATH=. $(2) $(CURDIR)/$(PY) -m pytest -p no:cacheprovider $(1)
+IN = cd build/$@ && PYTHONPATH=. $(2) $(CURDIR)/$(PY) -m pytest -q -p no:cacheprovider -n $(SLG_JOBS) $(1)
 RUN_debug = $(call IN,$(FLOORS),)
 RUN_asan = $(call IN,$(FLOORS),$(CURDIR)/tools/sanitized.sh)
 RUN_cov = $(call IN,$(FLOORS),) && $(CURDIR)/$(PY) $(CURDIR)/tools/coverage.py .

@@ -21,15 +21,19 @@ SINGLE = ("--gso", "off", "--workers", "1")
 
 
 def disagreements(report: dict[str, Any], told: Recount) -> list[tuple[str, int, float, float]]:
-    """Of p50 and p99 of the three delays, those that differ by more than 50 us and 5 %."""
+    """Of p50 and p99 of the three delays, those that differ by more than 50 us and 5 %.
+
+    A generator that was held up says so itself, and its p99 is no more exact than that.
+    """
     found = []
+    slack = {50: 50.0, 99: max(50.0, report["generator"]["send_late_p99_us"])}
     for name, values in (("srd_service", told.srd_us), ("setup_service", told.setup_us),
                          ("sdd_service", told.sdd_us)):
         metric = report["metrics"][name]
         assert metric["count"] == len(values), name
         for percent in (50, 99):
             ours, theirs = metric[f"p{percent}_us"], percentile(values, percent)
-            if abs(ours - theirs) > max(50.0, 0.05 * theirs):
+            if abs(ours - theirs) > max(slack[percent], 0.05 * theirs):
                 found.append((name, percent, ours, theirs))
     return found
 
