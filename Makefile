@@ -15,6 +15,7 @@ SOURCES := setup.py $(shell find ext -name '*.pyx' -o -name '*.pxd' -o -name '*.
 PYTEST := $(PY) -m pytest
 BUILD_EXT := setup.py -q build_ext --inplace --parallel $(SLG_JOBS)
 FLOORS := tests --ignore=tests/interop --ignore=tests/tidy --ignore=tests/bench
+LIVE_JOBS ?= 3# with real peers one mostly waits
 FUZZ_SECONDS ?= 120
 FUZZ_LIMIT = $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),$(FUZZ_SECONDS))
 DEMO_RATE ?= 1000/s
@@ -46,7 +47,7 @@ peers: ## SIPp, Kamailio, tshark and clang from the distribution's packages
 
 test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
 	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS)
-	$(PYTEST) tests -q -m '(loopback or interop) and not quiet' -n $(SLG_JOBS) \
+	$(PYTEST) tests -q -m '(loopback or interop) and not quiet' -n $(LIVE_JOBS) \
 		--dist loadfile --no-loadscope-reorder --durations=10
 	$(PYTEST) tests -q -m quiet --durations=10
 	FUZZ_QUIET=1 tools/fuzzers.sh 5
