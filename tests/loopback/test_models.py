@@ -30,3 +30,13 @@ def test_a_model_needs_nothing_but_itself(tmp_path: Path, name: str) -> None:
     no_stray(report, report["answerer"])
     for messages in (report["messages"], report["answerer"]["messages"]):
         assert not {word: messages[word] for word in UNWANTED if messages[word]}
+
+
+@pytest.mark.parametrize("name", OUTLIVED)
+def test_a_burst_finds_room_on_the_answering_side(tmp_path: Path, name: str) -> None:
+    """All calls at once, as after a pause; each is answered by up to three instances."""
+    with siploadgen(tmp_path, "run", name, "--self", "--rate", "20000/s", "--calls", str(CALLS),
+                    *QUIET, *UNHURRIED, *arguments(name)) as tool:
+        report = tool.finish(45)
+    nothing_lost(report, CALLS)
+    assert "503/INVITE" not in report["answerer"]["messages"]["sent"]
