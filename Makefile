@@ -14,7 +14,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SOURCES := setup.py $(shell find ext -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 PYTEST := $(PY) -m pytest
 BUILD_EXT := setup.py -q build_ext --inplace --parallel $(SLG_JOBS)
-FLOORS := tests --ignore=tests/interop --ignore=tests/tidy
+FLOORS := tests --ignore=tests/interop --ignore=tests/tidy --ignore=tests/bench
+LIVE_JOBS ?= 3# with real peers one mostly waits
 FUZZ_SECONDS ?= 120
 FUZZ_LIMIT = $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),$(FUZZ_SECONDS))
 DEMO_RATE ?= 1000/s
@@ -46,7 +47,9 @@ peers: ## SIPp, Kamailio, tshark and clang from the distribution's packages
 
 test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
 	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS)
-	$(PYTEST) tests -m 'loopback or interop' --durations=10
+	$(PYTEST) tests -q -m '(loopback or interop) and not quiet' -n $(LIVE_JOBS) \
+		--dist loadfile --no-loadscope-reorder --durations=10
+	$(PYTEST) tests -q -m quiet --durations=10
 	FUZZ_QUIET=1 tools/fuzzers.sh 5
 
 unit: build ## the floors only, on both cores: the quick loop while writing
@@ -65,7 +68,7 @@ debug asan cov: $(VENV)/.ready
 	@cd build/$@ && SLG_BUILD=$@ $(CURDIR)/$(PY) $(BUILD_EXT)
 	$(RUN_$@)
 
-IN = cd build/$@ && PYTHONPATH=. $(2) $(CURDIR)/$(PY) -m pytest -p no:cacheprovider $(1)
+IN = cd build/$@ && PYTHONPATH=. $(2) $(CURDIR)/$(PY) -m pytest -q -p no:cacheprovider -n $(SLG_JOBS) $(1)
 RUN_debug = $(call IN,$(FLOORS),)
 RUN_asan = $(call IN,$(FLOORS),$(CURDIR)/tools/sanitized.sh)
 RUN_cov = $(call IN,$(FLOORS),) && $(CURDIR)/$(PY) $(CURDIR)/tools/coverage.py .

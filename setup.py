@@ -61,9 +61,10 @@ KINDS = {
     # For clang: libFuzzer's counters (without its hooks in comparisons, which cost half the speed),
     # and overflow, which Python's own -fwrapv would hide.
     "fuzz": (
-        ["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-wrapv", "-fno-sanitize-recover=all",
+        ["-O2", "-g1", "-fno-omit-frame-pointer", "-fno-wrapv", "-fno-sanitize-recover=all",
          "-fsanitize=address,undefined",
          "-fsanitize-coverage=inline-8bit-counters,pc-table",
+         "-fsanitize-coverage-allowlist=tests/fuzz/covered.txt",
          "-fno-sanitize=null,object-size,pointer-overflow",     # ASan sees these; half the time
          "-DSLG_DEBUG=1", "-Wno-unreachable-code", "-Wno-deprecated-declarations"],
         ["-fsanitize=address,undefined"],

@@ -25,7 +25,7 @@ settings.register_profile("fuzz", settings.get_profile("dev"), max_examples=5000
 settings.load_profile("ci" if IN_CI else "dev")
 
 ORDER = ("tidy", "ground", "sip", "net", "tx", "vm", "engine", "sim", "model", "compile", "load",
-         "run", "report", "cli", "loopback", "interop")
+         "run", "report", "cli", "bench", "loopback", "interop")
 
 
 def _room(item: pytest.Item) -> int:

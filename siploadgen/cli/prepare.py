@@ -93,7 +93,8 @@ def prepare(
             with model_errors(usage=True):
                 other = build_answerer(settings=settings, t1_ns=tuning.t1_ns,
                                        compact=compact)
-            instances = plan.engine_arguments(0, 0)["max_instances"] * engines
+            # a call that is transferred is answered by three instances, all at once in a burst
+            instances = 4 * plan.engine_arguments(0, 0)["max_instances"] * engines
             answerer = Answerer(AnswerPlan(
                 other, seed=seed, tuning=replace(tuning, coalesce_ns=0),
                 run_id=run_id ^ 0xFFFFFFFF, max_instances=min(instances, 1_048_576)), [sock])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -162,6 +163,25 @@ def named(counts: Any) -> dict[str, int]:
     return found
 
 
+Words = tuple[tuple[str, str], ...]
+
+
+@cache
+def _caller_program(model: str, target_uri: str, settings: Words, t1_ns: int) -> Program:
+    return build_caller(model, target_uri=target_uri, settings=dict(settings), t1_ns=t1_ns)
+
+
+@cache
+def _answer_program(settings: Words, reject: str, challenge: str, t1_ns: int) -> Program:
+    return build_answerer(settings=dict(settings), reject=reject, challenge=challenge,
+                          t1_ns=t1_ns)
+
+
+def _words(settings: Mapping[str, str] | None) -> Words:
+    """What may be the key of a cache: compiling costs more than most tests do."""
+    return tuple(sorted((settings or {}).items()))
+
+
 SIZES: dict[str, Any] = {"max_instances": 200, "max_transactions": 800}
 
 
@@ -170,8 +190,8 @@ def caller(model: str = "call", *, users: int = 0, target: Address = PEER,
            **options: Any) -> Bench:
     """An engine with a built-in model, ready to be given due times."""
     host = f"[{target[0]}]" if ":" in target[0] else target[0]
-    program = build_caller(model, target_uri=f"sip:{host}:{target[1]}",
-                           settings=dict(settings or {}), t1_ns=options.get("t1", 500 * MS))
+    program = _caller_program(model, f"sip:{host}:{target[1]}", _words(settings),
+                              options.get("t1", 500 * MS))
     rows = generated_users(program.columns, users) if users else None
     return Bench(Engine(program, local=local, target=target, rows=rows,
                         **{"run_id": 0xA0A0A0A0, **SIZES, **options}), target)
@@ -180,8 +200,7 @@ def caller(model: str = "call", *, users: int = 0, target: Address = PEER,
 def answerer(*, settings: Mapping[str, str] | None = None, reject: str = "", challenge: str = "",
              local: Address = LOCAL, **options: Any) -> Bench:
     """An engine that answers INVITE, REGISTER and OPTIONS."""
-    program = build_answerer(settings=dict(settings or {}), reject=reject, challenge=challenge,
-                             t1_ns=options.get("t1", 500 * MS))
+    program = _answer_program(_words(settings), reject, challenge, options.get("t1", 500 * MS))
     return Bench(Engine(program, local=local, **{"run_id": 0xB0B0B0B0, **SIZES, **options}))
 
 

@@ -13,11 +13,13 @@ from libc.stdio cimport fprintf, fwrite, stderr
 from libc.stdint cimport INT64_MAX, uint16_t
 from libc.stdlib cimport abort, getenv, malloc
 from libc.string cimport memcmp, memmove, memset, strlen
+from siploadgen.core.counters cimport COUNT_REFUSED_MALFORMED
 from siploadgen.core.sip.parse cimport PARSE_DATAGRAM, PARSE_OK, sip_parse, SipMessage
 from siploadgen.core.sip.tokens cimport (
     HEADER_CALL_ID, HEADER_CSEQ, HEADER_FROM, HEADER_RECORD_ROUTE, HEADER_TO, HEADER_VIA,
 )
 from siploadgen.core.net.outbox cimport OutGroups
+from siploadgen.core.records cimport Merged, MERGED_SLOTS
 from siploadgen.core.slab cimport Slab
 from siploadgen.core.span cimport Span
 from siploadgen.core.table cimport TableEntry
@@ -25,6 +27,7 @@ from siploadgen.core.types cimport Nanos, PEER_IPV4, PEER_IPV6
 from siploadgen.core.wheel cimport WheelNode
 
 cdef extern from "slg_bits.h" nogil:
+    void SLG_POISON(const void* data, size_t length)
     void SLG_UNPOISON(const void* data, size_t length)
 
 cdef enum:
@@ -32,7 +35,12 @@ cdef enum:
     ROOM = 4096                 # octets of one; longer ones are checked and forgotten
     COMMANDS = 48               # of one input
     WORLDS = 24
-    DUE = 16                    # calls started by one command at most
+    DUE = 7                     # calls started by one command at most: more than there is room for
+    MERGES = 1024               # datagrams of one input at most
+    BUFFERS = 8                 # datagrams last delivered: poisoned, so that a pointer kept is seen
+    BUFFER = 8704               # octets of one: a draft, and what no datagram may touch around it
+    MESSAGES = 96               # sent by both engines before an input has had its say
+    EVENTS = 150                # instants of virtual time likewise
     REST = 20000                # turns after which an engine that still has something to do is ill
 
 cdef struct Side:
@@ -40,6 +48,9 @@ cdef struct Side:
     uint8_t* opened             # octets of *core as it was opened
     uint64_t slots              # of the table of requests
     Peer peer
+
+    uint32_t merges             # requests that it has compared with others, by slot
+    uint32_t merged[1024]
 
 cdef struct World:
     Side sides[2]               # caller, answerer
@@ -61,8 +72,11 @@ cdef struct Play:
     Nanos lag                   # how long the next datagrams lay unread
     World* world
     uint32_t heads              # messages ever kept
+    uint32_t messages           # ever sent
+    uint32_t events             # instants at which a timer was due
     Peer stranger
     bint strange                # datagrams come from the stranger
+    bint refused                # the datagram at hand was malformed and got an answer
     int64_t due[DUE]
 
 cdef World worlds[WORLDS]
@@ -72,6 +86,8 @@ cdef Play play
 cdef SipMessage seen            # of a message that the engines sent
 cdef Draft draft
 cdef bint loud = False
+cdef uint8_t[8][8704] buffers
+cdef uint32_t buffer_next = 0
 
 cdef const char* EXTRA[8]
 EXTRA[:] = [
@@ -192,6 +208,33 @@ cdef Kept* recall_request(uint32_t back) noexcept nogil:
 
 # --- the engines ---
 
+cdef bint same(const Kept* one, const OutMessage* message) noexcept nogil:
+    """Equal octets; by hand, because libFuzzer learns from each memcmp, and that costs."""
+    cdef uint32_t i
+    for i in range(one.length):
+        if one.data[one.length - 1 - i] != message.data[one.length - 1 - i]:
+            return False
+    return True
+
+
+cdef bint repeats(uint32_t side, const OutMessage* message) noexcept nogil:
+    """One of the latest messages again: it has been looked at."""
+    cdef Kept* one
+    cdef uint32_t back
+    for back in range(min(play.heads, <uint32_t>KEPT)):
+        one = recall(back)
+        if one.side == side and one.length == message.length and same(one, message):
+            return True
+    return False
+
+
+cdef bint echoes_damage(const OutMessage* message) noexcept nogil:
+    """A refusal of a malformed request gives back that request's headers as they came."""
+    return play.refused and (memcmp(message.data, b"SIP/2.0 400 ", 12) == 0
+                             or memcmp(message.data, b"SIP/2.0 505 ", 12) == 0
+                             or memcmp(message.data, b"SIP/2.0 513 ", 12) == 0)
+
+
 cdef void collect(uint32_t side) noexcept nogil:
     """What an engine has written: each is SIP; those of usual size are kept."""
     cdef Core* core = play.world.sides[side].core
@@ -200,11 +243,14 @@ cdef void collect(uint32_t side) noexcept nogil:
     cdef uint32_t i
     for i in range(core.outbox.count):
         message = &core.outbox.messages[i]
+        play.messages += 1
         if loud:
             fprintf(stderr, b"--- %lld ms, %s:\n", <long long>(play.now // 1000000),
                     b"answerer" if side else b"caller")
             fwrite(message.data, 1, message.length, stderr)
-        if sip_parse(&seen, message.data, message.length, PARSE_DATAGRAM) != PARSE_OK:
+        if not repeats(side, message) \
+                and sip_parse(&seen, message.data, message.length, PARSE_DATAGRAM) != PARSE_OK \
+                and not echoes_damage(message):
             fwrite(message.data, 1, message.length, stderr)
             fail(b"an engine sent what is not SIP")
         if message.length > ROOM:
@@ -218,20 +264,37 @@ cdef void collect(uint32_t side) noexcept nogil:
     outbox_clear(&core.outbox)
 
 
+cdef const uint8_t* exposed(const uint8_t* data, uint32_t length) noexcept nogil:
+    """A copy in memory of exactly that size; it is gone after BUFFERS more."""
+    global buffer_next
+    cdef uint8_t* copy = buffers[buffer_next] + 64
+    buffer_next = (buffer_next + 1) % BUFFERS
+    SLG_UNPOISON(copy, length)
+    memcpy(copy, data, length)
+    return copy
+
+
 cdef void deliver(uint32_t to, const uint8_t* data, uint32_t length) noexcept nogil:
     """A datagram for one side, in memory of exactly its size."""
-    cdef Core* core = play.world.sides[to].core
-    cdef uint8_t* copy = <uint8_t*>malloc(length if length else 1)
+    cdef Side* side = &play.world.sides[to]
+    cdef Core* core = side.core
+    cdef int64_t refused = core.counters[<int>COUNT_REFUSED_MALFORMED]
     cdef Peer* source = &play.stranger if play.strange else &play.world.sides[1 - to].peer
-    if length:
-        memcpy(copy, data, length)
+    cdef const uint8_t* copy
+    if side.merges == MERGES:
+        return
     if loud:
         fprintf(stderr, b"--- %lld ms, to the %s: %.60s\n", <long long>(play.now // 1000000),
                 b"answerer" if to else b"caller", <char*>data)
+    copy = exposed(data, length)
     core.now = play.now
-    feed_datagram(core, copy if length else copy + 1, length, source, play.now - play.lag)
-    free(copy)
+    feed_datagram(core, copy, length, source, play.now - play.lag)
+    SLG_POISON(copy, length)
+    side.merged[side.merges] = core.merged_print % MERGED_SLOTS
+    side.merges += 1
+    play.refused = core.counters[<int>COUNT_REFUSED_MALFORMED] != refused
     collect(to)
+    play.refused = False
 
 
 cdef void deliver_kept(Kept* one) noexcept nogil:
@@ -274,6 +337,7 @@ cdef void time_on(Nanos until, uint32_t events) noexcept nogil:
     cdef Nanos next, other
     while events:
         events -= 1
+        play.events += 1
         next = advance_next(play.world.sides[0].core)
         other = advance_next(play.world.sides[1].core)
         next = min(next, other)
@@ -504,15 +568,14 @@ cdef void cmd_error() noexcept nogil:
     """An ICMP error that quotes a message."""
     cdef Kept* one = recall(byte())
     cdef uint32_t length = byte() * 8
-    cdef uint8_t* copy
+    cdef const uint8_t* copy
     if one == NULL:
         return
     length = min(length, one.length)
-    copy = <uint8_t*>malloc(length if length else 1)
-    memcpy(copy, one.data, length)
+    copy = exposed(one.data, length)
     play.world.sides[one.side].core.now = play.now
     feed_error(play.world.sides[one.side].core, copy, length)
-    free(copy)
+    SLG_POISON(copy, length)
     collect(one.side)
 
 
@@ -582,23 +645,29 @@ cdef void slab_again(Slab* slab) noexcept nogil:
 cdef void side_again(Side* side) noexcept nogil:
     """An engine as it was opened; the buffers inside it need no clearing."""
     cdef Core* core = side.core
+    cdef uint8_t* octets = <uint8_t*>core
     cdef OutGroups* groups = <OutGroups*>core.outbox.state
-    cdef size_t head = <size_t>(<uint8_t*>core.echo - <uint8_t*>core)
-    cdef size_t tail = <size_t>(<uint8_t*>core.chunks - <uint8_t*>core)
-    cdef int i
+    cdef size_t head = <size_t>(<uint8_t*>&core.parsed - octets)
+    cdef size_t tail = <size_t>(<uint8_t*>core.chunks - octets)
+    cdef uint32_t i
     slab_again(&core.instances)
     slab_again(&core.legs)
     slab_again(&core.txs)
     for i in range(TEXT_CLASSES):
         slab_again(&core.texts.slabs[i])
+    if core.users.count:
+        memset(core.users.base, 0, core.users.count * sizeof(User))
     memset(core.wheel.nodes, 0, core.wheel.capacity * sizeof(WheelNode))
     memset(core.requests.entries, 0, side.slots * sizeof(TableEntry))
     memset(groups.table, 0, sizeof(groups.table))
     memset(core.counters, 0, COUNT_COUNT * sizeof(int64_t))
     memset(core.outcomes, 0, OUTCOME_COUNT * sizeof(int64_t))
     memset(core.answered_outcomes, 0, OUTCOME_COUNT * sizeof(int64_t))
-    memcpy(core, side.opened, head)
-    memcpy(<uint8_t*>core + tail, side.opened + tail, sizeof(Core) - tail)
+    for i in range(side.merges):
+        memset(&core.merged[side.merged[i]], 0, sizeof(Merged))
+    side.merges = 0
+    memcpy(octets, side.opened, head)
+    memcpy(octets + tail, side.opened + tail, sizeof(Core) - tail)
 
 
 cdef void balance(Core* core) noexcept nogil:
@@ -607,7 +676,8 @@ cdef void balance(Core* core) noexcept nogil:
     cdef int i
     for i in range(OUTCOME_COUNT):
         ended += core.outcomes[i]
-    if count[0] != count[1] + count[2] + count[3] + count[4]:
+    if count[0] != count[1] + count[2] + count[3] + count[4] \
+            + count[<int>COUNT_NOT_STARTED_THROTTLED]:
         fail(b"due is not started + not started")
     if count[1] != ended + core.open_calls:
         fail(b"started is not ended + in progress")
@@ -621,6 +691,7 @@ cdef void empty(Core* core) noexcept nogil:
     cdef int i
     for i in range(TEXT_CLASSES):
         texts += core.texts.slabs[i].used
+    texts -= core.users.texts           # what users know stays with them
     if core.instances.used or core.legs.used or core.txs.used or texts:
         fprintf(stderr, b"instances %u, legs %u, transactions %u, texts %u\n",
                 core.instances.used, core.legs.used, core.txs.used, texts)
@@ -639,6 +710,7 @@ cdef int structures(Core* core) except -1:
     for i in range(TEXT_CLASSES):
         slab_check(&core.texts.slabs[i])
     wheel_check(&core.wheel)
+    users_check(core)
     return 0
 
 
@@ -665,7 +737,7 @@ cdef api int slg_fuzz_one(const uint8_t* data, size_t size) noexcept:
     for side in range(2):
         side_again(&play.world.sides[side])
     for _command in range(COMMANDS):
-        if play.left == 0:
+        if play.left == 0 or play.messages >= MESSAGES or play.events >= EVENTS:
             break
         command()
     for side in range(2):
@@ -708,6 +780,7 @@ _engines = []
 
 
 def _open():
+    SLG_POISON(buffers, sizeof(buffers))
     from tests.fuzz.worlds import ANSWERER, CALLER, START, all_worlds
     global world_count, loud
     loud = getenv(b"FUZZ_TRACE") != NULL

@@ -18,7 +18,7 @@ ANSWERER = ("192.0.2.20", 5060)
 TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"
 START = 1_000_000_000_000
 # Small slabs, which an input can fill; a T2 that makes retransmissions rare.
-SIZES: dict[str, Any] = {"max_instances": 16, "max_transactions": 40, "trace_failures": 3,
+SIZES: dict[str, Any] = {"max_instances": 6, "max_transactions": 15, "trace_failures": 3,
                          "t2": 32_000_000_000}
 
 

@@ -1,6 +1,7 @@
 """The ring against a dumb model: a deque with a budget of octets."""
 
 import hashlib
+import os
 import threading
 from collections import deque
 
@@ -60,19 +61,21 @@ def test_producer_and_consumer_threads():
     def produce():
         for i in range(records):
             while not ring.push(record(i)):
-                pass
+                os.sched_yield()        # the other thread's turn
 
     def consume():
         while len(received) < records:
             got = ring.pop()
             if got is not None:
                 received.append(got)
+            else:
+                os.sched_yield()
 
     threads = [threading.Thread(target=f, daemon=True) for f in (produce, consume)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(100)
         assert not thread.is_alive()
     assert received == [record(i) for i in range(records)]
     ring.check()

@@ -31,13 +31,21 @@ class PeerError(RuntimeError):
     """A peer did not start, or ended when it should not have."""
 
 
+def port_range() -> range:
+    """Give the ports of this process of pytest: those of others must not race it for one."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    first = 20000 + 1000 * (int(worker) % 9 + 1 if worker else 0)
+    return range(first, first + 1000)
+
+
 def free_port(count: int = 1) -> int:
     """Give the first of `count` neighbouring ports that nobody uses, for UDP and for TCP."""
+    ours = port_range()
     for _ in range(200):
-        first = random.randrange(20000, 30000)
+        first = random.randrange(ours.start, ours.stop - count)
         if all(_is_free(first + step) for step in range(count)):
             return first
-    raise PeerError("no free port between 20000 and 30000")
+    raise PeerError(f"no free port between {ours.start} and {ours.stop}")
 
 
 def _is_free(port: int) -> bool:
@@ -71,7 +79,6 @@ def wait_until_bound(port: int, process: subprocess.Popen[str], seconds: float =
             raise PeerError(f"{process.args!r} ended with {process.returncode} before listening")
         return port in _bound_udp_ports()
     wait_for(ready, seconds, f"UDP port {port}")
-
 
 
 def _die_with_parent() -> None:
@@ -236,10 +243,11 @@ def kamailio_modules() -> Path:
 @contextmanager
 def kamailio(folder: Path, configuration: str, *, port: int | None = None,
              binary: str | None = None, cores: set[int] | None = None,
-             **values: object) -> Iterator[int]:
+             workers: int = 1, **values: object) -> Iterator[int]:
     """Run Kamailio on `kamailio/<configuration>.cfg`; yields its port.
 
-    `@NAME@` in the file stands for `values["name"]`; PORT and MODULES are always there.
+    `@NAME@` in the file stands for `values["name"]`; PORT and MODULES are always there. One worker
+    keeps messages in order; with two, a message may overtake the one before it, as on a network.
     """
     port = port or free_port()
     words = {"port": port, "modules": f"{kamailio_modules()}/", **values}
@@ -254,7 +262,7 @@ def kamailio(folder: Path, configuration: str, *, port: int | None = None,
     log = folder / f"kamailio-{port}.log"
     program = binary or shutil.which("kamailio") or "/usr/sbin/kamailio"
     command = [program, "-f", str(config), "-DD", "-E", "-m", "256", "-M", "32", "-b", str(BIG),
-               "-n", "2", "-Y", str(folder)]
+               "-n", str(workers), "-Y", str(folder)]
     with running(command, log, cwd=folder, cores=cores, grace=5.0) as process:
         try:
             wait_until_bound(port, process)

@@ -48,7 +48,7 @@ def test_a_dead_server_loses_no_call(tmp_path: Path, peers: dict[str, str]) -> N
     assert alive["calls"] == 1000
     failed_over = report["messages"]["failover"]
     assert uses[f"{HOST}:{dead}"]["calls"] == failed_over
-    assert 1 <= failed_over < 100               # left out after the first errors
+    assert 1 <= failed_over < 300               # left out after the first errors; else 500
     assert report["target"]["uri"] == f"sip:{NAME}"
     assert f"1,000 to {HOST}:{sipp.port} (priority 10, weight 50)" in tool.said()
 
@@ -63,7 +63,7 @@ def test_a_server_that_refuses_is_left_out(tmp_path: Path) -> None:
     nothing_lost(report, 400)
     assert taken["calls"]["succeeded"] == 400
     assert turned_away["calls"]["due"] == report["messages"]["failover"] >= 1
-    assert turned_away["calls"]["due"] < 100
+    assert turned_away["calls"]["due"] < 200    # left out; else all 400
 
 
 def test_a_name_that_moves_is_followed(tmp_path: Path) -> None:

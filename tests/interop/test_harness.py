@@ -44,15 +44,17 @@ def test_sipp_calls_sipp_and_the_capture_agrees(tmp_path: Path, peers: dict[str,
     with (sipp_uas(tmp_path) as answering, capture(tmp_path, caller) as taken,
           sipp_uac(tmp_path, answering.port, rate=500, calls=CALLS, port=caller) as calling):
         stats = calling.wait(30)
-        assert stats.successful == CALLS
-        assert (stats.failed, stats.retransmissions) == (0, 0)
+        assert (stats.successful, stats.failed) == (CALLS, 0), calling.log()
     assert taken.dropped == 0
     assert not nothing_malformed(taken)
     told = recount(read(taken.file, (caller,)), caller)
     assert told.calls == told.answered == told.released == CALLS
     assert len(told.srd_us) == len(told.setup_us) == len(told.sdd_us) == CALLS
-    assert told.requests == {"INVITE": CALLS, "ACK": CALLS, "BYE": CALLS}
-    assert told.retransmitted == 0
+    # 180, 200 and 200 answer INVITE, ACK and BYE; beyond that there is nothing but repeats, which
+    # a machine that pauses for half a second brings about
+    assert told.requests.keys() == {"INVITE", "ACK", "BYE"}
+    assert told.requests.total() + told.responses.total() == 6 * CALLS + told.retransmitted
+    assert told.retransmitted >= stats.retransmissions
     assert not told.branches_reused
     assert not told.cseq_regressed
     assert 0 < percentile(told.srd_us, 50) <= percentile(told.setup_us, 50)
@@ -72,8 +74,9 @@ def test_sipp_calls_sipp_through_the_recording_proxy(tmp_path: Path, peers: dict
     assert recount(messages, caller).released == CALLS
     # The ACK of the 200 and the BYE went through the proxy because the route was recorded.
     beyond = [m for m in messages if m.source == proxy and m.target == answering.port]
-    assert sum(m.method == "ACK" and not m.status for m in beyond) == CALLS
-    assert sum(m.method == "BYE" and not m.status for m in beyond) == CALLS
+    for method in ("ACK", "BYE"):
+        through = {m.call_id for m in beyond if m.method == method and not m.status}
+        assert len(through) == CALLS, method
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])

@@ -17,7 +17,7 @@ from tests.interop.peers import (
 )
 from tests.interop.recount import read
 from tests.interop.test_harness import registered
-from tests.interop.tool import answering, calling, hang_up, nothing_lost
+from tests.interop.tool import answering, calling, got, hang_up, nothing_lost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -35,7 +35,7 @@ def users_file(folder: Path, count: int) -> Path:
 
 def test_calls_to_sipp_through_the_recording_proxy(tmp_path: Path, peers: dict[str, str]) -> None:
     with (sipp_uas(tmp_path, scenario=HERE / "sipp" / "answerer.xml") as sipp,
-          kamailio(tmp_path, "proxy", target=sipp.port) as proxy,
+          kamailio(tmp_path, "proxy", target=sipp.port, workers=2) as proxy,
           calling(tmp_path, proxy, "--rate", "600/s", "--calls", str(CALLS),
                   "--set", "hold=100ms") as tool):
         report = tool.finish(120)
@@ -49,7 +49,7 @@ def test_calls_to_siploadgen_through_the_recording_proxy(tmp_path: Path,
                                                          peers: dict[str, str]) -> None:
     """Here a 200 may overtake its 180, and a BYE its ACK: the proxy works with two processes."""
     with (answering(tmp_path) as answerer,
-          kamailio(tmp_path, "proxy", target=answerer.port) as proxy):
+          kamailio(tmp_path, "proxy", target=answerer.port, workers=2) as proxy):
         with calling(tmp_path, proxy, "--rate", "600/s", "--calls", str(CALLS),
                      "--set", "hold=0s") as caller:
             report = caller.finish(120)
@@ -71,9 +71,9 @@ def test_the_proxy_and_the_answering_side_both_ask(
             report = caller.finish(60)
         answered = hang_up(answerer)
     nothing_lost(report, calls)
-    received = report["messages"]["received"]
-    assert received["407/INVITE"] == received["401/INVITE"] == calls
-    assert "407/BYE" not in received
+    got(report, "407/INVITE", calls)
+    got(report, "401/INVITE", calls)
+    got(report, "407/BYE", 0)
     assert report["messages"]["sent"]["INVITE"] >= 3 * calls
     # one ACK for each 401, made by the proxy, and one for each 200, which passed the guard
     assert answered["messages"]["received"]["ACK"] >= 2 * calls
@@ -82,7 +82,7 @@ def test_the_proxy_and_the_answering_side_both_ask(
 
 def test_in_dialog_requests_carry_the_route(tmp_path: Path, peers: dict[str, str]) -> None:
     port = free_port()
-    with (answering(tmp_path) as answerer,
+    with (answering(tmp_path, "--gso", "off") as answerer,
           kamailio(tmp_path, "proxy", target=answerer.port) as proxy,
           capture(tmp_path, proxy) as taken,
           calling(tmp_path, proxy, "--rate", "100/s", "--calls", "200", "--gso", "off",
@@ -98,7 +98,7 @@ def test_in_dialog_requests_carry_the_route(tmp_path: Path, peers: dict[str, str
 @pytest.mark.parametrize(("algorithm", "users"), [("MD5", USERS), ("SHA-256", 1_000)])
 def test_users_register_with_a_challenging_registrar(
         tmp_path: Path, peers: dict[str, str], algorithm: str, users: int) -> None:
-    with kamailio(tmp_path, "registrar", algorithm=algorithm, **REGISTRAR) as registrar:
+    with kamailio(tmp_path, "registrar", algorithm=algorithm, workers=2, **REGISTRAR) as registrar:
         with calling(tmp_path, registrar, "--users", str(users_file(tmp_path, users)),
                      "--rate", "1000/s", "--calls", str(users), "--set", "expires=300",
                      "--set", "remove=no", model="register") as tool:
@@ -122,7 +122,7 @@ def test_registrations_are_refreshed_and_removed(tmp_path: Path, peers: dict[str
         report = tool.finish(60)
         left = registered(registrar)
     nothing_lost(report, users)
-    assert report["messages"]["received"]["200/REGISTER"] == 5 * users
+    got(report, "200/REGISTER", 5 * users)
     assert report["metrics"]["rrd"]["count"] == users
     assert report["metrics"]["rerd"]["count"] == 3 * users
     assert left == 0

@@ -6,6 +6,7 @@ own, so that what is wrong on the wire names its model.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.matrix import arguments, plan
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 CALLS = 100
+TOGETHER = 4  # models that run at the same time
 PROXIED = [name for name in MODELS if not plan(name).no_proxy]
 
 
@@ -40,20 +42,23 @@ class Evidence:
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory: pytest.TempPathFactory, peers: dict[str, str]) -> Evidence:
     folder = tmp_path_factory.mktemp("models")
-    first = free_port(len(PROXIED))
-    callers = {name: first + i for i, name in enumerate(PROXIED)}
+    port = free_port(len(PROXIED))
+    callers = {name: port + i for i, name in enumerate(PROXIED)}
     reports: dict[str, dict[str, Any] | Exception] = {}
     with answering(folder, "--gso", "off", "--workers", "1") as answerer:
         with (kamailio(folder, "proxy", target=answerer.port) as proxy,
               capture(folder, proxy, answerer.port) as taken):
-            for name in PROXIED:
-                with calling(folder, proxy, "--rate", "200/s", "--calls", str(CALLS), "--workers",
-                             "1", "--gso", "off", "--local", f"{HOST}:{callers[name]}",
-                             *arguments(name), model=name, name=name) as tool:
-                    try:
-                        reports[name] = tool.finish(20)
-                    except Exception as error:  # told by the test of this model
-                        reports[name] = error
+            for first in range(0, len(PROXIED), TOGETHER):
+                with ExitStack() as stack:
+                    tools = {name: stack.enter_context(calling(
+                        folder, proxy, "--rate", "200/s", "--calls", str(CALLS), "--workers", "1",
+                        "--gso", "off", "--local", f"{HOST}:{callers[name]}", *arguments(name),
+                        model=name, name=name)) for name in PROXIED[first:first + TOGETHER]}
+                    for name, tool in tools.items():
+                        try:
+                            reports[name] = tool.finish(60)
+                        except Exception as error:  # told by the test of this model
+                            reports[name] = error
         answered = hang_up(answerer)
     ports = (proxy, answerer.port)
     return Evidence(reports, callers, answered, answerer.port, proxy, read(taken.file, ports),

@@ -23,6 +23,7 @@ CALLS = 100_000
 RATE = 4_000  # a second; what a noisy machine with two cores carries on both sides without a loss
 
 
+@pytest.mark.quiet
 def test_siploadgen_calls_sipp(tmp_path: Path, peers: dict[str, str]) -> None:
     with (sipp_uas(tmp_path) as sipp,
           calling(tmp_path, sipp.port, "--rate", f"{RATE}/s", "--calls", str(CALLS),
@@ -39,6 +40,7 @@ def test_siploadgen_calls_sipp(tmp_path: Path, peers: dict[str, str]) -> None:
     assert stats.failed == 0, sipp.log()
 
 
+@pytest.mark.quiet
 def test_sipp_calls_siploadgen(tmp_path: Path, peers: dict[str, str]) -> None:
     with answering(tmp_path) as tool:
         with sipp_uac(tmp_path, tool.port, rate=RATE, calls=CALLS) as sipp:

@@ -84,6 +84,24 @@ def nothing_lost(report: dict[str, Any], calls: int) -> None:
     assert report["exit_code"] == 0, report["verdict"]
 
 
+def got(report: dict[str, Any], what: str, times: int) -> None:
+    """So many of these were received, besides repeats."""
+    messages = report["messages"]
+    count = messages["received"].get(what, 0)
+    assert times <= count <= times + messages["received_again"] + messages["retransmitted"], what
+
+
+def no_stray(*sides: dict[str, Any]) -> None:
+    """No message found its dialog gone, but for repeats.
+
+    A machine that pauses for half a second repeats what it has not seen answered, and a repeat may
+    come after the end: each such message was sent again by one of the sides.
+    """
+    repeats = sum(side["messages"]["retransmitted"] + side["messages"]["received_again"]
+                  for side in sides)
+    assert sum(side["messages"]["stray"] for side in sides) <= repeats
+
+
 @contextmanager
 def siploadgen(folder: Path, verb: str, *arguments: str, name: str = "",
                cores: set[int] | None = None, urgent: bool = False) -> Iterator[Tool]:
