@@ -60,6 +60,7 @@ from siploadgen.model.values import (
     Fixed,
     Lognormal,
     Normal,
+    TimesT1,
     Uniform,
     Value,
     VariableRef,
@@ -284,6 +285,8 @@ class _Assembler:
                 row = (OperandKind.OPERAND_LOGNORMAL, spare, 0, value.mu, float(sigma))
             case Exponential(mean):
                 row = (OperandKind.OPERAND_EXPONENTIAL, spare, 0, float(mean), 0.0)
+            case TimesT1(times):
+                row = (OperandKind.OPERAND_T1, spare, times, 0.0, 0.0)
         return self.operands.number(row)
 
     def outcome(self, name: str, ok: bool) -> int:
@@ -617,11 +620,13 @@ class _Entry:
         here, beyond = _Label(), _Label()
         self._place(here)
         late: _Label | int = here
-        if step.within_ns:
+        limit = step.within.times if isinstance(step.within, TimesT1) else step.within.value
+        if limit:
             late = (self._aside(step.late, step.place, beyond) if step.late
                     else self._end_label("timeout", step.place))
         count = sum(len(case.matches) for case in step.cases)
-        self._emit(Op.OP_AWAIT, step.place, a=count, b=late, c=step.within_ns)
+        self._emit(Op.OP_AWAIT, step.place, a=count, b=late, c=limit,
+                   flags=int(isinstance(step.within, TimesT1)))
         inline = self._cases(step.cases, here, beyond)
         if inline is not None:
             self._steps(inline.steps)

@@ -73,6 +73,7 @@ class OperandKind(IntEnum):
     OPERAND_NORMAL = 4
     OPERAND_LOGNORMAL = 5
     OPERAND_EXPONENTIAL = 6
+    OPERAND_T1 = 7
 
 class TemplateKind(IntEnum):
     TEMPLATE_REQUEST = 0

@@ -16,12 +16,15 @@ from siploadgen.model.scenario import NOWHERE, Place, Scenario
 from siploadgen.model.settings import Share, read_session, read_uri
 from siploadgen.model.target import Target, address_of
 from siploadgen.model.values import (
+    ZERO,
     Elapsed,
     Fixed,
+    TimesT1,
     Value,
     VariableRef,
     parse_distribution,
     parse_duration_ns,
+    parse_limit,
     parse_share,
 )
 
@@ -210,7 +213,7 @@ class Wait:
         self._method = method
         self._place = place
         self._cases: list[_CaseBuilder] = []
-        self._within_ns = 0
+        self._within: Fixed | TimesT1 = ZERO
         self._late: list[Any] = []
         self._mandatory = False
         self._pause: Value | None = None
@@ -474,7 +477,8 @@ class Recorder:
 
         Statuses are those of responses to the leg's last request, or to `method`. With `optional`
         alone the expectation belongs to the next one: both make one wait. `stop` names the clocks
-        to stop when it comes, `within` is the longest wait (a duration).
+        to stop when it comes, `within` is the longest wait (a duration, or a multiple of
+        the timer T1: `64*T1`).
 
         >>> c.invite(sdp="g711", start="srd")
         >>> wait = c.expect(optional=100).optional(180, 183, stop="srd")
@@ -492,8 +496,8 @@ class Recorder:
             self._step(wait)
         wait._leg, wait._method = state, about
         if within:
-            wait._within_ns = (self._placed(parse_duration_ns, within, place)
-                               if isinstance(within, str) else within)
+            wait._within = (self._placed(parse_limit, within, place)
+                            if isinstance(within, str) else Fixed(within))
         passed = (optional,) if isinstance(optional, int | str | range) else tuple(optional)
         if passed:
             wait.optional(*passed)
@@ -540,14 +544,14 @@ class Recorder:
         for clock in clocks:
             self._step(tree.ClockStop(clock, _caller_place()))
 
-    def set(self, name: str, value: int | Value | Variable) -> None:
-        """Set a variable.
+    def set(self, name: str, value: str | int | Value | Variable) -> None:
+        """Set a variable; a text is a time, in ns.
 
         >>> c.set("n", 0)
         """
         self._change(tree.Arithmetic.SET, name, value)
 
-    def add(self, name: str, value: int | Value | Variable) -> None:
+    def add(self, name: str, value: str | int | Value | Variable) -> None:
         """Add to a variable.
 
         >>> c.add("n", 1)
@@ -871,10 +875,12 @@ class Recorder:
                                  mend="use a variable of the model's own")
             return VariableRef(value.subject)
         if isinstance(value, str):
-            return self._placed(parse_distribution, value, place)
+            read = parse_limit if "*" in value else parse_distribution
+            return self._placed(read, value, place)
         return Fixed(value) if isinstance(value, int) else value
 
-    def _change(self, how: tree.Arithmetic, name: str, value: int | Value | Variable) -> None:
+    def _change(self, how: tree.Arithmetic, name: str,
+                value: str | int | Value | Variable) -> None:
         place = _caller_place()
         self._step(tree.Change(how, name, self._value(value, place), place))
 
@@ -987,7 +993,7 @@ class Recorder:
         cases = tuple(tree.Case(case.matches, self._frozen(case.steps), case.then, case.leg,
                                 case.place) for case in ordered)
         if wait._pause is None:
-            return [tree.Await(cases, wait._within_ns, self._frozen(wait._late), wait._place)]
+            return [tree.Await(cases, wait._within, self._frozen(wait._late), wait._place)]
         if self.instant(wait._pause):
             return []
         return [tree.Pause(wait._pause, cases, wait._place)]

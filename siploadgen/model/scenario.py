@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from siploadgen.model.values import Value
+from siploadgen.model.values import ZERO, Fixed, TimesT1, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +184,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Wait for one of the cases; after `within_ns` (0: no limit of its own) do `late`."""
+    """Wait for one of the cases; after `within` (0: no limit of its own) do `late`."""
 
     cases: tuple[Case, ...]
-    within_ns: int = 0
+    within: Fixed | TimesT1 = ZERO
     late: tuple["Step", ...] = ()  # empty: the call ends as timed out
     place: Place = field(default=NOWHERE, compare=False)
 

@@ -7,8 +7,9 @@ cpdef enum Op:
     OP_END = 0          # a: outcome. Releases the instance, its legs and its open transactions.
     # a: template, b: leg. Stamps and sends; a request opens a client transaction.
     OP_SEND
-    # a: number of CASEs that follow, b: pc on timeout, c: timeout ns (0: none). Suspends. Entered
-    # again without another suspension or SEND of a request between, the deadline stays.
+    # a: number of CASEs that follow, b: pc on timeout, c: timeout ns (0: none), with flags 1 how
+    # often T1. Suspends. Entered again without another suspension or SEND of a request between, the
+    # deadline stays.
     OP_AWAIT
     OP_CASE             # a: matcher, b: pc when it fits
     # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Entered
@@ -105,6 +106,7 @@ cpdef enum OperandKind:
     OPERAND_NORMAL              # mean p1, deviation p2; below 0 counts as 0
     OPERAND_LOGNORMAL           # exp(normal(p1, p2))
     OPERAND_EXPONENTIAL         # mean p1
+    OPERAND_T1                  # value times T1, in ns
 
 cpdef enum TemplateKind:
     TEMPLATE_REQUEST = 0        # new transaction, CSeq + 1

@@ -21,7 +21,8 @@ from siploadgen.core.program cimport (
     OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
     OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_LEAVE, OP_MUL, OP_PAUSE,
     OP_ROUTE, OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST,
-    OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE,
+    OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_T1, OPERAND_UNIFORM,
+    OPERAND_VARIABLE,
     OUTCOME_COUNT, OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL,
     TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_ELAPSED, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
 )
@@ -260,6 +261,8 @@ cdef int64_t operand_value(Core* core, Instance* instance, int64_t number) noexc
         return to_amount(exp(operand.p1 + operand.p2 * rand_normal(&core.rand)))
     elif operand.kind == OPERAND_EXPONENTIAL:
         return to_amount(operand.p1 * rand_exponential(&core.rand))
+    elif operand.kind == OPERAND_T1:
+        return operand.value * core.timers.t1
     SLG_UNREACHABLE()
     return 0
 
@@ -384,8 +387,9 @@ cdef void await_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc)
     cdef Instance* instance = instance_at(core, index)
     if instance.wait_pc != pc:
         instance.wait_pc = pc
-        instance.deadline = core.now + insn.c if insn.c else INT64_MAX
+        instance.deadline = INT64_MAX
         if insn.c:
+            instance.deadline = core.now + insn.c * (core.timers.t1 if insn.flags else 1)
             wheel_add(&core.wheel, index, instance.deadline)
     instance.wait = WAIT_AWAIT
 

@@ -7,8 +7,8 @@ from typing import Any
 from siploadgen.model.recorder import Recorder, Variable, Wait
 from siploadgen.model.settings import Setting, literal
 
-TX_TIMEOUT = "32s"  # 64 * T1, RFC 3261 9.1 and 13.3.1.4
-CANCEL_LIMIT = "70s"  # longer than the INVITE and then its CANCEL can take
+TX_TIMEOUT = "64*T1"  # RFC 3261 9.1 and 13.3.1.4
+CANCEL_LIMIT = "140*T1"  # longer than the INVITE and then its CANCEL can take
 
 IDENTITY: Mapping[str, Any] = {
     "user": Setting("", "user name in From and for challenges; with users their column `user`"),

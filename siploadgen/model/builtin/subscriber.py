@@ -17,9 +17,7 @@ from siploadgen.model.builtin.parts import (
 )
 from siploadgen.model.recorder import Recorder
 from siploadgen.model.settings import Setting, Share
-from siploadgen.model.values import parse_duration_ns
 
-TIMER_N = parse_duration_ns(TX_TIMEOUT)
 FINAL_REASONS = ("rejected", "noresource", "invariant")  # do not subscribe again
 PATIENT_REASONS = ("probation", "giveup")  # again after retry-after (RFC 6665 4.1.3)
 
@@ -45,7 +43,7 @@ def subscription(c: Recorder, package: str, accept: str) -> None:
     c.knows(package)
     c.set("asked", c.v.expires)
     c.label("anew")
-    c.set("timer_n", TIMER_N)
+    c.set("timer_n", TX_TIMEOUT)
     c.add("timer_n", c.elapsed)
     if c.v.poll:
         c.set("asked", 0)
