@@ -326,3 +326,33 @@ def test_a_call_with_hold_sends_its_bye_on_time() -> None:
     talking(bench)
     assert names(bench.run(2 * SECOND - 1)) == []
     assert names(bench.run(2 * SECOND)) == ["BYE"]
+
+
+# --- what models wait for ---
+
+@pytest.mark.parametrize("t1", [100, 500, 2000])
+def test_models_wait_for_64_t1_as_the_engine_does(t1: int) -> None:
+    """An early BYE without a final answer, a CANCEL without 487, a SUBSCRIBE without NOTIFY."""
+    limit = 64 * t1 * MS
+    bench = caller("call-cancel", settings={"cancel_after": "1s", "cancel_by": "bye"}, t1=t1 * MS)
+    invite = bench.start()
+    bench.feed(reply(invite, 180))
+    bench.feed(reply(only(bench.wait(SECOND)), 200))
+    bench.run(bench.now + limit - MS)
+    assert bench.engine.in_progress == 1
+    bench.wait(2 * MS)
+    assert bench.engine.in_progress == 0
+    bench = caller("call-cancel", settings={"cancel_after": "1s"}, t1=t1 * MS)
+    invite = bench.start()
+    bench.feed(reply(invite, 180))
+    bench.feed(reply(only(bench.wait(SECOND)), 200))
+    bench.run(bench.now + limit - MS)
+    assert bench.engine.in_progress == 1
+    bench.wait(2 * MS)
+    assert bench.engine.in_progress == 0
+    bench = caller("subscribe-mwi", t1=t1 * MS)
+    bench.feed(reply(bench.start(), 200, headers=["Expires: 600"], contact="<sip:n@192.0.2.20>"))
+    bench.run(limit - MS)
+    assert bench.engine.in_progress == 1
+    bench.wait(2 * MS)
+    assert bench.engine.in_progress == 0
