@@ -41,6 +41,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "outgoing": (),
     "capture": (),
     "refuse": (),
+    "stun": (),
     "failover": (),
     "vm": ("m",),
     "feed": (),

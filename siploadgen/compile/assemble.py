@@ -113,6 +113,8 @@ EVENTS: Mapping[tree.OnEvent, MatcherKind] = {
     tree.OnEvent.TIMEOUT: MatcherKind.MATCH_TIMEOUT,
     tree.OnEvent.TRANSPORT: MatcherKind.MATCH_TRANSPORT,
     tree.OnEvent.CANCEL: MatcherKind.MATCH_CANCEL,
+    tree.OnEvent.BINDING: MatcherKind.MATCH_BINDING,
+    tree.OnEvent.REBINDING: MatcherKind.MATCH_REBINDING,
 }
 ARITHMETIC: Mapping[tree.Arithmetic, Op] = {
     tree.Arithmetic.SET: Op.OP_SET, tree.Arithmetic.ADD: Op.OP_ADD,
@@ -466,6 +468,8 @@ class _Entry:
                 self._emit(Op.OP_ROUTE, step.place, a=self._text_template(uri), b=leg)
             case tree.Datagram(text, leg):
                 self._emit(Op.OP_DATAGRAM, step.place, a=self._text_template(text), b=leg)
+            case tree.Binding(again, leg):
+                self._emit(Op.OP_BINDING, step.place, b=leg, flags=int(again))
             case tree.Leave(leg):
                 self._emit(Op.OP_LEAVE, step.place, b=leg)
             case tree.If():

@@ -174,6 +174,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{template_text(program, a)}{f' leg {b}' if b else ''}"
         case Op.OP_DATAGRAM:
             what = f"{template_text(program, a)!r}{f' leg {b}' if b else ''}"
+        case Op.OP_BINDING:
+            what = f"{'again' if row['flags'] else ''}{f' leg {b}' if b else ''}".strip()
         case Op.OP_LEAVE:
             what = f"leg {b}" if b else ""
         case Op.OP_CREDENTIAL:

@@ -65,6 +65,7 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_SAME: {"a": "text", "b": "pc", "c": "template"},
     Op.OP_ROUTE: {"a": "template", "b": "leg"},
     Op.OP_DATAGRAM: {"a": "template", "b": "leg"},
+    Op.OP_BINDING: {"b": "leg"},
     Op.OP_LEAVE: {"b": "leg"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)

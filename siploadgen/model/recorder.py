@@ -650,6 +650,17 @@ class Recorder:
         """
         self._step(tree.Datagram(text, self._leg(leg).number, _caller_place()))
 
+    def binding(self, *, again: bool = False, leg: str = "") -> None:
+        """Send a STUN Binding request to where the leg's requests go (RFC 5626 4.4.2).
+
+        `again` repeats the last one. A wait takes its answer as the event `binding`, or as
+        `rebinding` when it is an error or tells of another address than the first did.
+
+        >>> c.binding()
+        >>> wait = c.expect("binding", within="1*T1")
+        """
+        self._step(tree.Binding(again, self._leg(leg).number, _caller_place()))
+
     def leave(self, *, leg: str = "") -> None:
         """Leave the leg's dialog without a word: its next request opens a new one.
 

@@ -149,6 +149,8 @@ class OnEvent(Enum):
     TIMEOUT = "timeout"  # timer B or F ran out, or a 2xx was never acknowledged
     TRANSPORT = "transport"  # the transport refused a request
     CANCEL = "cancel"  # the peer cancelled the INVITE that is not answered yet
+    BINDING = "binding"  # a STUN Binding request was answered
+    REBINDING = "rebinding"  # ... by an error, or with another address of ours than before
 
 
 Match: TypeAlias = OnResponse | OnRequest | OnEvent
@@ -264,6 +266,15 @@ class Datagram:
     """Send a text with `{fields}` that is no message to where the leg's requests go."""
 
     text: str
+    leg: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Send a STUN Binding request to where the leg's requests go, or the last one once more."""
+
+    again: bool = False
     leg: int = 0
     place: Place = field(default=NOWHERE, compare=False)
 
@@ -389,8 +400,8 @@ class End:
 
 Step: TypeAlias = (
     Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route
-    | Datagram | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck | Count
-    | End
+    | Datagram | Binding | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck
+    | Count | End
 )
 
 

@@ -54,6 +54,8 @@ TRIALS = {
     "forked-too-long": (Trial("call-forked", settings={"ring_limit": "2s"},
                               answers={"ring": "5s"}), {"no_answer"}, {"cancelled"}),
     "keepalive": (Trial("keepalive", settings={"pings": "4"}), {"succeeded"}, {"succeeded"}),
+    "keepalive-stun": (Trial("keepalive", settings={"pings": "4", "form": "stun"}),
+                       {"succeeded"}, set()),
     "options-in-call": (Trial("options", settings={"in_call": "3"}), {"succeeded"}, {"succeeded"}),
 }
 

@@ -19,7 +19,7 @@ from siploadgen.core.overload cimport overload_clear, overload_obey
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
-    Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
+    Matcher, OP_ADD, OP_AWAIT, OP_BINDING, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
     OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM,
     OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
     OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED,
@@ -851,7 +851,7 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             and _is_text(core, insn.c, templates)
     elif insn.op == OP_ROUTE or insn.op == OP_DATAGRAM:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
-    elif insn.op == OP_LEAVE:
+    elif insn.op in (OP_LEAVE, OP_BINDING):
         good = insn.b < core.leg_max
     elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \

@@ -48,6 +48,8 @@ cpdef enum Op:
     OP_ROUTE
     # a: text, b: leg. A datagram with just this text goes where the leg's requests do.
     OP_DATAGRAM
+    # b: leg. A STUN Binding request (RFC 5389) goes there; flags 1: the last one once more.
+    OP_BINDING
     # b: leg. Leaves its dialog without a word: what the leg does next opens a new one, with a
     # Call-ID and a tag of its own.
     OP_LEAVE
@@ -167,6 +169,9 @@ cpdef enum MatcherKind:
     MATCH_TRANSPORT             # ... or its transport failed
     # the peer cancelled the INVITE that this leg has not answered finally
     MATCH_CANCEL
+    MATCH_BINDING               # the leg's STUN Binding request was answered
+    # ... by an error, or with another address of ours than before (RFC 5626 4.4.2)
+    MATCH_REBINDING
 
 cpdef enum Outcome:             # how an instance ended; classes of `calls.failed` in run.json
     OUTCOME_SUCCEEDED = 0
