@@ -33,7 +33,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "net.udp": (),
     "tx": (),
     "user": (),
-    "auth": (),
+    "auth": ("crypto",),
     "targets": (),
     "overload": (),
     "dialog": (),

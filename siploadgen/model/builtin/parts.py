@@ -21,11 +21,13 @@ IDENTITY: Mapping[str, Any] = {
     "aka_opc": Setting("", "SIM card: OPc (hex); or column"),
     "aka_op": Setting("", "SIM card: OP (hex) in place of OPc; or column"),
     "aka_amf": Setting("", "SIM card: AMF (hex) that challenges must have, empty: any; or column"),
+    "aka_sqn": Setting("", "SIM card: the last SQN that it took (hex), lower ones are answered "
+                           "with AUTS, empty: all are taken; or column"),
     "cache_nonce": Setting("no", "keep challenges for the user's later calls", "flag"),
 }
 # what a user that registers is made of
 SECRETS = {name: IDENTITY[name] for name in (
-    "ha1", "aka_k", "aka_opc", "aka_op", "aka_amf", "cache_nonce", "domain")}
+    "ha1", "aka_k", "aka_opc", "aka_op", "aka_amf", "aka_sqn", "cache_nonce", "domain")}
 
 # answering side: what requests without credentials get
 CHALLENGE: Mapping[str, Any] = {
@@ -47,7 +49,8 @@ def _of_user(c: Recorder, name: str) -> str:
 def secret(c: Recorder) -> str:
     """Text that a caller proves itself with: a SIM card's secret, HA1 or the password."""
     if _of_user(c, "aka_k"):
-        parts = [f"{part}={_of_user(c, f'aka_{part}')}" for part in ("k", "opc", "op", "amf")]
+        parts = [f"{part}={_of_user(c, f'aka_{part}')}"
+                 for part in ("k", "opc", "op", "amf", "sqn")]
         return "aka:" + ",".join(part for part in parts if not part.endswith("="))
     if _of_user(c, "ha1"):
         return f"ha1:{_of_user(c, 'ha1')}"
