@@ -651,9 +651,13 @@ class _Entry:
         if not 1 <= step.attempts <= ATTEMPTS_MAX:
             raise ModelError(f"{step.attempts} attempts to answer a challenge",
                              mend=f"from 1 to {ATTEMPTS_MAX} are possible")
-        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user),
-                   b=self._end_label(step.end, step.place, step.ok), flags=step.attempts,
-                   c=self._text_template(step.password))
+        if step.label:
+            self._jumps.append((step.label, step.place))
+            failed = self._labels.setdefault(step.label, _Label())
+        else:
+            failed = self._end_label(step.end, step.place, step.ok)
+        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user), b=failed,
+                   flags=step.attempts, c=self._text_template(step.password))
 
     def _challenge_check(self, step: tree.ChallengeCheck) -> None:
         flags = challenge_kinds()[step.kind] if step.kind else 0

@@ -256,7 +256,7 @@ class Wait:
                              mend="send one before auth(...)")
         self._leg.authenticates = True
         self._recorder._keeps_nonces |= cache
-        steps = [tree.Authenticate(user, password, attempts, end, ok, place),
+        steps = [tree.Authenticate(user, password, attempts, end, ok, place=place),
                  replace(request, place=place)]
         self._add(statuses or (401, 407), steps, tree.Then.STAY, method=request.method)
         return self
@@ -770,6 +770,17 @@ class Recorder:
             raise ModelError("only a jump without a condition begins a wait anew",
                              place=str(place), mend="write it in a block of c.if_(...)")
         self._step(tree.Jump(label, when and self._condition(when), anew, place))
+
+    def authenticate(self, user: str, password: str, otherwise: str, *, attempts: int = 2,
+                     leg: str = "") -> None:
+        """Answer the challenge last received in the requests of the leg from now on.
+
+        Where that cannot be done it goes on at the label `otherwise`. `Wait.auth` does this and
+        sends the request again; here the model sends it.
+        """
+        self._leg(leg).authenticates = True
+        self._step(tree.Authenticate(user, password, attempts, label=otherwise,
+                                     place=_caller_place()))
 
     def resend(self, *, leg: str = "") -> None:
         """Send the leg's last request again, as a new request (a new branch, CSeq + 1)."""

@@ -351,7 +351,7 @@ class Authenticate:
 
     `user` and `password` are texts with `{fields}`. The call ends with the outcome `end` when no
     challenge can be answered, or one was answered already and its nonce is not just too old, or
-    `attempts` (1 to 3) times in a row.
+    `attempts` (1 to 3) times in a row; with a label it goes on there instead.
     """
 
     user: str
@@ -359,6 +359,7 @@ class Authenticate:
     attempts: int = 2
     end: str = "auth_failed"
     ok: bool = False
+    label: str = ""
     place: Place = field(default=NOWHERE, compare=False)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from siploadgen.model.errors import ModelError
 from tests.engine.drive import (
     MS,
     SECOND,
@@ -260,6 +261,17 @@ def test_an_unsolicited_notify_is_sent() -> None:
     assert ended(bench) == {"succeeded"}
 
 
+def test_a_telephone_is_told_to_read_its_settings() -> None:
+    bench = caller("subscribe-mwi", settings={"send_unsolicited": "check-sync"})
+    sent = bench.start()
+    assert (sent.header("Event"), sent.header("Content-Length")) == ("check-sync", "0")
+    assert sent.header("Subscription-State") == "terminated"
+    bench.feed(reply(sent, 200))
+    assert ended(bench) == {"succeeded"}
+    with pytest.raises(ModelError):
+        caller("subscribe-mwi", settings={"send_unsolicited": "perhaps"})
+
+
 # --- notifier ---
 
 
@@ -373,6 +385,17 @@ def test_an_unsolicited_notify_is_answered(wanted: int) -> None:
     bench = answerer(settings={"unsolicited": str(wanted)})
     got = only(bench.feed(ask("NOTIFY", headers=state("active", "message-summary"))))
     assert got.status == wanted
+
+
+@pytest.mark.parametrize(("wanted", "status"), [(200, 200), (481, 489)])
+def test_check_sync_is_taken_where_unsolicited_notifys_are(wanted: int, status: int) -> None:
+    bench = answerer(settings={"unsolicited": str(wanted)})
+    got = only(bench.feed(ask("NOTIFY", headers=state("terminated", "check-sync;reboot=true"))))
+    assert got.status == status
+    refused = only(bench.feed(subscribe(2, event="check-sync")))    # nobody can subscribe to it
+    assert refused.status == 489
+    assert "check-sync" not in refused.header("Allow-Events")
+    bench.drain()
 
 
 # --- publications ---

@@ -6,7 +6,7 @@ from typing import Any
 from siploadgen.model.builtin.call import call_model
 from siploadgen.model.builtin.parts import IDENTITY, TX_TIMEOUT, challenged
 from siploadgen.model.recorder import DEFAULT_FROM, Recorder, Wait
-from siploadgen.model.settings import Setting
+from siploadgen.model.settings import Setting, literal
 
 TARGET_USER = "transfer-target"  # whom a transferee is asked to call when nobody is named
 TARGET = "target"  # leg of the call that a REFER asks for
@@ -26,6 +26,9 @@ REFERRED: Mapping[str, Any] = {
     "call_limit": Setting("180s", "answering side: longest ringing of the call that a REFER asked "
                                   "for", "duration"),
     "sdp": call_model.settings["sdp"],
+    "referred_user": Setting("", "answering side: user name for challenges to the call that a "
+                             "REFER asked for; none are answered when empty"),
+    "referred_password": Setting("secret", "answering side: password likewise"),
 }
 # of those who call before they refer
 CALLING: Mapping[str, Any] = {
@@ -227,8 +230,15 @@ def carry_out(c: Recorder, leg: str, ends: Ends) -> None:
     last = "terminated;reason=noresource"
     both = {**ends, target: "dropped"}
     c.set("dropped", 0)
+    c.label(f"call.{leg}")
     _invite_target(c, target)
     answer = c.expect(leg=target, method="INVITE")
+    if c.v.referred_user:
+        with answer.on(401, 407, method="INVITE"):
+            c.capture("said", "status_line")
+            c.authenticate(literal(c.v.referred_user), literal(c.v.referred_password), refused,
+                           leg=target)
+            c.jump(f"call.{leg}", anew=True)
     with answer.on("101-199", method="INVITE"), c.if_(c.v.telling == 0):
         c.capture("said", "status_line")
         _tell(c, leg, "{said}", f"active;expires={c.v.call_limit // 10**9 + 60}")
