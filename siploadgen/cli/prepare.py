@@ -112,7 +112,8 @@ def _head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
         "scenario": {"name": plan.name, "digest": plan.program.digest,
                      "settings": open_settings(plan.settings)},
         "target": {"uri": plan.target_uri, "transport": "udp",
-                   "address": units.host_port(plan.target), "embedded": embedded},
+                   "address": units.host_port(plan.target), "embedded": embedded,
+                   "left_out": list(plan.found.location.left_out) if plan.found else []},
         "plan": {
             "role": "caller", "rate_per_s": plan.shape.mean, "peak_rate_per_s": plan.shape.peak,
             "duration_s": length_s, "arrival": str(plan.arrival), "seed": plan.seed,
