@@ -12,6 +12,8 @@ from tests.interop.tool import answering, calling, hang_up, nothing_lost
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 PATHS = 50
+VIA = ("-T", "fields", "-e", "ip.dst", "-e", "udp.dstport", "-e", "sip.Via.received", "-e",
+       "sip.Via.rport")
 STUN = ("--rate", "200/s", "--calls", str(PATHS), "--set", "form=stun", "--set", "interval=200ms",
         "--gso", "off", "--workers", "1")
 
@@ -44,3 +46,21 @@ def test_our_answers_to_binding_requests_are_well_formed(tmp_path: Path,
     assert sum(row[0] == "0x0001" for row in kinds) == 3 * PATHS
     assert [row[1:3] for row in kinds if row[0] == "0x0101"] == [[HOST, str(port)]] * 3 * PATHS
     assert {row[3] for row in kinds} == {""}
+
+
+def test_responses_find_their_way_by_rport(tmp_path: Path, peers: dict[str, str]) -> None:
+    """RFC 3581: every response of ours to a request with rport has both, and goes there."""
+    port = free_port()
+    with (answering(tmp_path, "--gso", "off", "--reject", "486:30%") as answerer,
+          capture(tmp_path, port, answerer.port) as taken,
+          calling(tmp_path, answerer.port, "--rate", "200/s", "--calls", str(PATHS), "--gso", "off",
+                  "--local", f"{HOST}:{port}", "--workers", "1", "--set", "hold=0s") as tool):
+        tool.finish(30)
+    ports = (port, answerer.port)
+    requests = tshark(taken.file, ports, "-Y", f"sip.Method && udp.srcport == {port}", "-T",
+                      "fields", "-e", "sip.Via").splitlines()
+    assert len(requests) > 2 * PATHS
+    assert all(";rport;" in via and "received" not in via for via in requests)
+    rows = tshark(taken.file, ports, "-Y", f"sip.Status-Code && udp.dstport == {port}", *VIA)
+    assert {tuple(row.split("\t")) for row in rows.splitlines()} == {
+        (HOST, str(port), HOST, str(port))}
