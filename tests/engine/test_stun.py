@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import struct
 from collections.abc import Callable
 
@@ -140,3 +141,32 @@ def test_a_flow_fails_by_another_address_or_an_error(answer: Callable[[bytes], b
     bench.drain()
     assert "succeeded" not in bench.outcomes
     assert sum(bench.outcomes.values()) == 1
+
+
+@pytest.mark.parametrize("form", ["stun", "options"])
+def test_a_flow_that_failed_is_tried_again_ever_later(form: str) -> None:
+    """RFC 5626 4.5: after 30-60 s, 1-2, 2-4, 4-8, 8-16 and then 15-30 minutes."""
+    bench = caller("keepalive", settings={"form": form, "recoveries": "8"})
+    bench.start()
+    bench.drain()
+    tries = sorted({one.data[8:20] if form == "stun" else one.branch.encode(): one.at
+                    for one in reversed(bench.wire)}.values())
+    silence = (39.5 if form == "stun" else 32) * SECOND
+    waits = [(after - before - silence) / SECOND
+             for before, after in itertools.pairwise(tries)]
+    assert len(waits) == 8
+    for wait, longest in zip(waits, [60, 120, 240, 480, 960, 1800, 1800, 1800], strict=True):
+        assert longest / 2 <= wait <= longest
+    assert sum(bench.outcomes.values()) == 1
+    assert "succeeded" not in bench.outcomes
+
+
+def test_a_flow_that_came_back_goes_on() -> None:
+    bench = pinging(recoveries="always", pings="2")
+    bench.feed(bound(bench.start().data))
+    elsewhere = ("192.0.2.10", 6000)
+    bench.feed(bound(only(bench.wait(25 * SECOND)).data, elsewhere))
+    bench.feed(bound(only(bench.wait(60 * SECOND)[:1]).data, elsewhere))
+    bench.feed(bound(only(bench.wait(25 * SECOND)).data, elsewhere))
+    bench.drain()
+    assert bench.outcomes == {"succeeded": 1}
