@@ -8,6 +8,8 @@ import struct
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.engine.drive import MS, PEER, SECOND, Bench, answerer, ask, caller, only
 
@@ -170,3 +172,35 @@ def test_a_flow_that_came_back_goes_on() -> None:
     bench.feed(bound(only(bench.wait(25 * SECOND)).data, elsewhere))
     bench.drain()
     assert bench.outcomes == {"succeeded": 1}
+
+
+@given(kind=st.sampled_from([1, 0x11, 0x101, 0x111, 0x3FFF]), body=st.binary(max_size=80),
+       length=st.one_of(st.none(), st.integers(0, 0xFFFF)), mine=st.booleans())
+def test_hostile_datagrams_are_survived(kind: int, body: bytes, length: int | None,
+                                        mine: bool) -> None:
+    bench = pinging(recoveries="1")
+    asked = bench.start().data
+    data = struct.pack(">HHI", kind, len(body) if length is None else length, COOKIE)
+    sent = bench.feed(data + (asked[8:20] if mine else ID) + body)
+    assert len(sent) <= 1
+    assert kind == 1 or not sent
+    bench.engine.check()
+    bench.engine.abort()
+    bench.engine.advance(bench.now)
+    bench.drain()
+
+
+@given(attributes=st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=20)), max_size=12))
+def test_whatever_is_well_formed_is_answered(attributes: list[tuple[int, bytes]]) -> None:
+    octets = b"".join(struct.pack(">HH", kind, len(value)) + value + bytes(-len(value) % 4)
+                      for kind, value in attributes)
+    data = only(answerer().feed(stun(1, ID, octets))).data
+    unknown = [kind for kind, _ in attributes if kind < 0x8000 and kind not in (6, 8, 0x14, 0x15)]
+    assert struct.unpack(">H", data[2:4])[0] == len(data) - 20
+    if unknown:
+        assert data[:2] == b"\x01\x11"
+        told = data[48:]
+        count = struct.unpack(">H", told[2:4])[0] // 2
+        assert list(struct.unpack(f">{count}H", told[4:4 + 2 * count])) == unknown[:8]
+    else:
+        assert data == stun(0x0101, ID, mapped(*PEER))

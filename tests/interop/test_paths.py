@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.peers import HOST, capture, free_port, kamailio, tshark
+from tests.interop.peers import (
+    HOST,
+    capture,
+    free_port,
+    kamailio,
+    nothing_malformed,
+    tshark,
+    wait_for,
+)
 from tests.interop.tool import answering, calling, hang_up, nothing_lost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
@@ -64,3 +72,16 @@ def test_responses_find_their_way_by_rport(tmp_path: Path, peers: dict[str, str]
     rows = tshark(taken.file, ports, "-Y", f"sip.Status-Code && udp.dstport == {port}", *VIA)
     assert {tuple(row.split("\t")) for row in rows.splitlines()} == {
         (HOST, str(port), HOST, str(port))}
+
+
+def test_a_proxy_asks_whether_we_are_there(tmp_path: Path, peers: dict[str, str]) -> None:
+    """Proxies send OPTIONS too, and may leave a server out that does not answer them."""
+    with answering(tmp_path, "--gso", "off") as tool:
+        with (kamailio(tmp_path, "pinging", target=tool.port),
+              capture(tmp_path, tool.port) as taken):
+            wait_for(lambda: "200" in tshark(taken.file, taken.ports, "-Y", "sip.Status-Code",
+                                             "-T", "fields", "-e", "sip.Status-Code"), 10,
+                     "an answer to OPTIONS")
+        report = hang_up(tool)
+    assert report["messages"]["received"]["OPTIONS"] == report["messages"]["sent"]["200/OPTIONS"]
+    assert not nothing_malformed(taken)
