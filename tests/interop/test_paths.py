@@ -47,7 +47,7 @@ def test_our_answers_to_binding_requests_are_well_formed(tmp_path: Path,
         answered = hang_up(answerer)
     nothing_lost(report, PATHS)
     assert answered["messages"]["bindings_answered"] == 3 * PATHS
-    decode = ("-d", f"udp.port=={answerer.port},stun-udp")
+    decode = ("-d", f"udp.port=={answerer.port},stun")
     rows = tshark(taken.file, (), *decode, "-Y", "stun", "-T", "fields", "-e", "stun.type",
                   "-e", "stun.att.ipv4", "-e", "stun.att.port", "-e", "_ws.expert.severity")
     kinds = [row.split("\t") for row in rows.splitlines()]
