@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import absent
+from tests.interop.peeking import wait_until_seen
 from tests.interop.peers import (
     capture,
     free_port,
@@ -17,7 +18,6 @@ from tests.interop.peers import (
     kamailio_modules,
     nothing_malformed,
     tshark,
-    wait_for,
 )
 from tests.interop.tool import answering, calling, hang_up, nothing_lost
 
@@ -139,7 +139,7 @@ def test_watchers_hear_what_is_published(tmp_path: Path, peers: dict[str, str]) 
           calling(tmp_path, server, "--calls", "20", "--rate", "100/s", "--gso", "off", "--set",
                   "user=dora", "--set", "hold=3s", model="subscribe-presence",
                   name="watchers") as watchers):
-        wait_for(lambda: "NOTIFY" in tshark(taken.file, taken.ports, "-c", "200"), 10, "a NOTIFY")
+        wait_until_seen(taken, "sip.Method == NOTIFY")
         with calling(tmp_path, server, "--calls", "1", "--rate", "1/s", "--gso", "off", "--set",
                      "user=dora", "--set", "modifies=0", "--set", "remove=no", model="publish",
                      name="publisher") as publisher:
@@ -170,9 +170,8 @@ def test_kamailio_publishes_to_us(tmp_path: Path, peers: dict[str, str]) -> None
                       "50/s", "--set", "refreshes=1", "--set", "refresh_at=1s",
                       model="register") as tool):
             report = tool.finish(30)
-            wait_for(lambda: len(tshark(taken.file, taken.ports, "-Y",
-                                        "sip.Status-Code == 200 && sip.CSeq.method == PUBLISH"
-                                        ).splitlines()) >= 2 * users, 15, "the publications")
+            wait_until_seen(taken, "sip.Status-Code == 200 && sip.CSeq.method == PUBLISH",
+                            times=2 * users)
         answered = hang_up(compositor)
     nothing_lost(report, users)
     assert answered["messages"]["received"]["PUBLISH"] >= 2 * users

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop.peeking import wait_until_seen
 from tests.interop.peers import (
     HOST,
     capture,
@@ -13,7 +14,6 @@ from tests.interop.peers import (
     kamailio,
     nothing_malformed,
     tshark,
-    wait_for,
 )
 from tests.interop.tool import answering, calling, hang_up, nothing_lost
 
@@ -79,9 +79,7 @@ def test_a_proxy_asks_whether_we_are_there(tmp_path: Path, peers: dict[str, str]
     with answering(tmp_path, "--gso", "off") as tool:
         with (kamailio(tmp_path, "pinging", target=tool.port),
               capture(tmp_path, tool.port) as taken):
-            wait_for(lambda: "200" in tshark(taken.file, taken.ports, "-Y", "sip.Status-Code",
-                                             "-T", "fields", "-e", "sip.Status-Code"), 10,
-                     "an answer to OPTIONS")
+            wait_until_seen(taken, "sip.Status-Code == 200")
         report = hang_up(tool)
     assert report["messages"]["received"]["OPTIONS"] == report["messages"]["sent"]["200/OPTIONS"]
     assert not nothing_malformed(taken)
