@@ -18,29 +18,33 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5000)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--coalesce", default="200us", help="siploadgen's option of that name")
+    parser.add_argument("--coalesce", default="0s,200us,500us",
+                        help="siploadgen's option of that name, each value on its own")
     options = parser.parse_args()
     answering = SippContender()
     net = {}
-    for one in contenders(options.who):
-        extra = () if one.name == "sipp" else ("--coalesce", options.coalesce)
+    ways = [(one, one.name if how is None else f"{one.name}-coalesce-{how}",
+             () if how is None else ("--coalesce", how))
+            for one in contenders(options.who)
+            for how in ([None] if one.name == "sipp" else options.coalesce.split(","))]
+    for one, name, extra in ways:
         whole, once = [], []
         for _ in range(options.repeat):
             with scratch() as folder, answering.answerer(folder) as port:
                 once.append(one.call(folder, port, 10, 0.1, extra=extra).usage.cpu_s)
                 trial = one.call(folder, port, options.rate, options.seconds, extra=extra)
-                note(f"{one.name:20} {trial.succeeded}/{trial.calls} ok, again "
+                note(f"{name:36} {trial.succeeded}/{trial.calls} ok, again "
                      f"{trial.retransmitted}, {trial.usage.cpu_s:.3f} s CPU, idle {once[-1]:.3f} s")
                 whole.append((trial.usage.cpu_s, max(trial.succeeded, 1)))
         base = statistics.median(once)
         per_call = statistics.median(cpu / calls * 1e6 for cpu, calls in whole)
-        net[one.name] = statistics.median((cpu - base) / calls * 1e6 for cpu, calls in whole)
-        figure(f"cpu_per_call.{one.name}", round(per_call, 2), "us", rate=options.rate,
+        net[name] = statistics.median((cpu - base) / calls * 1e6 for cpu, calls in whole)
+        figure(f"cpu_per_call.{name}", round(per_call, 2), "us", rate=options.rate,
                seconds=options.seconds, repeat=options.repeat)
-        figure(f"cpu_per_call_net.{one.name}", round(net[one.name], 2), "us", rate=options.rate)
+        figure(f"cpu_per_call_net.{name}", round(net[name], 2), "us", rate=options.rate)
     for name, value in net.items():
         if name != "sipp" and "sipp" in net:
-            figure(f"cpu_per_call_net.sipp_to_{name}", round(net["sipp"] / value, 3), "ratio")
+            figure(f"cpu_per_call_net.{name}_to_sipp", round(value / net["sipp"], 3), "ratio")
 
 
 if __name__ == "__main__":

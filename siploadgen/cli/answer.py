@@ -15,6 +15,7 @@ from siploadgen.cli.options import (
     DEFAULT_T2,
     DEFAULT_T4,
     CoalesceOption,
+    CompactOption,
     GracefulStopOption,
     GsoGroupOption,
     GsoOption,
@@ -80,6 +81,7 @@ def answer(
     t1: T1Option = DEFAULT_T1,
     t2: T2Option = DEFAULT_T2,
     t4: T4Option = DEFAULT_T4,
+    compact: CompactOption = False,
     graceful_stop: GracefulStopOption = "5s",
     seed: SeedOption = 1,
     limit: LimitOption = None,
@@ -118,7 +120,8 @@ def answer(
         stop_ns = units.parse_duration(graceful_stop, "--graceful-stop")
         limit_values = limits.parse_limits(limit or ())
         plan = AnswerPlan(
-            _answer_program(build_answerer, chosen, answer_after, reject, challenge or ""),
+            _answer_program(build_answerer, chosen, answer_after, reject, challenge or "",
+                            compact),
             seed=seed, drop_share=share, rate_limit=per_s,
             retry_after_s=retry_after_ns // units.NANOS, oc=control,
             oc_validity_ms=validity_ns // MILLI,
@@ -177,11 +180,12 @@ def parse_control(text: str) -> tuple[str, int]:
 
 
 def _answer_program(
-    build: Any, settings: dict[str, str], answer_after: str, reject: str, challenge: str
+    build: Any, settings: dict[str, str], answer_after: str, reject: str, challenge: str,
+    compact: bool,
 ) -> Any:
     with model_errors(usage=True):
         return build(settings=settings, answer_after=answer_after, reject=reject,
-                     challenge=challenge)
+                     challenge=challenge, compact=compact)
 
 
 app = single(answer)

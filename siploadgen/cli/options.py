@@ -50,6 +50,8 @@ T2Option: TypeAlias = Annotated[str, typer.Option(
     "--t2", metavar="TIME", help="Longest time between repeats, but for INVITE.")]
 T4Option: TypeAlias = Annotated[str, typer.Option(
     "--t4", metavar="TIME", help="How long a message may stay in the network.")]
+CompactOption: TypeAlias = Annotated[bool, typer.Option(
+    "--compact", help="Write one-letter header names: fewer octets.")]
 GracefulStopOption: TypeAlias = Annotated[str, typer.Option(
     "--graceful-stop", metavar="TIME", help="How long open calls may take to end.")]
 

@@ -46,6 +46,7 @@ def prepare(
     may_load: bool,
     dns: str | None,
     obey_overload: bool,
+    compact: bool,
 ) -> Prepared:
     """Check everything and build the programs; only sockets of the answerer are opened."""
     from siploadgen.load.arrivals import parse_arrival
@@ -78,7 +79,8 @@ def prepare(
         columns = column_names(users) if users and not is_count(users) else (
             ("user", "password") if users else ())
         with model_errors(usage=True):
-            program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns)
+            program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns,
+                                   compact=compact)
         total = min(shape.total, float("inf") if count is None else count)
         plan = RunPlan(
             name=model.name, program=program, target_uri=uri, target=address, local=here,
@@ -89,7 +91,7 @@ def prepare(
         answerer = None
         if sock is not None:
             with model_errors(usage=True):
-                other = build_answerer(settings=settings)
+                other = build_answerer(settings=settings, compact=compact)
             instances = plan.engine_arguments(0, 0)["max_instances"] * engines
             answerer = Answerer(AnswerPlan(
                 other, seed=seed, tuning=replace(tuning, coalesce_ns=0),

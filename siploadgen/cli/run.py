@@ -14,6 +14,7 @@ from siploadgen.cli.options import (
     DEFAULT_T2,
     DEFAULT_T4,
     CoalesceOption,
+    CompactOption,
     GracefulStopOption,
     GsoGroupOption,
     GsoOption,
@@ -86,6 +87,7 @@ def run(
     t1: T1Option = DEFAULT_T1,
     t2: T2Option = DEFAULT_T2,
     t4: T4Option = DEFAULT_T4,
+    compact: CompactOption = False,
     local: Annotated[str | None, typer.Option(
         "--local", metavar="ADDRESS[:PORT]",
         help="Where calls come from; worker i takes port + i.")] = None,
@@ -126,7 +128,7 @@ def run(
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
-            may_load=may_load, dns=dns, obey_overload=obey_overload)
+            may_load=may_load, dns=dns, obey_overload=obey_overload, compact=compact)
         collector = make_collector(ready.plan.program, thresholds=thresholds,
                                    limit_values=limit_values, bounded=max_calls is not None)
         code = _perform(ready, collector, outputs, ui, strict, signals)

@@ -75,6 +75,8 @@ USER_OUTCOMES_MAX = Outcome.OUTCOME_COUNT - Outcome.OUTCOME_USER
 WEIGHT_UNIT = 1_000_000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 CHANCE_UNIT = 1_000_000_000
+# the option tags of a message, outside of its body
+_OPTION_TAGS = re.compile(r"^(?:Supported|k|Require): *(\S.*?)\r?$", re.MULTILINE)
 _OF_USER = ("REGISTER", "PUBLISH")  # one at a time for an address (RFC 3261 10.2, 3903 4)
 _HEADERS = {one.name.removeprefix("HEADER_").replace("_", "-"): int(one) for one in HeaderId
             if one not in (HeaderId.HEADER_OTHER, HeaderId.HEADER_COUNT)}
@@ -228,8 +230,9 @@ class _Assembler:
         return offset, len(data)
 
     def template(self, kind: TemplateKind, parts: Parts, *, method: str = "", status: int = 0,
-                 flags: int = 0, ack: int = NO_TEMPLATE, cancel: int = NO_TEMPLATE) -> int:
-        key = (kind, parts, method, status, flags, ack, cancel)
+                 flags: int = 0, ack: int = NO_TEMPLATE, cancel: int = NO_TEMPLATE,
+                 supported: str = "") -> int:
+        key = (kind, parts, method, status, flags, ack, cancel, supported)
         if key in self._template_numbers:
             return self._template_numbers[key]
         if len(self.templates) >= NO_TEMPLATE:
@@ -244,7 +247,7 @@ class _Assembler:
         name = self.literal(method.encode()) if method and not number else (0, 0)
         self._template_numbers[key] = len(self.templates)
         self.templates.append([kind, number, status, flags, len(parts.parts), first, parts.body,
-                               ack, cancel, *name])
+                               ack, cancel, *name, *self.literal(supported.encode())])
         return self._template_numbers[key]
 
     def matcher(self, match: tree.Match, leg: int) -> int:
@@ -319,7 +322,7 @@ class _Assembler:
             flags = _Entry(self, one).assemble()
             caller = one.role is tree.Role.CALLER
             entries.append((pc, 0 if caller else 1, flags if caller else 0, one.legs, 0,
-                            weights[number]))
+                            weights[number], *self.literal(", ".join(one.supported).encode())))
             if not caller:
                 method = method_number(one.method)
                 if not method:
@@ -700,7 +703,8 @@ class _Entry:
                                   compile_message(cancel_text(step.text), self._scope),
                                   method="CANCEL", flags=flags)
         number = out.template(SENDS[step.kind], parts, method=step.method, status=step.status,
-                              flags=flags, ack=ack, cancel=cancel)
+                              flags=flags, ack=ack, cancel=cancel,
+                              supported=_supported(step.text))
         if ack != NO_TEMPLATE:
             self._invites[step.leg] = number
         return number
@@ -714,6 +718,11 @@ def _shared(weights: Sequence[float]) -> list[int]:
     bounds = [round(sum(weights[:n]) / total * WEIGHT_UNIT) if total else 0
               for n in range(len(weights) + 1)]
     return [high - low for low, high in itertools.pairwise(bounds)]
+
+
+def _supported(text: str) -> str:
+    """Option tags that a message names: what its answer may require (RFC 3261 8.2.4)."""
+    return ", ".join(filter(None, _OPTION_TAGS.findall(text.partition("\r\n\r\n")[0])))
 
 
 def _packages(scenarios: Sequence[tree.Scenario]) -> tuple[str, ...]:

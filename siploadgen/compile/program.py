@@ -28,13 +28,15 @@ SEGMENT = np.dtype([("field", "u1"), ("spare", "u1"), ("arg", "<u2"), ("offset",
                     ("length", "<u4")])
 TEMPLATE = np.dtype([("kind", "u1"), ("method", "u1"), ("status", "<u2"), ("flags", "<u2"),
                      ("count", "<u2"), ("first", "<u4"), ("body", "<u4"), ("ack", "<u2"),
-                     ("cancel", "<u2"), ("method_offset", "<u4"), ("method_length", "<u4")])
+                     ("cancel", "<u2"), ("method_offset", "<u4"), ("method_length", "<u4"),
+                     ("supported_offset", "<u4"), ("supported_length", "<u4")])
 MATCHER = np.dtype([("kind", "u1"), ("method", "u1"), ("leg", "u1"), ("spare", "u1"),
                     ("low", "<u2"), ("high", "<u2"), ("flags", "<u4")])
 OPERAND = np.dtype([("kind", "u1"), ("spare", "u1", 7), ("value", "<i8"), ("p1", "<f8"),
                     ("p2", "<f8")])
 ENTRY = np.dtype([("pc", "<u4"), ("role", "<u2"), ("flags", "<u2"), ("legs", "<u2"),
-                  ("spare", "<u2"), ("weight", "<u4")])
+                  ("spare", "<u2"), ("weight", "<u4"), ("supported_offset", "<u4"),
+                  ("supported_length", "<u4")])
 ANSWER = np.dtype([("method", "u1"), ("spare", "u1"), ("entry", "<u2"), ("user_offset", "<u4"),
                    ("user_length", "<u4"), ("flags", "<u4")])
 
@@ -264,6 +266,8 @@ class Program:
             need(row["first"] + row["count"] <= len(self.segments), where, "a segment")
             need(row["body"] <= row["count"], where, "its body")
             need(row["method_offset"] + row["method_length"] <= length, where, "its method")
+            need(row["supported_offset"] + row["supported_length"] <= length, where,
+                 "its option tags")
             for companion in ("ack", "cancel"):
                 need(row[companion] == NO_TEMPLATE or row[companion] < len(self.templates), where,
                      companion)
@@ -291,6 +295,8 @@ class Program:
             where = f"entry {number}"
             need(row["pc"] < len(self.code), where, "its pc")
             need(row["role"] <= 1 and 1 <= row["legs"] <= LEGS_MAX, where, "its role or legs")
+            need(row["supported_offset"] + row["supported_length"] <= length, where,
+                 "its option tags")
         for number, row in enumerate(self.answers):
             where = f"answer {number}"
             need(row["entry"] < len(self.entries), where, "its entry")

@@ -6,11 +6,11 @@ Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
 import re
 from collections.abc import Mapping
 
-METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER",
-           "NOTIFY")
-ALLOW = ", ".join(METHODS)
+# what every scenario takes: an INVITE in the call is answered, if only by 488
+METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS")
+IN_DIALOG = ("INFO", "UPDATE", "PRACK", "REFER", "NOTIFY")  # what some take besides
 ELSEWHERE = ("REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE")  # served outside of calls
-# option tags that the answering side knows (RFC 3261 20.37); a request of ours names its own
+# option tags that one of our scenarios or another knows (RFC 3261 20.37)
 SUPPORTED = ("100rel", "timer", "norefersub", "replaces", "tdialog")
 PRODUCT = "siploadgen"
 
@@ -81,6 +81,8 @@ def session_changing(session: str) -> str:
     return re.sub(r"^m=", "a={flow}\nm=", text, count=1, flags=re.MULTILINE)
 
 
+# headers of ours that one of the same name takes the place of
+REPLACED = frozenset({"max-forwards", "user-agent", "server", "allow", "contact"})
 # Methods whose request carries a Contact (RFC 3261 8.1.1.8, RFC 3311, 3515, 6665)
 WITH_CONTACT = frozenset(
     {"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY", "REGISTER", "OPTIONS"})
@@ -89,6 +91,23 @@ CONTACT_IN_2XX = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE", "NOTIFY"})
 # Requests that say what their sender can do (RFC 3261 13.2.1)
 WITH_ALLOW = frozenset({"INVITE", "UPDATE"})
 ALLOW_IN_2XX = frozenset({"INVITE", "OPTIONS", "UPDATE"})
+
+# one-letter names of what we write (RFC 3261 7.3.3; RFC 6665, 3515, 3892, 4028)
+COMPACT = {"Allow-Events": "u", "Call-ID": "i", "Contact": "m", "Content-Length": "l",
+           "Content-Type": "c", "Event": "o", "From": "f", "Refer-To": "r", "Referred-By": "b",
+           "Session-Expires": "x", "Subject": "s", "Supported": "k", "To": "t", "Via": "v"}
+# a field such as {echo} may stand before the name, in place of whole lines
+_NAMES = re.compile(rf"^((?:\{{\w+\}})*)({'|'.join(COMPACT)}):", re.MULTILINE)
+
+
+def compact(text: str) -> str:
+    """Write a message with short header names; its body stays.
+
+    >>> compact("{echo}Contact: <sip:{token}@{local}>")
+    '{echo}m: <sip:{token}@{local}>'
+    """
+    head, blank, body = text.partition("\r\n\r\n")
+    return _NAMES.sub(lambda found: f"{found[1]}{COMPACT[found[2]]}:", head) + blank + body
 
 
 def via(transport: str) -> str:
@@ -104,6 +123,9 @@ def contact_line(transport: str) -> str:
 
 def _finish(lines: list[str], headers: tuple[tuple[str, str], ...], content_type: str,
             body: str) -> str:
+    given = {name.lower() for name, _ in headers} & REPLACED
+    if given:
+        lines = [line for line in lines if line.partition(":")[0].lower() not in given]
     lines += [f"{name}: {value}" for name, value in headers]
     if body:
         lines += [f"Content-Type: {content_type}", "Content-Length: {content_length}"]
@@ -135,7 +157,7 @@ def request_text(
         lines.append("{authorization}")
     lines.append(f"User-Agent: {PRODUCT}")
     if method in WITH_ALLOW:
-        lines += [f"Allow: {ALLOW}", f"Supported: {', '.join(supported)}".rstrip()]
+        lines += ["Allow: {allow}", f"Supported: {', '.join(supported)}".rstrip()]
     return _finish(lines, headers, content_type, body)
 
 
@@ -155,10 +177,11 @@ def response_text(
     lines.append(f"Server: {PRODUCT}")
     if (method in ALLOW_IN_2XX and 200 <= status <= 299) or status == 405:
         # OPTIONS asks what is answered outside of calls too
-        lines.append(f"Allow: {', '.join((ALLOW, *ELSEWHERE))}" if method == "OPTIONS"
-                     else f"Allow: {ALLOW}")
+        lines.append(f"Allow: {', '.join((*METHODS, *IN_DIALOG, *ELSEWHERE))}"
+                     if method == "OPTIONS" else "Allow: {allow}")
         if status != 405:
-            lines.append(f"Supported: {', '.join(SUPPORTED)}")
+            lines.append(f"Supported: {', '.join(SUPPORTED)}" if method == "OPTIONS"
+                         else "Supported: {supported}")
     if method == "OPTIONS" and 200 <= status <= 299:
         lines += ["Accept: application/sdp", "Allow-Events: presence, message-summary"]
     return _finish(lines, headers, content_type, body)

@@ -54,14 +54,19 @@ class CallModel:
         return replace(self, values={**self.values, **values})
 
     def record(self, *, target: str = "", settings: Mapping[str, str] | None = None,
-               columns: Iterable[str] = (), transport: str = "UDP") -> Scenario:
-        """Run the function once, over a recorder; a target brings its own transport."""
+               columns: Iterable[str] = (), transport: str = "UDP",
+               compact: bool = False) -> Scenario:
+        """Run the function once, over a recorder; a target brings its own transport.
+
+        `compact` writes header names with one letter where there is one.
+        """
         values = dict(self.values)
         values.update(read_settings(self.settings, settings or {}))
         recorder = Recorder(self.name, role=self.role, method=self.method,
                             target=parse_target(target) if target else None, settings=values,
                             columns=dict.fromkeys((*self.columns, *columns)), place=self.place,
-                            user=self.user, transport=transport.upper())
+                            user=self.user, transport=transport.upper(),
+                            compact=compact)
         try:
             self.function(recorder)
         except ModelError:

@@ -228,6 +228,8 @@ class Wait:
         if not matches:
             raise ModelError("a case without anything to wait for", place=str(place),
                              mend="name a status or a method")
+        self._recorder._takes |= dict.fromkeys(
+            one.method for one in matches if isinstance(one, tree.OnRequest))
         number = (leg or self._leg).number
         self._cases.append(_CaseBuilder(matches, steps, then, number, place, last))
 
@@ -317,7 +319,8 @@ class Recorder:
     def __init__(self, name: str, *, role: tree.Role = tree.Role.CALLER, method: str = "",
                  target: Target | None = None, settings: Mapping[str, Any] | None = None,
                  columns: Iterable[str] = (), place: Place = NOWHERE, user: str = "",
-                 transport: str = "UDP") -> None:
+                 transport: str = "UDP", compact: bool = False) -> None:
+        self._compact = compact
         self.v = Names(settings or {})
         self.stopping = Variable(tree.Pseudo.STOPPING)
         self.status = Variable(tree.Pseudo.STATUS)
@@ -337,6 +340,8 @@ class Recorder:
         self._keeps_nonces = False
         self._octets: dict[str, str] = {}  # bodies given as octets, by the field that names each
         self._packages: tuple[str, ...] = ()
+        self._supported: dict[str, None] = {}
+        self._takes: dict[str, None] = {}
         if role is tree.Role.ANSWERER:
             self._leg("").peer_opened = True
             self._leg("").last_received = method
@@ -682,6 +687,16 @@ class Recorder:
         """
         self._packages += packages
 
+    def supports(self, *tags: str) -> None:
+        """Say which option tags this scenario knows (RFC 3261 20.37), for Supported in its answers.
+
+        Requests that require others are refused with 420. What its own requests support or require
+        is known without it.
+
+        >>> c.supports("100rel", "timer")
+        """
+        self._supported |= dict.fromkeys(tags)
+
     def if_(self, condition: tree.Condition) -> _Block:
         """`with c.if_(c.v.n >= 3): ...`."""
         return self._block(tree.If, condition=self._condition(condition))
@@ -972,6 +987,7 @@ class Recorder:
             headers=_headers(headers),
             body=self._body(sdp, body, place),
             content_type=content_type or ("application/sdp" if sdp else "text/plain"))
+        self._supported |= dict.fromkeys(words(supported))
         self.start(*words(start))
         request = tree.Send(kind, method, text, 0, state.number, in_dialog, place=place)
         if kind is tree.SendKind.REQUEST:
@@ -1004,11 +1020,17 @@ class Recorder:
         return tuple(steps)
 
     def _frozen_send(self, send: tree.Send) -> tree.Send:
-        """Without the place for credentials when the leg never answers a challenge."""
+        """Say what the scenario as a whole takes and knows (RFC 3261 20.5, 20.37).
+
+        The place for credentials goes when the leg never answers a challenge.
+        """
+        allow = [*messages.METHODS, *(one for one in messages.IN_DIALOG if one in self._takes)]
+        text = send.text.replace("{allow}", ", ".join(allow)).replace(
+            "Supported: {supported}", f"Supported: {', '.join(self._supported)}".rstrip())
         leg = next(leg for leg in self._legs.values() if leg.number == send.leg)
-        if leg.authenticates:
-            return send
-        return replace(send, text=send.text.replace("{authorization}", ""))
+        if not leg.authenticates:
+            text = text.replace("{authorization}", "")
+        return replace(send, text=messages.compact(text) if self._compact else text)
 
     def _frozen_wait(self, wait: Wait) -> list[tree.Step]:
         ordered = sorted(wait._cases, key=lambda case: case.last)
@@ -1031,7 +1053,8 @@ class Recorder:
         constants += tuple(self._octets.items())
         return Scenario(self._name, self._role, self._frozen(self._stack[0]), self._method,
                         self._user, max(1, len(self._legs)), self.columns, constants,
-                        packages=self._packages, keeps_nonces=self._keeps_nonces, place=self._place)
+                        supported=tuple(self._supported), packages=self._packages,
+                        keeps_nonces=self._keeps_nonces, place=self._place)
 
 
 @dataclass(slots=True)

@@ -426,6 +426,7 @@ class Scenario:
     columns: tuple[str, ...] = ()  # columns of the data that texts may use
     constants: tuple[tuple[str, str], ...] = ()  # fields known at compile time, such as target.host
     weight: float = 1.0  # share in a mix, relative to the other scenarios
+    supported: tuple[str, ...] = ()  # option tags (RFC 3261 20.37)
     packages: tuple[str, ...] = ()  # event packages that it knows (RFC 6665 7.2)
     keeps_nonces: bool = False  # challenges are kept for the user's later calls
     place: Place = field(default=NOWHERE, compare=False)

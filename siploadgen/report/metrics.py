@@ -150,6 +150,8 @@ def messages(figures: Figures) -> dict[str, Any]:
         "rspauth_mismatch": int(counters[Counter.COUNT_RSPAUTH_MISMATCH]),
         "forked_2xx": int(counters[Counter.COUNT_FORKED_2XX]),
         "failover": int(counters[Counter.COUNT_FAILOVER]),
+        "large_requests": int(counters[Counter.COUNT_LARGE_REQUESTS]),
+        "unknown_required": int(counters[Counter.COUNT_UNKNOWN_REQUIRED]),
     }
 
 

@@ -169,10 +169,14 @@ def message_lines(result: Result) -> list[tuple[str, str]]:
                                            for name, count in said[label].items())))
     odd = [(name, said[name]) for name in (
         "retransmitted", "received_again", "unexpected", "malformed", "stray", "auto_answered",
-        "dialog_mismatch", "oversize", "failover") if said.get(name)]
+        "dialog_mismatch", "oversize", "failover", "unknown_required") if said.get(name)]
     if odd:
         lines.append(("of these", ", ".join(f"{count:,} {name.replace('_', ' ')}"
                                             for name, count in odd)))
+    if said.get("large_requests"):
+        lines.append(("warning", f"{said['large_requests']:,} requests of more than 1,300 octets "
+                                 "went over UDP, where RFC 3261 18.1.1 asks for TCP: lost "
+                                 "fragments lose them whole"))
     return lines
 
 

@@ -17,9 +17,8 @@ EngineFactory = Callable[..., Any]
 def compiled_engine(program: Any, **arguments: Any) -> Any:
     """Make an engine of the compiled core: the factory that everybody but tests uses."""
     from siploadgen.core.engine import Engine
-    from siploadgen.model.messages import SUPPORTED
 
-    return Engine(program, supported=", ".join(SUPPORTED), **arguments)
+    return Engine(program, **arguments)
 
 
 def local_address(target: tuple[str, int]) -> str:

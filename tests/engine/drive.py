@@ -16,7 +16,6 @@ from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
-from siploadgen.model.messages import SUPPORTED
 from siploadgen.model.python import Recorder, answer, call
 
 LOCAL = ("192.0.2.10", 5070)
@@ -163,8 +162,7 @@ def named(counts: Any) -> dict[str, int]:
     return found
 
 
-SIZES: dict[str, Any] = {"max_instances": 200, "max_transactions": 800,
-                         "supported": ", ".join(SUPPORTED)}
+SIZES: dict[str, Any] = {"max_instances": 200, "max_transactions": 800}
 
 
 def caller(model: str = "call", *, users: int = 0, target: Address = PEER,

@@ -7,15 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from siploadgen import parse
+from siploadgen.load.rows import generated_users
+from siploadgen.model.builtin import build_answerer, build_caller
+from siploadgen.model.errors import ModelError
+from siploadgen.model.messages import COMPACT
 from tests.engine.drive import (
     OFFER,
     SECOND,
+    TARGET,
     Bench,
     Sent,
     answerer,
     ask,
     back,
     caller,
+    engine_of,
     names,
     only,
     reply,
@@ -498,3 +505,85 @@ def test_octets_of_a_body_are_kept(tmp_path: Path) -> None:
     bench = answerer(settings={"answer_body": str(file)})
     ok = bench.feed(invite.data, None)[-1]
     assert (ok.status, ok.data.partition(b"\r\n\r\n")[2]) == (200, octets)
+
+
+# --- headers of the user's own ---
+
+
+def test_headers_are_added_for_a_run_and_for_each_call() -> None:
+    """RFC 3261 7.3.1, 8.1.1.6: any header, and another Max-Forwards."""
+    bench = caller(settings={"headers": "Subject: a, b: c | X-Odd!: 7", "max_forwards": "0"})
+    invite = bench.start()
+    assert invite.header("Subject") == "a, b: c"
+    assert invite.header("X-Odd!") == "7"
+    assert invite.header("Max-Forwards") == "0"
+    ack, bye = bench.feed(reply(invite, 200))
+    assert (ack.header("Max-Forwards"), bye.headers("Subject")) == ("70", [])
+    program = build_caller("call", target_uri="sip:192.0.2.20", columns=("user", "password"),
+                           settings={"headers": "Subject: call of {user}"})
+    bench = engine_of(program, rows=generated_users(program.columns, 5))
+    bench.start(2)
+    subjects = {one.header("Subject") for one in bench.wire}
+    assert len(subjects) == 2
+    assert all(re.fullmatch(r"call of user\d+", one) for one in subjects)
+
+
+@pytest.mark.parametrize("text", ["Subject", ": x", "A B: x"])
+def test_what_is_no_header_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="is no header"):
+        caller(settings={"headers": text})
+
+
+# --- compact header names ---
+
+SHORT_NAMES = {"v", "f", "t", "i", "m", "k", "c", "l"}
+
+
+def test_header_names_may_have_one_letter() -> None:
+    """RFC 3261 7.3.3: all that have one, in requests and in what answers add to them."""
+    def program(model: str) -> Bench:
+        return engine_of(build_caller(model, target_uri=TARGET, compact=True))
+
+    invite = program("call").start()
+    found = {name for name, _ in invite.head}
+    assert found >= SHORT_NAMES
+    assert not found & set(COMPACT)
+    long = caller().start()
+    assert len(long.data) - len(invite.data) == sum(
+        len(name) - 1 for name, _ in long.head if name in COMPACT)
+    bench = engine_of(build_answerer(compact=True))
+    ok = bench.feed(invite.data, None)[-1]
+    assert ok.status == 200
+    assert {name for name, _ in ok.head} >= {"m", "k", "c", "l"}
+    parsed = parse(ok.data)
+    assert (parsed.cseq.number, parsed.supported) == (1000, ("100rel", "timer"))
+
+
+@pytest.mark.parametrize("status", [200, 486])
+def test_what_belongs_to_a_compact_invite_is_whole(status: int) -> None:
+    bench = engine_of(build_caller("call", target_uri="sip:192.0.2.20", compact=True,
+                                   settings={"ring_limit": "1s"}))
+    invite = bench.start()
+    answer = (f"SIP/2.0 {{status}} Any\r\nVia: {invite.header('v')}\r\nFrom: "
+              f"{invite.header('f')}\r\nTo: {invite.header('t')};tag=peer\r\nCall-ID: "
+              f"{invite.header('i')}\r\nCSeq: {invite.cseq} INVITE\r\n\r\n")
+    bench.feed(answer.format(status=180))
+    cancel = only(bench.wait(SECOND))
+    sent = bench.feed(answer.format(status=status))
+    assert [one.line.split()[0] for one in (cancel, *sent)] == [
+        "CANCEL", "ACK", *(["BYE"] if status == 200 else [])]
+    for one in (cancel, *sent):
+        parsed = parse(one.data)
+        assert parsed.call_id == invite.header("i")
+        assert parsed.cseq.number == invite.cseq + (one.line[:3] == "BYE")
+
+
+def test_extensions_are_seen_behind_their_short_names() -> None:
+    bench = engine_of(build_caller("call-session-timer", target_uri="sip:192.0.2.20", compact=True))
+    invite = bench.start()
+    assert invite.header("x") == "1800;refresher=uac"
+    bench.feed(with_body(
+        f"SIP/2.0 200 OK\r\nVia: {invite.header('v')}\r\nFrom: {invite.header('f')}\r\nTo: "
+        f"{invite.header('t')};tag=peer\r\nCall-ID: {invite.header('i')}\r\nCSeq: "
+        f"{invite.cseq} INVITE\r\nRequire: timer\r\nContent-Length: 0\r\n\r\n"))
+    assert bench.count("unknown_required") == 0

@@ -146,7 +146,7 @@ def test_a_program_cut_short_is_refused_or_ends(name: str, table: str, keep: flo
 
 def test_text_cut_short_is_refused() -> None:
     program = PROGRAMS["call"]
-    with pytest.raises(ValueError, match="leads nowhere"):
+    with pytest.raises(ValueError, match="beyond the table"):
         build(dataclasses.replace(program, text=program.text[:100]))
 
 

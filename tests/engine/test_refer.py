@@ -499,7 +499,7 @@ def test_replaces_stands_once_and_in_an_invite() -> None:
 
 def test_a_replaces_without_the_extension() -> None:
     """Who does not list it in Supported refuses what requires it (RFC 3261 8.2.2.3)."""
-    bench = engine_of(build_answerer(), supported="")
+    bench = engine_of(build_answerer(), supported="timer")
     ok = called(bench, "transfer-target")
     assert only(bench.feed(replacing(ok, "Require: replaces"))).status == 420
 

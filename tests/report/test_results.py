@@ -261,3 +261,11 @@ def test_an_answering_side_has_a_result():
     assert "never_answered" not in result
     for kind in ("summary", "md", "junit"):
         assert "answered on 127.0.0.1:40000" in render(kind, result) or kind == "junit"
+
+
+def test_large_requests_are_warned_of():
+    result = result_of(World())
+    assert "1,300" not in render("summary", result)
+    result = {**result, "messages": {**result["messages"], "large_requests": 2000}}
+    for kind in ("summary", "md"):
+        assert render(kind, result).count("2,000 requests of more than 1,300 octets") == 1

@@ -138,7 +138,8 @@ cdef class Engine:
         self._load_identity(local, target, engine_id, run_id, seed, targets)
         core.merge = merge
         core.strict = strict
-        core.supported_length = _copy_list(core.supported, supported)
+        core.supported_given = len(supported) > 0
+        core.supported_length = _copy_list(core.supported, supported or self._extensions())
         core.packages_length = _copy_list(core.packages,
                                           packages or ", ".join(program.packages))
         core.now = now
@@ -268,6 +269,16 @@ cdef class Engine:
         for i in range(templates):
             core.needs[i] = stamp_needs(core.templates + i, core.segments)
         return 0
+
+    cdef str _extensions(self):
+        """Option tags of all scenarios."""
+        cdef Core* core = self.core
+        cdef uint32_t i
+        lists = [core.text[core.entries[i].supported_offset:
+                           core.entries[i].supported_offset + core.entries[i].supported_length]
+                 for i in range(core.entry_count)]
+        tags = (tag for one in lists for tag in one.decode("ascii").split(", "))
+        return ", ".join(dict.fromkeys(tags))
 
     cdef int _load_allow(self, uint32_t matchers) except -1:
         """The methods that mean something here, for Allow (RFC 3261 20.5)."""
@@ -728,6 +739,8 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             raise ValueError(f"template {i}: kind {template.kind}, method {template.method}")
         if <uint64_t>template.method_offset + template.method_length > text:
             raise ValueError(f"template {i}: a method beyond the table")
+        if <uint64_t>template.supported_offset + template.supported_length > text:
+            raise ValueError(f"template {i}: option tags beyond the table")
         if template.kind == TEMPLATE_RESPONSE and not 100 <= template.status < 100 + STATUS_SPAN:
             raise ValueError(f"template {i}: status {template.status}")
         if not _companion(core, template.ack, templates, TEMPLATE_ACK_FAILURE) \

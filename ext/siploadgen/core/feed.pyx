@@ -39,8 +39,9 @@ from siploadgen.core.records cimport (
     tx_at, tx_handle,
 )
 from siploadgen.core.refuse cimport (
-    refuse_acknowledged, refuse_find, REFUSE_LARGE, refuse_malformed, refuse_merged,
-    refuse_merged_note, refuse_too_large, refuse_unwanted, send_refusal, send_stateless,
+    ABSENT, refuse_acknowledged, refuse_find, REFUSE_LARGE, refuse_malformed, refuse_merged,
+    refuse_merged_note, refuse_note_required, refuse_too_large, refuse_unwanted, send_refusal,
+    send_stateless,
 )
 from siploadgen.core.sip.parse cimport (
     contact_expires, header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK,
@@ -285,6 +286,8 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
             send_cancel(core, index)
     elif 200 <= status < 300 and method_refreshes_target(tx.method):
         dialog_answered(core, leg_index)
+    if message.first[<int>HEADER_REQUIRE] != ABSENT:
+        refuse_note_required(core, core.templates + tx.template)
     if status == 503 and send_elsewhere(core, index):
         return
     if tx.auth | leg.auth | (tx.flags & TXF_REGISTRATION) and status >= 200:
@@ -517,6 +520,7 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     if leg.remote_cseq and message.cseq < leg.remote_cseq:
         send_stateless(core, 500, leg_handle(core, leg_index))      # RFC 3261 12.2.2
         return
+    core.asked = instance_at(core, leg.instance).entry
     status = refuse_find(core, &reason)
     if status == 0 and (message.method == METHOD_INVITE or message.method == METHOD_UPDATE):
         status = crossing_refusal(core, leg)
@@ -669,7 +673,9 @@ cdef void feed_replacing(Core* core, Span value, uint64_t key) noexcept nogil:
 cdef bint feed_called(Core* core, uint32_t leg_index, uint64_t key) noexcept nogil:
     """A request to the Contact or the publication of a leg. False: its instance waits for none."""
     cdef Span reason
-    cdef uint16_t status = refuse_find(core, &reason)
+    cdef uint16_t status
+    core.asked = instance_at(core, leg_at(core, leg_index).instance).entry
+    status = refuse_find(core, &reason)
     if status:                                  # before a leg is taken for it
         core_count(core, COUNT_UNEXPECTED)
         send_refusal(core, status, reason, 0)
@@ -733,12 +739,13 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     cdef Span reason = span_make(NULL, 0)
     cdef uint16_t status
     if replaces != NULL and message.method == METHOD_INVITE:
+        core.asked = NONE                       # for whoever has that dialog
         feed_replacing(core, replaces.value, key)
         return
     leg_index = addressed_leg(core)
     if leg_index != NONE and feed_called(core, leg_index, key):
         return
-    entry = answer_entry(core)
+    core.asked = entry = answer_entry(core)
     status = refuse_unwanted(core) if entry == NONE else 0
     if status == 0 or status == 200:
         status = max(refuse_find(core, &reason), status)

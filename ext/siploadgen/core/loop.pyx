@@ -184,9 +184,9 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
         before = clock_monotonic()
         core.counters[<int>COUNT_BUSY_NS] += before - woke
         if done and before < woke + core.coalesce:
-            # Messages that come close together are handled together: a wake-up costs more than
-            # they do, and the kernel has stamped them. What has a due time is not put off.
-            sleep_until(min(woke + core.coalesce, advance_next(core)))
+            # What comes close together is handled together: a wake-up costs more than a message or
+            # a start does. The kernel has stamped what came, and lateness shows what was due.
+            sleep_until(woke + core.coalesce)
             arrived = ALL_LINES
         else:
             wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)

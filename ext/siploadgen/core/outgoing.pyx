@@ -3,7 +3,7 @@
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport (
-    COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
+    COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LARGE_REQUESTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
     COUNT_RETRANSMITTED, COUNT_SLAB_FULL, COUNT_UNEXPECTED,
 )
 from siploadgen.core.auth cimport auth_kept, auth_lines, challenge_text
@@ -18,6 +18,7 @@ from siploadgen.core.program cimport (
     FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
     FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
     FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
+    TEMPLATE_RESPONSE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
@@ -73,6 +74,7 @@ cdef enum:                                  # places in Core.scratch
 
 cdef enum:
     ECHO_ROOM = 65536 - 16
+    UDP_REQUEST_MAX = 1300
     # fields whose text may be another one when the message is repeated
     CHANGING = 1 << FIELD_VARIABLE | 1 << FIELD_TEXT | 1 << FIELD_RACK | 1 << FIELD_FILL
 
@@ -630,6 +632,14 @@ cdef void whole_keep(Core* core, Tx* tx, const uint8_t* message, uint32_t length
         memcpy(text_data(&core.texts, tx.whole), message, length)
 
 
+cdef inline void large_note(Core* core, const Template* template, uint32_t length,
+                            const Peer* peer) noexcept nogil:
+    """RFC 3261 18.1.1: where the path MTU is not known, such a request belongs on TCP."""
+    if length > UDP_REQUEST_MAX and template.kind != TEMPLATE_RESPONSE \
+            and peer.family != PEER_STREAM:
+        core_count(core, COUNT_LARGE_REQUESTS)
+
+
 cdef bint whole_send(Core* core, Tx* tx, Instance* instance) noexcept nogil:
     cdef Span message = text_span(&core.texts, tx.whole)
     cdef uint8_t* out = outgoing_room(core)
@@ -637,6 +647,8 @@ cdef bint whole_send(Core* core, Tx* tx, Instance* instance) noexcept nogil:
         core_count(core, COUNT_OVERSIZE)
         return False
     memcpy(out, message.data, message.length)
+    if tx.template != TEMPLATE_NONE:
+        large_note(core, core.templates + tx.template, message.length, &tx.peer)
     outbox_commit(&core.outbox, message.length, &tx.peer,
                   &instance.order if instance != NULL else NULL)
     return True
@@ -687,6 +699,7 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
         return False
     if tx != NULL and core.needs[number] & CHANGING:
         whole_keep(core, tx, out, length)
+    large_note(core, template, length, peer)
     outbox_commit(&core.outbox, length, peer, &instance.order if instance != NULL else NULL)
     return True
 

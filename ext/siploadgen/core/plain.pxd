@@ -13,3 +13,5 @@ cdef uint8_t* plain_write(Core* core, uint8_t* out, uint16_t status, Span reason
                           uint8_t method) noexcept nogil
 # The item stands in a comma separated list of ours, any case; in "*" stands everything.
 cdef bint plain_lists(Span list, Span item) noexcept nogil
+# Option tags that core.message, a request, may require.
+cdef Span plain_extensions(Core* core) noexcept nogil

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strlen
+from siploadgen.core.program cimport Entry
 from siploadgen.core.records cimport Core
 from siploadgen.core.sip.parse cimport (
     FAULT_ADDRESS, FAULT_BODY_SHORT, FAULT_CALL_ID, FAULT_CHARACTER, FAULT_CONTACT,
@@ -12,6 +13,7 @@ from siploadgen.core.sip.parse cimport (
 )
 from siploadgen.core.sip.tokens cimport HEADER_REQUIRE, METHOD_INVITE, METHOD_OPTIONS, METHOD_UPDATE
 from siploadgen.core.span cimport Span, span_iequal, span_make
+from siploadgen.core.types cimport NONE
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
@@ -130,6 +132,14 @@ cdef bint plain_lists(Span list, Span item) noexcept nogil:
     return False
 
 
+cdef Span plain_extensions(Core* core) noexcept nogil:
+    cdef const Entry* entry
+    if core.asked == NONE or core.supported_given:
+        return span_make(core.supported, core.supported_length)
+    entry = core.entries + core.asked
+    return span_make(core.text + entry.supported_offset, entry.supported_length)
+
+
 cdef uint8_t* put_unsupported(Core* core, uint8_t* at) noexcept nogil:
     """The option tags that we do not know (RFC 3261 8.2.2.3)."""
     cdef SipHeader* header
@@ -142,7 +152,7 @@ cdef uint8_t* put_unsupported(Core* core, uint8_t* at) noexcept nogil:
     while header != NULL:
         rest = header.value
         while list_next(&rest, &item):
-            if plain_lists(span_make(core.supported, core.supported_length), item):
+            if plain_lists(plain_extensions(core), item):
                 continue
             if <uint64_t>(end - at) < <uint64_t>item.length + 20:
                 break

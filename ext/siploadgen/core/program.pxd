@@ -217,7 +217,7 @@ cdef packed struct Segment:     # 12 bytes
     uint32_t offset             # into text
     uint32_t length
 
-cdef packed struct Template:    # 32 bytes
+cdef packed struct Template:    # 40 bytes
     uint8_t kind                # TemplateKind
     uint8_t method              # Method; of the CSeq for a response
     uint16_t status
@@ -229,6 +229,8 @@ cdef packed struct Template:    # 32 bytes
     uint16_t cancel             # companion of an INVITE: template of its CANCEL; 0xFFFF
     uint32_t method_offset      # name of a method that Method does not know, into text
     uint32_t method_length
+    uint32_t supported_offset   # option tags that a request supports or requires, into text
+    uint32_t supported_length
 
 cdef packed struct Matcher:     # 12 bytes
     uint8_t kind                # MatcherKind
@@ -246,7 +248,7 @@ cdef packed struct Operand:     # 32 bytes
     double p1
     double p2
 
-cdef packed struct Entry:       # 16 bytes: one scenario
+cdef packed struct Entry:       # 24 bytes: one scenario
     uint32_t pc
     # 0 caller (started by the schedule), 1 answerer (started by a request)
     uint16_t role
@@ -254,6 +256,8 @@ cdef packed struct Entry:       # 16 bytes: one scenario
     uint16_t legs               # legs that it uses, 1 .. 8
     uint16_t spare
     uint32_t weight             # of a mix, in 1e-6; 0: only by name
+    uint32_t supported_offset   # option tags that requests to it may require, into text
+    uint32_t supported_length
 
 # 16 bytes: a row of the answer table; the first that fits takes the request
 cdef packed struct Answer:

@@ -47,6 +47,10 @@ def layouts() -> dict[str, dict[str, tuple[int, int]]]:
                                 sizeof(template.method_offset)),
             "method_length": at(<size_t>&template, <size_t>&template.method_length,
                                 sizeof(template.method_length)),
+            "supported_offset": at(<size_t>&template, <size_t>&template.supported_offset,
+                                   sizeof(template.supported_offset)),
+            "supported_length": at(<size_t>&template, <size_t>&template.supported_length,
+                                   sizeof(template.supported_length)),
         },
         "Matcher": {
             "": (0, sizeof(Matcher)),
@@ -74,6 +78,10 @@ def layouts() -> dict[str, dict[str, tuple[int, int]]]:
             "legs": at(<size_t>&entry, <size_t>&entry.legs, sizeof(entry.legs)),
             "spare": at(<size_t>&entry, <size_t>&entry.spare, sizeof(entry.spare)),
             "weight": at(<size_t>&entry, <size_t>&entry.weight, sizeof(entry.weight)),
+            "supported_offset": at(<size_t>&entry, <size_t>&entry.supported_offset,
+                                   sizeof(entry.supported_offset)),
+            "supported_length": at(<size_t>&entry, <size_t>&entry.supported_length,
+                                   sizeof(entry.supported_length)),
         },
         "Answer": {
             "": (0, sizeof(Answer)),

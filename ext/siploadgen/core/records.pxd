@@ -241,8 +241,11 @@ cdef struct Core:
     uint8_t allow[128]              # "Allow: ...\r\n" of the engine's own answers
     uint32_t allow_length
     uint32_t allowed                # bit m: Method m is in Allow
-    uint8_t supported[256]          # option tags, comma separated; "*": any
+    # option tags, comma separated, of all scenarios; given: for each of them, "*": any
+    uint8_t supported[256]
     uint32_t supported_length
+    bint supported_given
+    uint32_t asked                  # the scenario that core.message, a request, is for; NONE
     uint8_t packages[256]           # event packages likewise; length 0: any
     uint32_t packages_length
     bint strict                     # messages are judged by the whole grammar

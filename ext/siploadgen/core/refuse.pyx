@@ -2,9 +2,12 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, strlen
-from siploadgen.core.counters cimport COUNT_AUTO_ANSWERED, COUNT_REFUSED_MALFORMED
+from siploadgen.core.counters cimport (
+    COUNT_AUTO_ANSWERED, COUNT_REFUSED_MALFORMED, COUNT_UNKNOWN_REQUIRED,
+)
 from siploadgen.core.outgoing cimport echo_make, plain_stamp, token_write
-from siploadgen.core.plain cimport plain_lists
+from siploadgen.core.plain cimport plain_extensions, plain_lists
+from siploadgen.core.program cimport Template
 from siploadgen.core.records cimport Core, core_count, Merged, MERGED_SLOTS, STATUS_SPAN, tx_handle
 from siploadgen.core.sip.parse cimport (
     address_parse, header_uint, list_next, parse_error_status, sip_header, sip_header_next,
@@ -34,7 +37,6 @@ cdef extern from "slg_scan.h" nogil:
 cdef enum:
     # what we add to the kept octets: names of headers, our tag, received
     KEPT_MARGIN = 512
-    ABSENT = 0xFFFF                 # SipMessage.first of a header that is not there
 
 
 cdef inline Span words(const char* text) noexcept nogil:
@@ -54,7 +56,7 @@ cdef uint16_t uri_refusal(Core* core, Span* reason) noexcept nogil:
 
 cdef uint16_t require_refusal(Core* core) noexcept nogil:
     cdef SipHeader* header = sip_header(core.message, HEADER_REQUIRE)
-    cdef Span supported = span_make(core.supported, core.supported_length)
+    cdef Span supported = plain_extensions(core)
     cdef Span rest, item
     while header != NULL:
         rest = header.value
@@ -63,6 +65,21 @@ cdef uint16_t require_refusal(Core* core) noexcept nogil:
                 return 420
         header = sip_header_next(core.message, header)
     return 0
+
+
+cdef void refuse_note_required(Core* core, const Template* template) noexcept nogil:
+    cdef SipHeader* header = sip_header(core.message, HEADER_REQUIRE)
+    cdef Span supported = span_make(core.text + template.supported_offset,
+                                    template.supported_length)
+    cdef Span rest, item
+    # in a 421 it is what we should support (RFC 3261 21.4.16)
+    while header != NULL and core.message.status != 421:
+        rest = header.value
+        while list_next(&rest, &item):
+            if not plain_lists(supported, item):
+                core_count(core, COUNT_UNKNOWN_REQUIRED)
+                return
+        header = sip_header_next(core.message, header)
 
 
 cdef bint body_optional(SipMessage* message) noexcept nogil:

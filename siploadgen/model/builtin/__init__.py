@@ -158,11 +158,12 @@ ANSWERERS: tuple[CallModel, ...] = (
 
 
 def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
-                 columns: Iterable[str] = ()) -> "Program":
+                 columns: Iterable[str] = (), compact: bool = False) -> "Program":
     """Program of a built-in model's calling side.
 
     `columns` names the columns of the data rows: with a column `user` the calls are made and
-    challenges answered in the names of the rows. ModelError: unknown model or setting, bad value.
+    challenges answered in the names of the rows. `compact` writes short header names. ModelError:
+    unknown model or setting, bad value.
 
     >>> build_caller("call", target_uri="sip:127.0.0.1:5060", settings={"hold": "2s"}).scenarios
     ('call',)
@@ -176,17 +177,19 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
     read_settings(chosen.settings, given)  # those of the answering side are checked as well
     own = {name: text for name, text in given.items() if name in chosen.caller.settings}
     return compile_scenarios(chosen.caller.record(target=target_uri, settings=own,
-                                                  columns=columns))
+                                                  columns=columns, compact=compact))
 
 
 def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: str = "",
-                   reject: str = "", challenge: str = "", transport: str = "udp") -> "Program":
+                   reject: str = "", challenge: str = "", transport: str = "udp",
+                   compact: bool = False) -> "Program":
     """Program of the answering side: the requests of all models in one answer table.
 
     `answer_after` is the time from 180 to 200 (a distribution; the setting `ring` when empty),
     `reject` the mix of refusals, `challenge` the digest algorithm that requests must answer with
-    (empty: none), `transport` that of its Contact. Settings of callers are taken and ignored.
-    ModelError as `build_caller`.
+    (empty: none), `transport` that of its Contact,
+    `compact` writes short header names. Settings of callers are taken and ignored. ModelError as
+    `build_caller`.
 
     >>> ("refused", True) in build_answerer(reject="486:3%").outcomes
     True
@@ -222,5 +225,6 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
         known_now = {"answer_after": after, "refusals": refusals,
                      "challenge": challenge if side.method in methods else ""}
         own = {name: text for name, text in given.items() if name in side.settings}
-        scenarios.append(side.with_values(known_now).record(settings=own, transport=transport))
+        scenarios.append(side.with_values(known_now).record(settings=own, transport=transport,
+                                                          compact=compact))
     return compile_scenarios(*scenarios)

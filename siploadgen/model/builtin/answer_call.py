@@ -50,6 +50,7 @@ from siploadgen.model.settings import Setting
 )
 def answer_call(c: Recorder) -> None:
     """Answer a call: 180, 200 with SDP, ACK; 200 to the BYE."""
+    c.supports(*(("timer",) if c.v.reliable == "no" else ("100rel", "timer")))
     check_credentials(c)
     _extensions(c)
     left = 1.0

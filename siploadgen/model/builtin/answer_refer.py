@@ -9,6 +9,7 @@ from siploadgen.model.recorder import Recorder
 @answer("REFER", name="answer-refer", **REFERRED, **CHALLENGE)
 def answer_refer(c: Recorder) -> None:
     """Call whom a REFER names: 200, NOTIFYs with the progress of that call, hold, BYE."""
+    c.supports("norefersub", "replaces")
     check_credentials(c)
     take_refer(c, "", "bad")
     carry_out(c, "", {})

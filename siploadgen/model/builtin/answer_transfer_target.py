@@ -13,6 +13,7 @@ NEW = "new"  # leg of the call that takes the first one's place
         ring=answer_call.settings["ring"], sdp=answer_call.settings["sdp"])
 def answer_transfer_target(c: Recorder) -> None:
     """Answer a call, and one that replaces it: then the first is hung up (RFC 3891)."""
+    c.supports("replaces")
     c.respond(180)
     with (waiting := c.pause(c.v.answer_after)).on("cancel"):
         c.respond(487, method="INVITE")

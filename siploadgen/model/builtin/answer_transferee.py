@@ -11,6 +11,7 @@ ENDS = {"": "parted"}
 @answer("INVITE", user="transferee", name="answer-transferee", **REFERRED, **CHALLENGE)
 def answer_transferee(c: Recorder) -> None:
     """Answer a call and do as its REFERs ask, in the dialog or beside it."""
+    c.supports("norefersub", "replaces", "tdialog")
     check_credentials(c)
     c.respond(180)
     c.respond(200, sdp=c.v.sdp, method="INVITE", headers=accepted(c))

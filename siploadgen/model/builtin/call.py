@@ -1,10 +1,15 @@
 """`call`: an ordinary call."""
 
+import re
+
 from siploadgen.model.builtin.parts import IDENTITY, challenged, crossing, give_up, identity
 from siploadgen.model.builtin.session import changes
+from siploadgen.model.errors import ModelError
 from siploadgen.model.python import call
 from siploadgen.model.recorder import Recorder
 from siploadgen.model.settings import Setting
+
+HEADER_NAME = re.compile(r"[\w.!%*+`'~-]+", re.ASCII)  # RFC 3261 25.1, token
 
 
 @call(
@@ -16,6 +21,9 @@ from siploadgen.model.settings import Setting
     sdp=Setting("g711", "session description: g711 or g729", "session"),
     body=Setting("", "file with the body of the INVITE, in place of `sdp`", "file"),
     content_type=Setting("multipart/mixed;boundary=part", "what kind of body that is"),
+    max_forwards=Setting("70", "Max-Forwards of the INVITE", "count"),
+    headers=Setting("", "headers of the INVITE, such as `Subject: load | X-Row: {user}`: `|` is "
+                    "between them, {names} of columns give those of the row"),
     to=Setting("", "URI to call; the target, user `service`, when empty", "uri"),
     **IDENTITY,
 )
@@ -24,7 +32,7 @@ def call_model(c: Recorder) -> None:
     user, password, from_uri = identity(c)
     c.invite(c.v.to, sdp="" if c.v.body else c.v.sdp, body=c.v.body,
              content_type=c.v.content_type if c.v.body else "", from_=from_uri,
-             headers={"Expires": str(c.v.expires)} if c.v.expires else {}, start="srd setup")
+             headers=_headers(c), start="srd setup")
     answered = c.expect(optional=100).optional("101-199", stop="srd")
     limit = patience(c)
     c.expect("2xx", stop="srd setup", within=limit)
@@ -46,6 +54,20 @@ def call_model(c: Recorder) -> None:
         c.respond(200)
         c.end("unexpected")
     hang_up(c, user, password)
+
+
+def _headers(c: Recorder) -> list[tuple[str, str]]:
+    """Read what the INVITE carries besides."""
+    found = [("Expires", str(c.v.expires))] if c.v.expires else []
+    if c.v.max_forwards != 70:
+        found.append(("Max-Forwards", str(c.v.max_forwards)))
+    for text in filter(None, c.v.headers.split("|")):
+        name, colon, value = text.partition(":")
+        if not colon or not HEADER_NAME.fullmatch(name.strip()):
+            raise ModelError(f"setting headers: {text.strip()!r} is no header",
+                             mend="write `Name: value`, with | between several")
+        found.append((name.strip(), value.strip()))
+    return found
 
 
 def patience(c: Recorder) -> int:
