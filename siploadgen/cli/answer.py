@@ -119,15 +119,14 @@ def answer(
         share = units.parse_share(drop, "--drop")
         stop_ns = units.parse_duration(graceful_stop, "--graceful-stop")
         limit_values = limits.parse_limits(limit or ())
-        tuning = parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
-                              t1=t1, t2=t2, t4=t4)
         plan = AnswerPlan(
             _answer_program(build_answerer, chosen, answer_after, reject, challenge or "",
-                            tuning.t1_ns, compact),
+                            compact),
             seed=seed, drop_share=share, rate_limit=per_s,
             retry_after_s=retry_after_ns // units.NANOS, oc=control,
             oc_validity_ms=validity_ns // MILLI,
-            tuning=tuning,
+            tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
+                                t1=t1, t2=t2, t4=t4),
             run_id=int.from_bytes(os.urandom(4), "big") or 1)
         sockets = [open_socket((address[0], address[1] + number if address[1] else 0), "--listen")
                    for number in range(count)]
@@ -182,11 +181,11 @@ def parse_control(text: str) -> tuple[str, int]:
 
 def _answer_program(
     build: Any, settings: dict[str, str], answer_after: str, reject: str, challenge: str,
-    t1_ns: int, compact: bool,
+    compact: bool,
 ) -> Any:
     with model_errors(usage=True):
         return build(settings=settings, answer_after=answer_after, reject=reject,
-                     challenge=challenge, t1_ns=t1_ns, compact=compact)
+                     challenge=challenge, compact=compact)
 
 
 app = single(answer)

@@ -80,7 +80,7 @@ def prepare(
             ("user", "password") if users else ())
         with model_errors(usage=True):
             program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns,
-                                   t1_ns=tuning.t1_ns, compact=compact)
+                                   compact=compact)
         total = min(shape.total, float("inf") if count is None else count)
         plan = RunPlan(
             name=model.name, program=program, target_uri=uri, target=address, local=here,
@@ -91,8 +91,7 @@ def prepare(
         answerer = None
         if sock is not None:
             with model_errors(usage=True):
-                other = build_answerer(settings=settings, t1_ns=tuning.t1_ns,
-                                       compact=compact)
+                other = build_answerer(settings=settings, compact=compact)
             # a call that is transferred is answered by three instances, all at once in a burst
             instances = 4 * plan.engine_arguments(0, 0)["max_instances"] * engines
             answerer = Answerer(AnswerPlan(
@@ -116,7 +115,8 @@ def _head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
         "scenario": {"name": plan.name, "digest": plan.program.digest,
                      "settings": open_settings(plan.settings)},
         "target": {"uri": plan.target_uri, "transport": "udp",
-                   "address": units.host_port(plan.target), "embedded": embedded},
+                   "address": units.host_port(plan.target), "embedded": embedded,
+                   "left_out": list(plan.found.location.left_out) if plan.found else []},
         "plan": {
             "role": "caller", "rate_per_s": plan.shape.mean, "peak_rate_per_s": plan.shape.peak,
             "duration_s": length_s, "arrival": str(plan.arrival), "seed": plan.seed,

@@ -60,6 +60,7 @@ from siploadgen.model.values import (
     Fixed,
     Lognormal,
     Normal,
+    TimesT1,
     Uniform,
     Value,
     VariableRef,
@@ -114,6 +115,8 @@ EVENTS: Mapping[tree.OnEvent, MatcherKind] = {
     tree.OnEvent.TIMEOUT: MatcherKind.MATCH_TIMEOUT,
     tree.OnEvent.TRANSPORT: MatcherKind.MATCH_TRANSPORT,
     tree.OnEvent.CANCEL: MatcherKind.MATCH_CANCEL,
+    tree.OnEvent.BINDING: MatcherKind.MATCH_BINDING,
+    tree.OnEvent.REBINDING: MatcherKind.MATCH_REBINDING,
 }
 ARITHMETIC: Mapping[tree.Arithmetic, Op] = {
     tree.Arithmetic.SET: Op.OP_SET, tree.Arithmetic.ADD: Op.OP_ADD,
@@ -287,6 +290,8 @@ class _Assembler:
                 row = (OperandKind.OPERAND_LOGNORMAL, spare, 0, value.mu, float(sigma))
             case Exponential(mean):
                 row = (OperandKind.OPERAND_EXPONENTIAL, spare, 0, float(mean), 0.0)
+            case TimesT1(times):
+                row = (OperandKind.OPERAND_T1, spare, times, 0.0, 0.0)
         return self.operands.number(row)
 
     def outcome(self, name: str, ok: bool) -> int:
@@ -466,6 +471,8 @@ class _Entry:
                 self._emit(Op.OP_ROUTE, step.place, a=self._text_template(uri), b=leg)
             case tree.Datagram(text, leg):
                 self._emit(Op.OP_DATAGRAM, step.place, a=self._text_template(text), b=leg)
+            case tree.Binding(again, leg):
+                self._emit(Op.OP_BINDING, step.place, b=leg, flags=int(again))
             case tree.Leave(leg):
                 self._emit(Op.OP_LEAVE, step.place, b=leg)
             case tree.If():
@@ -620,11 +627,13 @@ class _Entry:
         here, beyond = _Label(), _Label()
         self._place(here)
         late: _Label | int = here
-        if step.within_ns:
+        limit = step.within.times if isinstance(step.within, TimesT1) else step.within.value
+        if limit:
             late = (self._aside(step.late, step.place, beyond) if step.late
                     else self._end_label("timeout", step.place))
         count = sum(len(case.matches) for case in step.cases)
-        self._emit(Op.OP_AWAIT, step.place, a=count, b=late, c=step.within_ns)
+        self._emit(Op.OP_AWAIT, step.place, a=count, b=late, c=limit,
+                   flags=int(isinstance(step.within, TimesT1)))
         inline = self._cases(step.cases, here, beyond)
         if inline is not None:
             self._steps(inline.steps)
@@ -645,9 +654,13 @@ class _Entry:
         if not 1 <= step.attempts <= ATTEMPTS_MAX:
             raise ModelError(f"{step.attempts} attempts to answer a challenge",
                              mend=f"from 1 to {ATTEMPTS_MAX} are possible")
-        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user),
-                   b=self._end_label(step.end, step.place, step.ok), flags=step.attempts,
-                   c=self._text_template(step.password))
+        if step.label:
+            self._jumps.append((step.label, step.place))
+            failed = self._labels.setdefault(step.label, _Label())
+        else:
+            failed = self._end_label(step.end, step.place, step.ok)
+        self._emit(Op.OP_CREDENTIAL, step.place, a=self._text_template(step.user), b=failed,
+                   flags=step.attempts, c=self._text_template(step.password))
 
     def _challenge_check(self, step: tree.ChallengeCheck) -> None:
         flags = challenge_kinds()[step.kind] if step.kind else 0

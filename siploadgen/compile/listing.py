@@ -79,6 +79,8 @@ def operand_name(program: Program, number: int, op: Op) -> str:
             return f"normal({unit(p1)},{unit(p2)})"
         case OperandKind.OPERAND_LOGNORMAL:
             return f"lognormal(mu {p1:.6g}, sigma {p2:.6g})"
+        case OperandKind.OPERAND_T1:
+            return f"{int(row['value'])}*T1"
         case _:
             return f"exponential({unit(p1)})"
 
@@ -130,7 +132,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{template_name(program, a)}{f' leg {b}' if b else ''}"
         case Op.OP_AWAIT:
             what = f"{a} case{'' if a == 1 else 's'}"
-            where = f"after {format_duration(c)} → {b}" if c else ""
+            limit = f"{c}*T1" if int(row["flags"]) else format_duration(c)
+            where = f"after {limit} → {b}" if c else ""
         case Op.OP_CASE:
             what, where = matcher_name(program, a), f"→ {b}"
         case Op.OP_PAUSE:
@@ -171,6 +174,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"{template_text(program, a)}{f' leg {b}' if b else ''}"
         case Op.OP_DATAGRAM:
             what = f"{template_text(program, a)!r}{f' leg {b}' if b else ''}"
+        case Op.OP_BINDING:
+            what = f"{'again' if row['flags'] else ''}{f' leg {b}' if b else ''}".strip()
         case Op.OP_LEAVE:
             what = f"leg {b}" if b else ""
         case Op.OP_CREDENTIAL:

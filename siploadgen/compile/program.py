@@ -67,6 +67,7 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_SAME: {"a": "text", "b": "pc", "c": "template"},
     Op.OP_ROUTE: {"a": "template", "b": "leg"},
     Op.OP_DATAGRAM: {"a": "template", "b": "leg"},
+    Op.OP_BINDING: {"b": "leg"},
     Op.OP_LEAVE: {"b": "leg"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
@@ -222,7 +223,7 @@ class Program:
             if op in (Op.OP_AWAIT, Op.OP_PAUSE):
                 cases = code["op"][pc + 1:pc + 1 + a]
                 need(len(cases) == a and bool((cases == Op.OP_CASE).all()), where, "its cases")
-                need(op == Op.OP_PAUSE or c >= 0, where, "its time")
+                need(op == Op.OP_PAUSE or (c >= 0 and flags <= 1), where, "its time")
             if op == Op.OP_JUMP_IF:
                 need(flags < len(Compare), where, "its comparison")
             if op == Op.OP_SEND:

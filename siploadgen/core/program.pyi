@@ -25,8 +25,9 @@ class Op(IntEnum):
     OP_SAME = 19
     OP_ROUTE = 20
     OP_DATAGRAM = 21
-    OP_LEAVE = 22
-    OP_COUNT_OF_OPS = 23
+    OP_BINDING = 22
+    OP_LEAVE = 23
+    OP_COUNT_OF_OPS = 24
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -73,6 +74,7 @@ class OperandKind(IntEnum):
     OPERAND_NORMAL = 4
     OPERAND_LOGNORMAL = 5
     OPERAND_EXPONENTIAL = 6
+    OPERAND_T1 = 7
 
 class TemplateKind(IntEnum):
     TEMPLATE_REQUEST = 0
@@ -122,6 +124,8 @@ class MatcherKind(IntEnum):
     MATCH_TIMEOUT = 2
     MATCH_TRANSPORT = 3
     MATCH_CANCEL = 4
+    MATCH_BINDING = 5
+    MATCH_REBINDING = 6
 
 class Outcome(IntEnum):
     OUTCOME_SUCCEEDED = 0

@@ -28,7 +28,6 @@ from siploadgen.model.recorder import Recorder, Words, words
 from siploadgen.model.scenario import NOWHERE, Place, Scenario
 from siploadgen.model.settings import Setting, read_settings
 from siploadgen.model.target import parse_target
-from siploadgen.tx_table import T1_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class CallModel:
 
     def record(self, *, target: str = "", settings: Mapping[str, str] | None = None,
                columns: Iterable[str] = (), transport: str = "UDP",
-               t1_ns: int = T1_NS, compact: bool = False) -> Scenario:
+               compact: bool = False) -> Scenario:
         """Run the function once, over a recorder; a target brings its own transport.
 
         `compact` writes header names with one letter where there is one.
@@ -66,7 +65,7 @@ class CallModel:
         recorder = Recorder(self.name, role=self.role, method=self.method,
                             target=parse_target(target) if target else None, settings=values,
                             columns=dict.fromkeys((*self.columns, *columns)), place=self.place,
-                            user=self.user, transport=transport.upper(), t1_ns=t1_ns,
+                            user=self.user, transport=transport.upper(),
                             compact=compact)
         try:
             self.function(recorder)

@@ -16,15 +16,17 @@ from siploadgen.model.scenario import NOWHERE, Place, Scenario
 from siploadgen.model.settings import Share, read_session, read_uri
 from siploadgen.model.target import Target, address_of
 from siploadgen.model.values import (
+    ZERO,
     Elapsed,
     Fixed,
+    TimesT1,
     Value,
     VariableRef,
     parse_distribution,
     parse_duration_ns,
+    parse_limit,
     parse_share,
 )
-from siploadgen.tx_table import T1_NS
 
 Words: TypeAlias = str | Iterable[str]
 What: TypeAlias = int | str | range
@@ -211,7 +213,7 @@ class Wait:
         self._method = method
         self._place = place
         self._cases: list[_CaseBuilder] = []
-        self._within_ns = 0
+        self._within: Fixed | TimesT1 = ZERO
         self._late: list[Any] = []
         self._mandatory = False
         self._pause: Value | None = None
@@ -256,7 +258,7 @@ class Wait:
                              mend="send one before auth(...)")
         self._leg.authenticates = True
         self._recorder._keeps_nonces |= cache
-        steps = [tree.Authenticate(user, password, attempts, end, ok, place),
+        steps = [tree.Authenticate(user, password, attempts, end, ok, place=place),
                  replace(request, place=place)]
         self._add(statuses or (401, 407), steps, tree.Then.STAY, method=request.method)
         return self
@@ -310,18 +312,15 @@ class Wait:
 class Recorder:
     """Records one scenario; the `c` of a call model.
 
-    Variables (`c.v.name`) are whole numbers of 64 bits and start at 0. `c.t1_ns` is T1 and
-    `c.tx_timeout_ns` is 64 * T1, as the run has them. The examples of each method
+    Variables (`c.v.name`) are whole numbers of 64 bits and start at 0. The examples of each method
     run with a recorder of their own, whose target is sip:127.0.0.1:5060.
     """
 
     def __init__(self, name: str, *, role: tree.Role = tree.Role.CALLER, method: str = "",
                  target: Target | None = None, settings: Mapping[str, Any] | None = None,
                  columns: Iterable[str] = (), place: Place = NOWHERE, user: str = "",
-                 transport: str = "UDP", t1_ns: int = T1_NS, compact: bool = False) -> None:
+                 transport: str = "UDP", compact: bool = False) -> None:
         self._compact = compact
-        self.t1_ns = t1_ns
-        self.tx_timeout_ns = 64 * t1_ns  # what RFC 3261 and 6665 wait for in many places
         self.v = Names(settings or {})
         self.stopping = Variable(tree.Pseudo.STOPPING)
         self.status = Variable(tree.Pseudo.STATUS)
@@ -483,7 +482,8 @@ class Recorder:
 
         Statuses are those of responses to the leg's last request, or to `method`. With `optional`
         alone the expectation belongs to the next one: both make one wait. `stop` names the clocks
-        to stop when it comes, `within` is the longest wait (a duration).
+        to stop when it comes, `within` is the longest wait (a duration, or a multiple of
+        the timer T1: `64*T1`).
 
         >>> c.invite(sdp="g711", start="srd")
         >>> wait = c.expect(optional=100).optional(180, 183, stop="srd")
@@ -501,8 +501,8 @@ class Recorder:
             self._step(wait)
         wait._leg, wait._method = state, about
         if within:
-            wait._within_ns = (self._placed(parse_duration_ns, within, place)
-                               if isinstance(within, str) else within)
+            wait._within = (self._placed(parse_limit, within, place)
+                            if isinstance(within, str) else Fixed(within))
         passed = (optional,) if isinstance(optional, int | str | range) else tuple(optional)
         if passed:
             wait.optional(*passed)
@@ -549,14 +549,14 @@ class Recorder:
         for clock in clocks:
             self._step(tree.ClockStop(clock, _caller_place()))
 
-    def set(self, name: str, value: int | Value | Variable) -> None:
-        """Set a variable.
+    def set(self, name: str, value: str | int | Value | Variable) -> None:
+        """Set a variable; a text is a time, in ns.
 
         >>> c.set("n", 0)
         """
         self._change(tree.Arithmetic.SET, name, value)
 
-    def add(self, name: str, value: int | Value | Variable) -> None:
+    def add(self, name: str, value: str | int | Value | Variable) -> None:
         """Add to a variable.
 
         >>> c.add("n", 1)
@@ -654,6 +654,17 @@ class Recorder:
         >>> c.datagram("\r\n\r\n")
         """
         self._step(tree.Datagram(text, self._leg(leg).number, _caller_place()))
+
+    def binding(self, *, again: bool = False, leg: str = "") -> None:
+        """Send a STUN Binding request to where the leg's requests go (RFC 5626 4.4.2).
+
+        `again` repeats the last one. A wait takes its answer as the event `binding`, or as
+        `rebinding` when it is an error or tells of another address than the first did.
+
+        >>> c.binding()
+        >>> wait = c.expect("binding", within="1*T1")
+        """
+        self._step(tree.Binding(again, self._leg(leg).number, _caller_place()))
 
     def leave(self, *, leg: str = "") -> None:
         """Leave the leg's dialog without a word: its next request opens a new one.
@@ -775,6 +786,17 @@ class Recorder:
                              place=str(place), mend="write it in a block of c.if_(...)")
         self._step(tree.Jump(label, when and self._condition(when), anew, place))
 
+    def authenticate(self, user: str, password: str, otherwise: str, *, attempts: int = 2,
+                     leg: str = "") -> None:
+        """Answer the challenge last received in the requests of the leg from now on.
+
+        Where that cannot be done it goes on at the label `otherwise`. `Wait.auth` does this and
+        sends the request again; here the model sends it.
+        """
+        self._leg(leg).authenticates = True
+        self._step(tree.Authenticate(user, password, attempts, label=otherwise,
+                                     place=_caller_place()))
+
     def resend(self, *, leg: str = "") -> None:
         """Send the leg's last request again, as a new request (a new branch, CSeq + 1)."""
         request = self._leg(leg).last_request
@@ -890,10 +912,12 @@ class Recorder:
                                  mend="use a variable of the model's own")
             return VariableRef(value.subject)
         if isinstance(value, str):
-            return self._placed(parse_distribution, value, place)
+            read = parse_limit if "*" in value else parse_distribution
+            return self._placed(read, value, place)
         return Fixed(value) if isinstance(value, int) else value
 
-    def _change(self, how: tree.Arithmetic, name: str, value: int | Value | Variable) -> None:
+    def _change(self, how: tree.Arithmetic, name: str,
+                value: str | int | Value | Variable) -> None:
         place = _caller_place()
         self._step(tree.Change(how, name, self._value(value, place), place))
 
@@ -1013,7 +1037,7 @@ class Recorder:
         cases = tuple(tree.Case(case.matches, self._frozen(case.steps), case.then, case.leg,
                                 case.place) for case in ordered)
         if wait._pause is None:
-            return [tree.Await(cases, wait._within_ns, self._frozen(wait._late), wait._place)]
+            return [tree.Await(cases, wait._within, self._frozen(wait._late), wait._place)]
         if self.instant(wait._pause):
             return []
         return [tree.Pause(wait._pause, cases, wait._place)]

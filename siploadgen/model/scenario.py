@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from siploadgen.model.values import Value
+from siploadgen.model.values import ZERO, Fixed, TimesT1, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,8 @@ class OnEvent(Enum):
     TIMEOUT = "timeout"  # timer B or F ran out, or a 2xx was never acknowledged
     TRANSPORT = "transport"  # the transport refused a request
     CANCEL = "cancel"  # the peer cancelled the INVITE that is not answered yet
+    BINDING = "binding"  # a STUN Binding request was answered
+    REBINDING = "rebinding"  # ... by an error, or with another address of ours than before
 
 
 Match: TypeAlias = OnResponse | OnRequest | OnEvent
@@ -184,10 +186,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """Wait for one of the cases; after `within_ns` (0: no limit of its own) do `late`."""
+    """Wait for one of the cases; after `within` (0: no limit of its own) do `late`."""
 
     cases: tuple[Case, ...]
-    within_ns: int = 0
+    within: Fixed | TimesT1 = ZERO
     late: tuple["Step", ...] = ()  # empty: the call ends as timed out
     place: Place = field(default=NOWHERE, compare=False)
 
@@ -269,6 +271,15 @@ class Datagram:
 
 
 @dataclass(frozen=True, slots=True)
+class Binding:
+    """Send a STUN Binding request to where the leg's requests go, or the last one once more."""
+
+    again: bool = False
+    leg: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Send the leg's requests to the numeric host of a URI, a text with `{fields}`."""
 
@@ -340,7 +351,7 @@ class Authenticate:
 
     `user` and `password` are texts with `{fields}`. The call ends with the outcome `end` when no
     challenge can be answered, or one was answered already and its nonce is not just too old, or
-    `attempts` (1 to 3) times in a row.
+    `attempts` (1 to 3) times in a row; with a label it goes on there instead.
     """
 
     user: str
@@ -348,6 +359,7 @@ class Authenticate:
     attempts: int = 2
     end: str = "auth_failed"
     ok: bool = False
+    label: str = ""
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -389,8 +401,8 @@ class End:
 
 Step: TypeAlias = (
     Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route
-    | Datagram | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck | Count
-    | End
+    | Datagram | Binding | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck
+    | Count | End
 )
 
 

@@ -24,6 +24,7 @@ UNITS_NS = {
 }
 LONGEST_NS = 10 * 365 * UNITS_NS["d"]  # far above any test, far below the end of int64
 _CALL = re.compile(r"([a-z]+)\((.*)\)")
+T1_TIMES_MAX = 100_000
 SHARE_UNIT = 1_000_000_000  # a share of 1 in the units of OP_MUL and OP_CHANCE
 
 
@@ -139,8 +140,15 @@ class ColumnRef:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class TimesT1:
+    """So many times the timer T1 of the engine (RFC 3261 17.1.1.1)."""
+
+    times: int
+
+
 Distribution: TypeAlias = Fixed | Uniform | Normal | Lognormal | Exponential
-Value: TypeAlias = Distribution | VariableRef | Elapsed | ColumnRef
+Value: TypeAlias = Distribution | VariableRef | Elapsed | ColumnRef | TimesT1
 ZERO = Fixed(0)
 
 
@@ -199,6 +207,21 @@ def exponential(mean: str | float) -> Exponential:
     Exponential(mean=2000000000)
     """
     return Exponential(_number(mean))
+
+
+def parse_limit(text: str) -> Fixed | TimesT1:
+    """Read how long a wait may last: a duration, or a multiple of T1 such as `64*T1`.
+
+    >>> parse_limit("32s"), parse_limit("64*T1")
+    (Fixed(value=32000000000), TimesT1(times=64))
+    """
+    times, star, timer = text.partition("*")
+    if not star:
+        return Fixed(parse_duration_ns(text))
+    if timer.strip() != "T1" or not times.strip().isdecimal() or int(times) > T1_TIMES_MAX:
+        raise ModelError(f"{text!r} is no multiple of T1",
+                         mend=f"write it as 64*T1, at most {T1_TIMES_MAX}*T1")
+    return TimesT1(int(times))
 
 
 # name -> parameters: "u" is a quantity in the unit of the setting, "f" a plain number
@@ -278,12 +301,12 @@ def describe_value(value: Value, unit: Callable[[float], str] = format_duration)
             return f"lognormal({unit(mean)},{sigma:g})"
         case Exponential(mean):
             return f"exponential({unit(mean)})"
-        case Elapsed():
-            return "{elapsed}"
         case VariableRef(name) | ColumnRef(name):
             return f"{{{name}}}"
         case Elapsed():
             return "elapsed"
+        case TimesT1(times):
+            return f"{times}*T1"
 
 
 def scaled(value: Distribution, factor: float) -> Distribution:

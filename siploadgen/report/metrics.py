@@ -145,6 +145,7 @@ def messages(figures: Figures) -> dict[str, Any]:
         "auto_answered": int(counters[Counter.COUNT_AUTO_ANSWERED]),
         "dialog_mismatch": int(counters[Counter.COUNT_DIALOG_MISMATCH]),
         "keepalive": int(counters[Counter.COUNT_KEEPALIVE]),
+        "bindings_answered": int(counters[Counter.COUNT_BINDINGS_ANSWERED]),
         "oversize": int(counters[Counter.COUNT_OVERSIZE]),
         "rspauth_mismatch": int(counters[Counter.COUNT_RSPAUTH_MISMATCH]),
         "forked_2xx": int(counters[Counter.COUNT_FORKED_2XX]),

@@ -130,13 +130,19 @@ def call_lines(result: Result) -> list[tuple[str, str]]:
 
 
 def target_lines(result: Result) -> list[tuple[str, str]]:
-    """Return label and text of where calls went, when there was more than one place."""
-    rows = result["target"].get("addresses", ()) if result["target"] else []
-    if len(rows) < 2:
-        return []
-    return [("targets", ", ".join(
-        f"{row['calls']:,} to {row['address']} (priority {row['priority']}, "
-        f"weight {row['weight']})" for row in rows))]
+    """Return label and text of where calls went, and could not go, when there are several."""
+    target = result["target"] or {}
+    rows = target.get("addresses", ())
+    lines = []
+    if len(rows) > 1:
+        lines.append(("targets", ", ".join(
+            f"{row['calls']:,} to {row['address']} (priority {row['priority']}, "
+            f"weight {row['weight']})" for row in rows)))
+    if others := target.get("left_out"):
+        other, ours = (6, 4) if ":" in others[0] else (4, 6)
+        lines.append(("left out", f"{', '.join(others)}: this run calls IPv{ours}; an address of "
+                                  f"IPv{other} for --local makes it call these"))
+    return lines
 
 
 def latency_rows(result: Result) -> list[list[str]]:

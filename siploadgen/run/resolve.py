@@ -60,6 +60,7 @@ class Location:
 
     servers: tuple[Server, ...]
     ttl_s: float | None = None
+    left_out: tuple[str, ...] = ()  # addresses of the other family, which no engine can call
 
     @property
     def family(self) -> int:
@@ -250,7 +251,9 @@ class Resolver:
             ordered += weighted(sorted((one for one in servers.values()
                                         if one.priority == priority),
                                        key=lambda one: one.place), self._rng)
-        return Location(tuple(ordered[:MOST_SERVERS]), found.ttl_s)
+        others = {address for group in groups for address in group.addresses
+                  if _version(address) != family}
+        return Location(tuple(ordered[:MOST_SERVERS]), found.ttl_s, tuple(sorted(others)))
 
     # --- questions ---
 

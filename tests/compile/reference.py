@@ -23,6 +23,8 @@ from siploadgen.core.program import (
 from siploadgen.core.sip.tokens import HeaderId
 from siploadgen.model.methods import Method, method_number
 
+T1 = 500_000_000  # ns
+
 
 class Message:
     """A message taken apart by hand."""
@@ -189,6 +191,8 @@ class Instance:
                 return max(0, int(draw.normalvariate(p1, p2)))
             case OperandKind.OPERAND_LOGNORMAL:
                 return int(math.exp(draw.normalvariate(p1, p2)))
+            case OperandKind.OPERAND_T1:
+                return int(row["value"]) * T1
             case _:
                 return int(draw.expovariate(1 / p1))
 
@@ -211,7 +215,8 @@ class Instance:
                     self.send(a)
                 case Op.OP_AWAIT:
                     if self.kept != pc:
-                        self.deadline = self.world.now + c if c else math.inf
+                        limit = c * T1 if flags else c
+                        self.deadline = self.world.now + limit if c else math.inf
                     self.waits = self.kept = pc
                     return None
                 case Op.OP_PAUSE:

@@ -167,14 +167,13 @@ Words = tuple[tuple[str, str], ...]
 
 
 @cache
-def _caller_program(model: str, target_uri: str, settings: Words, t1_ns: int) -> Program:
-    return build_caller(model, target_uri=target_uri, settings=dict(settings), t1_ns=t1_ns)
+def _caller_program(model: str, target_uri: str, settings: Words) -> Program:
+    return build_caller(model, target_uri=target_uri, settings=dict(settings))
 
 
 @cache
-def _answer_program(settings: Words, reject: str, challenge: str, t1_ns: int) -> Program:
-    return build_answerer(settings=dict(settings), reject=reject, challenge=challenge,
-                          t1_ns=t1_ns)
+def _answer_program(settings: Words, reject: str, challenge: str) -> Program:
+    return build_answerer(settings=dict(settings), reject=reject, challenge=challenge)
 
 
 def _words(settings: Mapping[str, str] | None) -> Words:
@@ -190,8 +189,7 @@ def caller(model: str = "call", *, users: int = 0, target: Address = PEER,
            **options: Any) -> Bench:
     """An engine with a built-in model, ready to be given due times."""
     host = f"[{target[0]}]" if ":" in target[0] else target[0]
-    program = _caller_program(model, f"sip:{host}:{target[1]}", _words(settings),
-                              options.get("t1", 500 * MS))
+    program = _caller_program(model, f"sip:{host}:{target[1]}", _words(settings))
     rows = generated_users(program.columns, users) if users else None
     return Bench(Engine(program, local=local, target=target, rows=rows,
                         **{"run_id": 0xA0A0A0A0, **SIZES, **options}), target)
@@ -200,7 +198,7 @@ def caller(model: str = "call", *, users: int = 0, target: Address = PEER,
 def answerer(*, settings: Mapping[str, str] | None = None, reject: str = "", challenge: str = "",
              local: Address = LOCAL, **options: Any) -> Bench:
     """An engine that answers INVITE, REGISTER and OPTIONS."""
-    program = _answer_program(_words(settings), reject, challenge, options.get("t1", 500 * MS))
+    program = _answer_program(_words(settings), reject, challenge)
     return Bench(Engine(program, local=local, **{"run_id": 0xB0B0B0B0, **SIZES, **options}))
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given as given_
 from hypothesis import strategies as st
 
+from siploadgen.core.sip.aka import SimCard
 from siploadgen.core.sip.digest import Digester
 from siploadgen.model.errors import ModelError
 from siploadgen.model.recorder import Recorder
@@ -469,6 +470,46 @@ def test_a_network_challenges_a_sim_card() -> None:
     assert bench.outcomes == {"auth_failed": 1}
     bench, first = calling()                                # a password is no SIM card
     bench.feed(reply(first, 401, headers=[challenge(nonce, "AKAv1-MD5")]))
+    assert bench.outcomes == {"auth_failed": 1}
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_sim_card_that_is_ahead_asks_for_another_challenge(more: int) -> None:
+    """RFC 3310 3.4: AUTS and an empty password, then the next challenge is answered by RES."""
+    k, opc = "465b5ce8b199b49faa5f0a2ee238a6bc", "cd63cb71954a9f4e48a5994e37a02baf"
+    rand = bytes.fromhex("23553cbe9637a89d218ae64dae47bf35")
+    old, new = 0xFF9BB4D0B607, 0xFF9BB4D0B609
+    card = SimCard(f"aka:k={k},opc={opc}".encode())
+
+    def nonce_of(number: int) -> str:
+        sqn = number.to_bytes(6, "big")
+        mac, _, ak = card.milenage(rand, sqn, b"\xb9\xb9")
+        hidden = bytes(a ^ b for a, b in zip(sqn, ak, strict=True))
+        return base64.b64encode(rand + hidden + b"\xb9\xb9" + mac).decode()
+
+    def h(value: bytes) -> bytes:
+        return hashlib.md5(value).hexdigest().encode()
+
+    def proof(given: dict[str, str], password: bytes) -> str:
+        return h(b":".join([h(b"bob:r:" + password), given["nonce"].encode(), given["nc"].encode(),
+                            given["cnonce"].encode(), b"auth",
+                            h(f"INVITE:{given['uri']}".encode())])).decode()
+
+    bench, first = calling(aka_k=k, aka_opc=opc, aka_sqn=f"{old + more:012x}")
+    again = bench.feed(reply(first, 401, headers=[challenge(nonce_of(old), "AKAv1-MD5")]))[-1]
+    given = parameters(again.header("Authorization"))
+    told = base64.b64decode(given["auts"])
+    proof_of_card, hidden = card.resync(rand, (old + more).to_bytes(6, "big"), b"\0\0")
+    assert told[6:] == proof_of_card
+    assert bytes(a ^ b for a, b in zip(told[:6], hidden, strict=True)) \
+        == (old + more).to_bytes(6, "big")
+    assert given["response"] == proof(given, b"")
+    last = bench.feed(reply(again, 401, headers=[challenge(nonce_of(new), "AKAv1-MD5")]))[-1]
+    given = parameters(last.header("Authorization"))
+    assert "auts" not in given
+    assert given["response"] == proof(given, bytes.fromhex("a54211d5e3ba50bf"))
+    assert (last.cseq, last.header("Call-ID")) == (first.cseq + 2, first.header("Call-ID"))
+    bench.feed(reply(last, 401, headers=[challenge(nonce_of(new), "AKAv1-MD5")]))
     assert bench.outcomes == {"auth_failed": 1}
 
 

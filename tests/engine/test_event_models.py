@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from siploadgen.model.errors import ModelError
 from tests.engine.drive import (
+    MS,
     SECOND,
     Bench,
     Sent,
@@ -79,16 +81,17 @@ def test_notify_before_the_2xx() -> None:
     assert ended(bench) == {"succeeded"}
 
 
-@pytest.mark.parametrize("answer_at", [0, 10])
-def test_timer_n_counts_from_the_subscribe(answer_at: int) -> None:
+@pytest.mark.parametrize("t1_ms", [500, 100])
+@pytest.mark.parametrize("answer_at", [0, 4])
+def test_timer_n_counts_from_the_subscribe(answer_at: int, t1_ms: int) -> None:
     """RFC 6665 4.1.2.4: 64*T1 for the first NOTIFY."""
-    bench = caller(WATCH)
+    bench = caller(WATCH, t1=t1_ms * MS)
     first = bench.start()
     bench.wait(answer_at * SECOND)
     bench.feed(granted(first))
-    bench.run(32 * SECOND - 1)
+    bench.run(64 * t1_ms * MS - 1)
     assert bench.outcomes == {}
-    bench.run(32 * SECOND)
+    bench.run(64 * t1_ms * MS)
     assert list(bench.outcomes.values()) == [1]
     assert "succeeded" not in bench.outcomes
     # what comes now finds nobody
@@ -258,6 +261,17 @@ def test_an_unsolicited_notify_is_sent() -> None:
     assert ended(bench) == {"succeeded"}
 
 
+def test_a_telephone_is_told_to_read_its_settings() -> None:
+    bench = caller("subscribe-mwi", settings={"send_unsolicited": "check-sync"})
+    sent = bench.start()
+    assert (sent.header("Event"), sent.header("Content-Length")) == ("check-sync", "0")
+    assert sent.header("Subscription-State") == "terminated"
+    bench.feed(reply(sent, 200))
+    assert ended(bench) == {"succeeded"}
+    with pytest.raises(ModelError):
+        caller("subscribe-mwi", settings={"send_unsolicited": "perhaps"})
+
+
 # --- notifier ---
 
 
@@ -371,6 +385,17 @@ def test_an_unsolicited_notify_is_answered(wanted: int) -> None:
     bench = answerer(settings={"unsolicited": str(wanted)})
     got = only(bench.feed(ask("NOTIFY", headers=state("active", "message-summary"))))
     assert got.status == wanted
+
+
+@pytest.mark.parametrize(("wanted", "status"), [(200, 200), (481, 489)])
+def test_check_sync_is_taken_where_unsolicited_notifys_are(wanted: int, status: int) -> None:
+    bench = answerer(settings={"unsolicited": str(wanted)})
+    got = only(bench.feed(ask("NOTIFY", headers=state("terminated", "check-sync;reboot=true"))))
+    assert got.status == status
+    refused = only(bench.feed(subscribe(2, event="check-sync")))    # nobody can subscribe to it
+    assert refused.status == 489
+    assert "check-sync" not in refused.header("Allow-Events")
+    bench.drain()
 
 
 # --- publications ---

@@ -16,6 +16,7 @@ from tests.engine.drive import (
     Bench,
     Sent,
     answerer,
+    answering,
     ask,
     caller,
     names,
@@ -581,6 +582,21 @@ def test_requests_in_dialogs_and_refusals_carry_it() -> None:
     for one in (ok, bye, refused):
         assert ";oc=9;" in one.header("Via")
     bench.drain()
+
+
+def test_the_100_of_a_silent_program_carries_it() -> None:
+    """RFC 7339 4: any response may, and the first one comes soonest."""
+    bench = answerer(settings={"ring": "2s"}, oc_algorithm="loss", oc_value=9)
+    silent = answering("INVITE", lambda c: c.pause("2s"), oc_algorithm="loss", oc_value=9)
+    assert ";oc=9;" in bench.feed(ask(via=[TOP + TAIL]))[0].header("Via")
+    assert not silent.feed(ask(via=[TOP + TAIL]))
+    trying = only(silent.wait(200 * MS))
+    assert trying.status == 100
+    assert ';oc=9;oc-algo="loss";oc-validity=500;oc-seq=' in trying.header("Via")
+    for one in (bench, silent):
+        one.engine.abort()
+        one.engine.advance(one.now)
+        one.drain()
 
 
 def test_a_repeated_2xx_is_the_same_octet_by_octet() -> None:

@@ -15,8 +15,10 @@ from siploadgen.core.engine import Engine
 from siploadgen.core.program import Op, OperandKind, TemplateKind
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
+from siploadgen.model.recorder import Recorder
 from tests.engine.drive import (
     LOCAL,
+    MS,
     NEVER,
     PEER,
     SECOND,
@@ -25,6 +27,7 @@ from tests.engine.drive import (
     ask,
     engine_of,
     reply,
+    scenario,
     within,
 )
 
@@ -171,6 +174,8 @@ def test_each_index_is_checked() -> None:
     refused("code", first[Op.OP_SEND], b=1)                  # it has one leg
     refused("code", first[Op.OP_AWAIT], a=len(code))
     refused("code", first[Op.OP_AWAIT], c=-1)
+    refused("code", first[Op.OP_AWAIT], flags=2)
+    refused("code", first[Op.OP_AWAIT], flags=1, c=100_001)
     refused("code", first[Op.OP_CASE], b=len(code))
     refused("code", first[Op.OP_CASE], b=first[Op.OP_CASE])  # a CASE is nothing to run
     refused("code", first[Op.OP_CASE], a=len(program.matchers))
@@ -190,7 +195,8 @@ def test_each_index_is_checked() -> None:
     refused("templates", 0, kind=int(TemplateKind.TEMPLATE_RESPONSE), status=99)
     refused("segments", 0, field=22)
     refused("segments", 0, offset=2**32 - 1)
-    refused("operands", 0, kind=int(OperandKind.OPERAND_EXPONENTIAL) + 1)
+    refused("operands", 0, kind=int(OperandKind.OPERAND_T1) + 1)
+    refused("operands", 0, kind=int(OperandKind.OPERAND_T1), value=100_001)
     refused("entries", 0, pc=len(code))
     refused("entries", 0, legs=0)
     refused("entries", 0, legs=9)
@@ -232,4 +238,25 @@ def test_an_answer_larger_than_a_datagram_leaks_nothing(linger: int) -> None:
     bench.feed(ask("OPTIONS"))
     assert bench.count("oversize") >= 1
     assert bench.answered == {"no_resource": 1}
+    bench.drain()
+
+
+@pytest.mark.parametrize("t1_ms", [500, 20])
+def test_waits_pauses_and_variables_are_measured_in_t1(t1_ms: int) -> None:
+    def body(c: Recorder) -> None:
+        c.set("limit", "4*T1")
+        c.pause("2*T1")
+        c.pause(c.v.limit)
+        c.options()
+        with c.expect(200, within="10*T1").on_late():
+            c.end("late")
+
+    bench = scenario(body, t1=t1_ms * MS)
+    bench.engine.schedule(np.array([0], dtype=np.int64))
+    asked = bench.run(6 * t1_ms * MS)[0]
+    assert (asked.name, asked.at) == ("OPTIONS", 6 * t1_ms * MS)
+    bench.run(16 * t1_ms * MS - 1)
+    assert bench.outcomes == {}
+    bench.run(16 * t1_ms * MS)
+    assert sum(bench.outcomes.values()) == 1
     bench.drain()

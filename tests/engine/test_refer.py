@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -536,3 +537,63 @@ def test_a_text_is_escaped_for_a_uri() -> None:
     again = only(bench.feed(reply(bench.start(), 200,
                                   headers=["Subject: a@b;c=d&e?f:[g]/%41 'h' <é>"])))
     assert again.header("Subject") == "a%40b%3Bc%3Dd%26e?f:[g]/%2541%20%27h%27%20%3C%C3%A9%3E"
+
+
+# --- challenges to the call that a REFER asked for ---
+
+CHALLENGED = {"referred_user": "bob", "referred_password": "hush"}
+
+
+def proof(request: Sent, name: str, password: str = "hush") -> None:
+    """The credentials of a request, computed here once more (RFC 2617 3.2.2)."""
+    given = dict(re.findall(r'(\w+)="?([^",]+)"?', request.header(name)))
+
+    def h(text: str) -> str:
+        return hashlib.md5(text.encode()).hexdigest()
+
+    assert given["response"] == h(":".join([
+        h(f"bob:{given['realm']}:{password}"), given["nonce"], given["nc"], given["cnonce"],
+        given["qop"], h(f"{request.line.split()[0]}:{given['uri']}")]))
+
+
+@pytest.mark.parametrize(("status", "asks", "answers"), [
+    (401, "WWW-Authenticate", "Authorization"),
+    (407, "Proxy-Authenticate", "Proxy-Authorization")])
+@pytest.mark.parametrize("headers", [[], ["Referred-By: <sip:a@192.0.2.20>"]])
+def test_the_transferee_answers_a_challenge_to_its_call(status: int, asks: str, answers: str,
+                                                        headers: list[str]) -> None:
+    bench = answerer(settings=CHALLENGED, **KNOWS)
+    _, trying, invite = asked(bench, *headers)
+    bench.feed(reply(trying, 200))
+    ack, again = bench.feed(reply(invite, status, tag="c", headers=[
+        f'{asks}: Digest realm="r", nonce="n", qop="auth"']), TARGET)
+    assert (ack.name, again.name, again.cseq) == ("ACK", "INVITE", invite.cseq + 1)
+    assert again.header("Call-ID") == invite.header("Call-ID")
+    assert again.headers("Referred-By") == invite.headers("Referred-By")
+    assert not again.tag("To")
+    proof(again, answers)
+    ack, last = bench.feed(reply(again, 200, tag="c", contact="<sip:c@192.0.2.30:5062>"), TARGET)
+    proof_of_ack = ack.header(answers)
+    assert proof_of_ack == again.header(answers)                    # RFC 3261 22.1
+    assert fragment(last) == "SIP/2.0 200 Any"
+    bye = only(bench.feed(reply(last, 200)))
+    proof(bye, answers)
+    bench.feed(reply(bye, 200), TARGET)
+    bench.drain()
+    assert bench.answered == {"succeeded": 1}
+
+
+@pytest.mark.parametrize("user", ["bob", ""])
+def test_a_challenge_that_is_not_answered_is_told(user: str) -> None:
+    bench = answerer(settings={**CHALLENGED, "referred_user": user}, **KNOWS)
+    _, trying, invite = asked(bench)
+    bench.feed(reply(trying, 200))
+    asks = 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"'
+    sent = bench.feed(reply(invite, 401, tag="c", headers=[asks]), TARGET)
+    if user:
+        sent = bench.feed(reply(sent[-1], 401, tag="c", headers=[asks]), TARGET)
+    assert fragment(sent[-1]) == "SIP/2.0 401 Any"
+    assert sent[-1].header("Subscription-State") == "terminated;reason=noresource"
+    bench.feed(reply(sent[-1], 200))
+    bench.drain()
+    assert bench.answered == {"user": 1}

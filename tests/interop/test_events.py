@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import absent
+from tests.interop.peeking import wait_until_seen
 from tests.interop.peers import (
     capture,
     free_port,
@@ -109,3 +110,70 @@ def test_both_sides_through_the_recording_proxy(tmp_path: Path, peers: dict[str,
     assert answered["calls"]["failed"] == {}
     no_stray(report, answered)
     assert report["messages"]["malformed"] == answered["messages"]["malformed"] == 0
+
+
+def test_two_notifiers_behind_a_forking_proxy(tmp_path: Path, peers: dict[str, str]) -> None:
+    """The proxy gives back one 2xx, but both notify: two subscriptions (RFC 6665 4.4.1)."""
+    calls = 100
+    with (answering(tmp_path, "--gso", "off", name="one") as one,
+          answering(tmp_path, "--gso", "off", name="two") as two,
+          kamailio(tmp_path, "fork", target=one.port, other=two.port) as proxy):
+        with (capture(tmp_path, proxy, one.port, two.port) as taken,
+              calling(tmp_path, proxy, "--rate", "100/s", "--calls", str(calls), "--gso", "off",
+                      "--set", "hold=500ms", model="subscribe-presence") as tool):
+            report = tool.finish(60)
+        sides = [hang_up(side) for side in (one, two)]
+    nothing_lost(report, calls)
+    assert report["counters"]["forks"] == calls
+    for side in sides:                                      # each was left by Expires: 0
+        assert side["calls"]["failed"] == {}
+        assert side["calls"]["succeeded"] == side["calls"]["started"] == calls
+        assert side["messages"]["received"]["200/NOTIFY"] == 2 * calls
+    assert not nothing_malformed(taken)
+
+
+def test_watchers_hear_what_is_published(tmp_path: Path, peers: dict[str, str]) -> None:
+    """Kamailio stands between: a subscriber sees the state that a publisher gave it."""
+    with (presence_server(tmp_path) as server,
+          capture(tmp_path, server) as taken,
+          calling(tmp_path, server, "--calls", "20", "--rate", "100/s", "--gso", "off", "--set",
+                  "user=dora", "--set", "hold=3s", model="subscribe-presence",
+                  name="watchers") as watchers):
+        wait_until_seen(taken, "sip.Method == NOTIFY")
+        with calling(tmp_path, server, "--calls", "1", "--rate", "1/s", "--gso", "off", "--set",
+                     "user=dora", "--set", "modifies=0", "--set", "remove=no", model="publish",
+                     name="publisher") as publisher:
+            nothing_lost(publisher.finish(30), 1)
+        report = watchers.finish(60)
+    nothing_lost(report, 20)
+    assert report["messages"]["received"]["NOTIFY"] >= 3 * 20   # at once, the change, the end
+    bodies = tshark(taken.file, taken.ports, "-Y",
+                    'sip.Method == NOTIFY && frame contains "<basic>open"', "-T", "fields",
+                    "-e", "sip.Call-ID")
+    assert len(set(bodies.split())) == 20
+    assert not nothing_malformed(taken)
+
+
+def test_kamailio_publishes_to_us(tmp_path: Path, peers: dict[str, str]) -> None:
+    """`pua_usrloc`: whoever registers there is published here, and again when he leaves."""
+    users = 20
+    if not TABLES.exists():
+        absent("Kamailio's tables", "apt-get install kamailio-presence-modules")
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    for name in ("version", "pua", "location"):
+        shutil.copy(TABLES / name, tables / name)
+    with answering(tmp_path, "--gso", "off") as compositor:
+        with (kamailio(tmp_path, "pua", db=tables, target=compositor.port) as registrar,
+              capture(tmp_path, compositor.port) as taken,
+              calling(tmp_path, registrar, "--users", str(users), "--calls", str(users), "--rate",
+                      "50/s", "--set", "refreshes=1", "--set", "refresh_at=1s",
+                      model="register") as tool):
+            report = tool.finish(30)
+            wait_until_seen(taken, "sip.Status-Code == 200 && sip.CSeq.method == PUBLISH",
+                            times=2 * users)
+        answered = hang_up(compositor)
+    nothing_lost(report, users)
+    assert answered["messages"]["received"]["PUBLISH"] >= 2 * users
+    assert answered["messages"]["sent"]["200/PUBLISH"] >= 2 * users
+    assert not nothing_malformed(taken)

@@ -13,11 +13,13 @@ from siploadgen.model.values import (
     Fixed,
     Lognormal,
     Normal,
+    TimesT1,
     Uniform,
     describe_value,
     format_duration,
     parse_distribution,
     parse_duration_ns,
+    parse_limit,
     parse_share,
     parse_share_distribution,
     scaled,
@@ -38,6 +40,14 @@ def test_durations(text, ns):
 def test_faulty_durations(text):
     with pytest.raises(ModelError):
         parse_duration_ns(text)
+
+
+def test_multiples_of_t1():
+    assert parse_limit("64*T1") == parse_limit(" 64 * T1") == TimesT1(64)
+    assert describe_value(TimesT1(64)) == "64*T1"
+    for text in ("T1", "64*T2", "*T1", "-1*T1", "1.5*T1", "100001*T1", "64*"):
+        with pytest.raises(ModelError):
+            parse_limit(text)
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.sampled_from(list(UNITS_NS))), min_size=1,

@@ -100,6 +100,11 @@ def test_several_targets_are_shown():
            "calls": 2500}
     result["target"]["addresses"] = [one]
     assert "\ntargets" not in summary.plain(result)
+    result["target"]["left_out"] = ["2001:db8::6"]
+    assert summary.target_lines(result) == [
+        ("left out", "2001:db8::6: this run calls IPv4; an address of IPv6 for --local makes it "
+                     "call these")]
+    result["target"]["left_out"] = []
     result["target"]["addresses"] = [one, {**one, "address": "192.0.2.2:5061", "weight": 3}]
     line = ("2,500 to 192.0.2.1:5060 (priority 10, weight 1), "
             "2,500 to 192.0.2.2:5061 (priority 10, weight 3)")

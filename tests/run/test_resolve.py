@@ -204,6 +204,9 @@ def test_one_family_at_a_time(resolver: Resolver) -> None:
     assert places(find(resolver, "mixed.test")) == [("udp", "2001:db8::6", 5060)]
     assert places(find(resolver, "mixed.test", family=4)) == [("udp", "192.0.2.1", 5060)]
     assert places(find(resolver, "even.test")) == [("udp", "192.0.2.1", 5061)]
+    assert find(resolver, "mixed.test").left_out == ("192.0.2.1",)
+    assert find(resolver, "even.test").left_out == ("2001:db8::6",)
+    assert find(resolver, "even.test", family=6).left_out == ()     # nobody asked for the others
 
 
 def test_as_many_servers_as_an_engine_takes(resolver: Resolver) -> None:

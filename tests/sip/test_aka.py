@@ -44,6 +44,33 @@ def test_the_published_sets(values):
         assert card.answer(nonce_of(rand, sqn, amf, mac, ak).rstrip(b"=")) == res
 
 
+# f1* and f5* of the same sets (TS 35.207)
+RESYNCS = [tuple(map(bytes.fromhex, line.split())) for line in """\
+01cfaf9ec4e871e9 451e8beca43b
+a8c016e51ef4a343 30f1197061c1
+95814ba2b3044324 deacdd848cc6
+ac2cc74a96871837 6085a86c6f63
+9e85790336bb3fa2 fe2555e54aa9
+""".splitlines()]
+
+
+@pytest.mark.parametrize(("values", "star"), list(zip(SETS, RESYNCS, strict=True)))
+def test_a_sequence_number_that_is_not_fresh_is_told_by_auts(values, star):
+    """RFC 3310 3.4; TS 33.102 6.3.3: AUTS is SQN of the card, hidden by f5*, and f1* of it."""
+    k, rand, sqn, amf, _, opc, mac, res, ak = values
+    secret = f"aka:k={k.hex()},opc={opc.hex()}"
+    assert SimCard(secret.encode()).resync(rand, sqn, amf) == star
+    nonce = nonce_of(rand, sqn, amf, mac, ak)
+    number = int.from_bytes(sqn, "big")
+    for taken in (number, number + 1, 2**48 - 1):
+        card = SimCard(f"{secret},sqn={taken:012X}".encode())
+        told = taken.to_bytes(6, "big")
+        proof, hidden = card.resync(rand, told, b"\0\0")
+        assert card.answer(nonce) == bytes(
+            a ^ b for a, b in zip(told, hidden, strict=True)) + proof
+    assert SimCard(f"{secret},sqn={number - 1:012x}".encode()).answer(nonce) == res
+
+
 def test_a_challenge_that_is_not_the_networks_is_not_answered():
     k, rand, sqn, amf, _, opc, mac, _, ak = SETS[0]
     secret = f"aka:k={k.hex()},opc={opc.hex()}".encode()
@@ -66,7 +93,8 @@ def test_a_nonce_that_is_no_challenge(nonce):
     b"secret", b"aka:", b"aka:k=00", b"aka:k=" + b"0" * 32, b"aka:op=" + b"0" * 32,
     b"aka:k=" + b"0" * 31 + b"g,op=" + b"0" * 32, b"aka:k=" + b"0" * 32 + b",op=" + b"0" * 34,
     b"aka:k=" + b"0" * 32 + b",op=" + b"0" * 32 + b",opc=" + b"0" * 32,
-    b"aka:k=" + b"0" * 32 + b",op=" + b"0" * 32 + b",sqn=0"])
+    b"aka:k=" + b"0" * 32 + b",op=" + b"0" * 32 + b",sqn=0",
+    b"aka:k=" + b"0" * 32 + b",op=" + b"0" * 32 + b",rand=0"])
 def test_a_broken_secret(secret):
     with pytest.raises(ValueError, match="broken"):
         SimCard(secret).milenage(b"0" * 16, b"0" * 6, b"00")

@@ -20,7 +20,7 @@ HOUSE = {
         (1, "sip net"),
         (2, "tx"),
         (3, "records | user | auth plain targets overload | outgoing"
-            " | dialog capture refuse failover | vm"),
+            " | dialog capture refuse stun failover | vm"),
         (4, "feed | advance | loop | engine"),
     ),
     "siploadgen": (

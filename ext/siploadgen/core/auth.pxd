@@ -23,7 +23,7 @@ cdef struct Auth:
     uint8_t qop                     # DigestQop
     uint8_t session
     uint8_t proxy                   # Proxy-Authenticate: Proxy-Authorization
-    uint8_t aka                     # the nonce is a network's challenge (sip/aka.pxd)
+    uint8_t aka                     # AkaAnswer: the nonce is a network's challenge (sip/aka.pxd)
     uint8_t spare[3]
 
 # A TEMPLATE_TEXT of an instance: octets written, 0 when `room` does not hold them.

@@ -11,7 +11,10 @@ from siploadgen.core.records cimport (
     Core, core_count, Instance, instance_legs, instance_variables, Leg, leg_handle, texts_fill,
     tx_at,
 )
-from siploadgen.core.sip.aka cimport aka_answer, aka_is_secret, AKA_RES_LENGTH
+from siploadgen.core.sip.aka cimport (
+    aka_answer, AKA_AUTS, AKA_AUTS_LENGTH, aka_is_secret, AKA_LENGTH, AKA_NONE, AKA_RES,
+    AKA_RES_LENGTH,
+)
 from siploadgen.core.sip.digest cimport (
     digest_algorithm, digest_credentials, digest_nonce, digest_nonce_age, digest_qop,
     digest_verify, DigestInput, DIGEST_NONE, DIGEST_SHA256, DIGEST_SHA512_256, QOP_AUTH,
@@ -31,6 +34,9 @@ from siploadgen.core.texts cimport text_data, text_give, text_head, text_take
 from siploadgen.core.tx cimport Tx
 from siploadgen.core.types cimport Nanos, NONE, TOKEN_LENGTH
 from siploadgen.core.user cimport user_at
+
+cdef extern from "<openssl/evp.h>" nogil:
+    int EVP_EncodeBlock(unsigned char* out, const unsigned char* data, int length)
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
@@ -189,11 +195,13 @@ cdef bint auth_accept(Core* core, Instance* instance, const Insn* insn) noexcept
     cdef SipHeader* header = sip_header(core.message, HEADER_WWW_AUTHENTICATE)
     cdef bint proxy = False
     cdef uint8_t password[SECRET_MAX]
-    cdef uint8_t res[AKA_RES_LENGTH]
+    cdef uint8_t res[AKA_LENGTH]
     cdef Span secret
     cdef Span strings[4]
     cdef SipChallenge challenge
     cdef Auth head
+    cdef Auth* before
+    cdef bint again
     cdef uint32_t number, answered
     cdef uint32_t taken = 0
     secret = span_make(password, text_stamp(core, instance, <uint16_t>insn.c, password, SECRET_MAX))
@@ -207,13 +215,17 @@ cdef bint auth_accept(Core* core, Instance* instance, const Insn* insn) noexcept
         memset(&head, 0, sizeof(Auth))
         if challenge_parse(&challenge, header.value) \
                 and head_fill(core, &head, &challenge, aka_is_secret(secret)):
-            auth_of(core, place_of(core, instance)[0], proxy, challenge.realm, &number)
+            before = auth_of(core, place_of(core, instance)[0], proxy, challenge.realm, &number)
             if number < AUTH_REALMS and not taken & 1 << number:
                 answered = instance.retries >> 2 * number & 3
-                if answered and (not challenge.stale or answered >= insn.flags):
+                # AUTS asks for a challenge with another sequence number (RFC 3310 3.4).
+                again = challenge.stale or (before != NULL and before.aka == AKA_AUTS)
+                if answered and (not again or answered >= insn.flags):
                     return False
-                if head.aka and not aka_answer(&core.aka, secret, challenge.nonce, res):
-                    return False
+                if head.aka:
+                    head.aka = <uint8_t>aka_answer(&core.aka, secret, challenge.nonce, res)
+                    if head.aka == AKA_NONE:
+                        return False
                 head.proxy = proxy
                 head.user = insn.a
                 head.password = <uint16_t>insn.c
@@ -257,14 +269,30 @@ cdef Span body_of(const uint8_t* message, uint32_t length) noexcept nogil:
 cdef Span secret_of(Core* core, const Instance* instance, const Auth* auth,
                     uint8_t* out) noexcept nogil:
     """The password of a challenge; for a network's challenge what the SIM card answers."""
-    cdef uint8_t res[AKA_RES_LENGTH]
+    cdef uint8_t res[AKA_LENGTH]
     cdef Span secret = span_make(out, text_stamp(core, instance, auth.password, out, SECRET_MAX))
-    if not auth.aka:
+    if auth.aka == AKA_NONE:
         return secret
-    if not aka_answer(&core.aka, secret, auth_string(auth, 1), res):
-        return span_make(out, 0)
+    if aka_answer(&core.aka, secret, auth_string(auth, 1), res) != AKA_RES:
+        return span_make(out, 0)                # beside AUTS the password is empty (RFC 3310 3.4)
     memcpy(out, res, AKA_RES_LENGTH)
     return span_make(out, AKA_RES_LENGTH)
+
+
+cdef uint32_t auts_write(Core* core, const Instance* instance, const Auth* auth, uint8_t* out,
+                         uint32_t room) noexcept nogil:
+    """', auts="..."' for a challenge whose sequence number is not fresh; its length."""
+    cdef uint8_t password[SECRET_MAX]
+    cdef uint8_t token[AKA_LENGTH]
+    cdef Span secret = span_make(password, text_stamp(core, instance, auth.password, password,
+                                                      SECRET_MAX))
+    # base64 of 14 octets, and the NUL that libcrypto writes behind it
+    if room < 8 + 20 + 2 or aka_answer(&core.aka, secret, auth_string(auth, 1), token) != AKA_AUTS:
+        return 0
+    memcpy(out, b", auts=\"", 8)
+    EVP_EncodeBlock(out + 8, token, AKA_AUTS_LENGTH)
+    out[28] = 34
+    return 29
 
 
 cdef uint32_t line_write(Core* core, Instance* instance, Auth* auth, DigestInput* values,
@@ -296,6 +324,8 @@ cdef uint32_t line_write(Core* core, Instance* instance, Auth* auth, DigestInput
                            out + used, room - used - 2)
     if n == 0:
         return 0
+    if auth.aka == AKA_AUTS:
+        n += auts_write(core, instance, auth, out + used + n, room - used - n - 2)
     out[used + n] = 13
     out[used + n + 1] = 10
     return used + n + 2

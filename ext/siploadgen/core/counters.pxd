@@ -42,4 +42,5 @@ cpdef enum Counter:
     COUNT_NOT_STARTED_THROTTLED     # the target's overload control or its Retry-After forbade it
     COUNT_LARGE_REQUESTS            # requests of more than 1300 octets on UDP (RFC 3261 18.1.1)
     COUNT_UNKNOWN_REQUIRED          # responses that require what we did not support (8.2.4)
+    COUNT_BINDINGS_ANSWERED         # STUN Binding requests
     COUNT_COUNT

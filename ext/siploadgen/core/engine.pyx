@@ -19,12 +19,12 @@ from siploadgen.core.overload cimport overload_clear, overload_obey
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
-    Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
+    Matcher, OP_ADD, OP_AWAIT, OP_BINDING, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
     OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM,
     OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
     OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED,
     CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER,
-    EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN, OPERAND_EXPONENTIAL, OPERAND_VARIABLE,
+    EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN, OPERAND_T1, OPERAND_VARIABLE,
     OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
     TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
     VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
@@ -73,6 +73,7 @@ cdef enum:
 
 # ns: the sum with any clock stays within 64 bits
 cdef int64_t AWAIT_MAX = 4_600_000_000_000_000_000
+cdef int64_t T1_TIMES_MAX = 100_001     # likewise, as T1 is an hour at most
 
 _ALGORITHMS = {"": OC_NONE, "loss": OC_LOSS, "rate": OC_RATE}
 _RUNGS = {1: "sent", 2: "received", 3: "timeout", 4: "transport"}
@@ -772,8 +773,10 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
-        if core.operands[i].kind > OPERAND_EXPONENTIAL:
+        if core.operands[i].kind > OPERAND_T1:
             raise ValueError(f"operand {i}: kind {core.operands[i].kind}")
+        if core.operands[i].kind == OPERAND_T1 and not 0 <= core.operands[i].value < T1_TIMES_MAX:
+            raise ValueError(f"operand {i}: {core.operands[i].value} times T1 is beyond all waits")
         if core.operands[i].kind == OPERAND_COLUMN and not 0 <= core.operands[i].value < columns:
             raise ValueError(f"operand {i}: no such column")
         if core.operands[i].kind == OPERAND_VARIABLE and not (
@@ -814,7 +817,11 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             good = good and core.code[pc + k].op == OP_CASE
         if insn.op == OP_PAUSE or insn.c:
             good = good and _lands(core, insn.b)
-        good = good and 0 <= insn.c < (operands if insn.op == OP_PAUSE else AWAIT_MAX)
+        if insn.op == OP_PAUSE:
+            good = good and 0 <= insn.c < operands
+        else:
+            good = good and insn.flags <= 1 \
+                and 0 <= insn.c < (T1_TIMES_MAX if insn.flags else AWAIT_MAX)
     elif insn.op == OP_CASE:
         good = insn.a < matchers and _lands(core, insn.b)
     elif insn.op in (OP_JUMP, OP_CHANCE):
@@ -857,7 +864,7 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             and _is_text(core, insn.c, templates)
     elif insn.op == OP_ROUTE or insn.op == OP_DATAGRAM:
         good = _is_text(core, insn.a, templates) and insn.b < core.leg_max
-    elif insn.op == OP_LEAVE:
+    elif insn.op in (OP_LEAVE, OP_BINDING):
         good = insn.b < core.leg_max
     elif insn.op == OP_CREDENTIAL:
         good = _is_text(core, insn.a, templates) and _is_text(core, insn.c, templates) \

@@ -27,9 +27,9 @@ from siploadgen.core.outgoing cimport (
 )
 from siploadgen.core.overload cimport overload_heard
 from siploadgen.core.program cimport (
-    MATCH_CANCEL, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, OP_AWAIT,
-    OUTCOME_CANCELLED, OUTCOME_NO_ACK, OUTCOME_NO_RESOURCE, OUTCOME_REJECTED, OUTCOME_TIMEOUT,
-    OUTCOME_TRANSPORT, OUTCOME_UNEXPECTED, Template,
+    MATCH_BINDING, MATCH_CANCEL, MATCH_REBINDING, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT,
+    MATCH_TRANSPORT, OP_AWAIT, OUTCOME_CANCELLED, OUTCOME_NO_ACK, OUTCOME_NO_RESOURCE,
+    OUTCOME_REJECTED, OUTCOME_TIMEOUT, OUTCOME_TRANSPORT, OUTCOME_UNEXPECTED, Template,
 )
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.records cimport (
@@ -56,6 +56,10 @@ from siploadgen.core.sip.tokens cimport (
 )
 from siploadgen.core.slab cimport slab_get
 from siploadgen.core.span cimport Span, span_equal, span_make, span_to_uint, span_trim, word_next
+from siploadgen.core.stun cimport (
+    STUN_ERROR, STUN_INDICATION, STUN_REQUEST, STUN_SUCCESS, stun_answer, stun_asked, stun_is,
+    stun_same, stun_type,
+)
 from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
@@ -63,7 +67,9 @@ from siploadgen.core.tx cimport (
     TXA_FAIL_TRANSPORT, TXA_PASS, TXA_RESEND, TXA_SEND_ACK, TXA_STRAY, TXE_1XX, TXE_2XX,
     TXE_3XX_6XX, TXE_ACK, TXE_REQUEST, TXE_TRANSPORT,
 )
-from siploadgen.core.types cimport Handle, handle_index, Nanos, NONE, Peer, TOKEN_LENGTH
+from siploadgen.core.types cimport (
+    Handle, handle_index, Nanos, NONE, Peer, SLG_UNLIKELY, TOKEN_LENGTH,
+)
 from siploadgen.core.user cimport user_handle, user_registered, user_row
 from siploadgen.core.vm cimport vm_end, vm_event, vm_invites, vm_run, vm_take
 
@@ -812,12 +818,37 @@ cdef void feed_request(Core* core) noexcept nogil:
 
 # --- doors of the floor ---
 
+cdef void feed_stun(Core* core, const uint8_t* data, uint32_t length) noexcept nogil:
+    cdef uint16_t kind = stun_type(data, length)
+    cdef Leg* leg
+    if kind == STUN_REQUEST:
+        stun_answer(core, data, length)
+    elif kind == STUN_INDICATION:
+        core_count(core, COUNT_KEEPALIVE)       # which nobody answers (RFC 5389 7.3.2)
+    elif kind == STUN_SUCCESS or kind == STUN_ERROR:
+        leg = stun_asked(core, data)
+        if leg == NULL:
+            core_count(core, COUNT_STRAY_RESPONSE)
+            return
+        if kind == STUN_SUCCESS and stun_same(core, leg, data, length):
+            vm_event(core, leg.instance, MATCH_BINDING, leg.number, METHOD_UNKNOWN, 0)
+        else:
+            vm_event(core, leg.instance, MATCH_REBINDING, leg.number, METHOD_UNKNOWN, 0)
+    else:
+        core_count(core, COUNT_MALFORMED)
+
+
 cdef void feed_datagram(Core* core, const uint8_t* data, uint32_t length, const Peer* source,
                         Nanos received) noexcept nogil:
-    cdef ParseStatus status = sip_parse(&core.parsed, data, length, PARSE_DATAGRAM)
+    cdef ParseStatus status
     if received <= 0 or received > core.now:
         received = core.now
     hist_record(core.histograms + HIST_RECEIVE_DELAY * HIST_STRIDE, (core.now - received) // 1000)
+    if SLG_UNLIKELY(stun_is(data, length)):
+        core.source = source[0]
+        feed_stun(core, data, length)
+        return
+    status = sip_parse(&core.parsed, data, length, PARSE_DATAGRAM)
     if status == PARSE_KEEPALIVE:
         core_count(core, COUNT_KEEPALIVE)
         return

@@ -7,8 +7,9 @@ cpdef enum Op:
     OP_END = 0          # a: outcome. Releases the instance, its legs and its open transactions.
     # a: template, b: leg. Stamps and sends; a request opens a client transaction.
     OP_SEND
-    # a: number of CASEs that follow, b: pc on timeout, c: timeout ns (0: none). Suspends. Entered
-    # again without another suspension or SEND of a request between, the deadline stays.
+    # a: number of CASEs that follow, b: pc on timeout, c: timeout ns (0: none), with flags 1 how
+    # often T1. Suspends. Entered again without another suspension or SEND of a request between, the
+    # deadline stays.
     OP_AWAIT
     OP_CASE             # a: matcher, b: pc when it fits
     # a: number of CASEs that follow, b: pc when it is over, c: operand (ns). Suspends. Entered
@@ -47,6 +48,8 @@ cpdef enum Op:
     OP_ROUTE
     # a: text, b: leg. A datagram with just this text goes where the leg's requests do.
     OP_DATAGRAM
+    # b: leg. A STUN Binding request (RFC 5389) goes there; flags 1: the last one once more.
+    OP_BINDING
     # b: leg. Leaves its dialog without a word: what the leg does next opens a new one, with a
     # Call-ID and a tag of its own.
     OP_LEAVE
@@ -105,6 +108,7 @@ cpdef enum OperandKind:
     OPERAND_NORMAL              # mean p1, deviation p2; below 0 counts as 0
     OPERAND_LOGNORMAL           # exp(normal(p1, p2))
     OPERAND_EXPONENTIAL         # mean p1
+    OPERAND_T1                  # value times T1, in ns
 
 cpdef enum TemplateKind:
     TEMPLATE_REQUEST = 0        # new transaction, CSeq + 1
@@ -165,6 +169,9 @@ cpdef enum MatcherKind:
     MATCH_TRANSPORT             # ... or its transport failed
     # the peer cancelled the INVITE that this leg has not answered finally
     MATCH_CANCEL
+    MATCH_BINDING               # the leg's STUN Binding request was answered
+    # ... by an error, or with another address of ours than before (RFC 5626 4.4.2)
+    MATCH_REBINDING
 
 cpdef enum Outcome:             # how an instance ended; classes of `calls.failed` in run.json
     OUTCOME_SUCCEEDED = 0

@@ -129,6 +129,8 @@ cdef struct Leg:
     uint32_t call_id_hash       # peer's Call-ID; 0: ours
     uint32_t remote_tag_hash
     uint8_t target              # number of the target it goes to, and 1; 0: nothing sent yet
+    # hash of our address as the first answer to a STUN Binding request had it; 0: none yet
+    uint32_t mapped
     uint64_t dialog_hash        # of all that `text` was made from
     Peer next_hop
     uint32_t auth               # text with the credentials of our last INVITE, plus 1; 0: none

@@ -17,11 +17,12 @@ from siploadgen.core.outgoing cimport (
 from siploadgen.core.program cimport (
     CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, ENTRY_OWNS_USER, EXTRACT_CONTENT_LENGTH,
     EXTRACT_EXPIRES, EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS,
-    Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_CAPTURE,
+    Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_BINDING, OP_CAPTURE,
     OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
     OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_LEAVE, OP_MUL, OP_PAUSE,
     OP_ROUTE, OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST,
-    OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_UNIFORM, OPERAND_VARIABLE,
+    OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_T1, OPERAND_UNIFORM,
+    OPERAND_VARIABLE,
     OUTCOME_COUNT, OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL,
     TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_ELAPSED, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
 )
@@ -39,6 +40,7 @@ from siploadgen.core.sip.tokens cimport (
 )
 from siploadgen.core.slab cimport slab_give, slab_take
 from siploadgen.core.span cimport span_make, span_to_uint
+from siploadgen.core.stun cimport stun_ask
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
     Tx, TX_ACCEPTED, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TX_TRYING,
@@ -260,6 +262,8 @@ cdef int64_t operand_value(Core* core, Instance* instance, int64_t number) noexc
         return to_amount(exp(operand.p1 + operand.p2 * rand_normal(&core.rand)))
     elif operand.kind == OPERAND_EXPONENTIAL:
         return to_amount(operand.p1 * rand_exponential(&core.rand))
+    elif operand.kind == OPERAND_T1:
+        return operand.value * core.timers.t1
     SLG_UNREACHABLE()
     return 0
 
@@ -384,8 +388,9 @@ cdef void await_begin(Core* core, uint32_t index, const Insn* insn, uint32_t pc)
     cdef Instance* instance = instance_at(core, index)
     if instance.wait_pc != pc:
         instance.wait_pc = pc
-        instance.deadline = core.now + insn.c if insn.c else INT64_MAX
+        instance.deadline = INT64_MAX
         if insn.c:
+            instance.deadline = core.now + insn.c * (core.timers.t1 if insn.flags else 1)
             wheel_add(&core.wheel, index, instance.deadline)
     instance.wait = WAIT_AWAIT
 
@@ -471,12 +476,16 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
                 return
             leg_route(core, instance, instance_legs(core, instance)[insn.b], insn.a)
             pc += 1
-        elif insn.op == OP_DATAGRAM:
+        elif insn.op == OP_DATAGRAM or insn.op == OP_BINDING:
             if instance_legs(core, instance)[insn.b] == NONE \
                     and leg_take(core, index, <uint8_t>insn.b) == NONE:
                 vm_end(core, index, OUTCOME_NO_RESOURCE)
                 return
-            leg_datagram(core, instance, instance_legs(core, instance)[insn.b], insn.a)
+            if insn.op == OP_DATAGRAM:
+                leg_datagram(core, instance, instance_legs(core, instance)[insn.b], insn.a)
+            else:
+                stun_ask(core, instance_legs(core, instance)[insn.b], insn.flags)
+            instance.wait_pc = NONE             # the next wait begins anew
             pc += 1
         elif insn.op == OP_LEAVE:
             leg_leave(core, index, <uint8_t>insn.b)

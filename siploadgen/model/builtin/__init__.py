@@ -56,7 +56,6 @@ from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.python import CallModel
 from siploadgen.model.settings import Setting, read_settings
 from siploadgen.model.values import Distribution
-from siploadgen.tx_table import T1_NS
 
 if TYPE_CHECKING:  # numpy, which a list of the models does not need
     from siploadgen.compile.program import Program
@@ -159,13 +158,12 @@ ANSWERERS: tuple[CallModel, ...] = (
 
 
 def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | None = None,
-                 columns: Iterable[str] = (), t1_ns: int = T1_NS,
-                 compact: bool = False) -> "Program":
+                 columns: Iterable[str] = (), compact: bool = False) -> "Program":
     """Program of a built-in model's calling side.
 
     `columns` names the columns of the data rows: with a column `user` the calls are made and
-    challenges answered in the names of the rows. `t1_ns` is the T1 of the engines,
-    `compact` writes short header names. ModelError: unknown model or setting, bad value.
+    challenges answered in the names of the rows. `compact` writes short header names. ModelError:
+    unknown model or setting, bad value.
 
     >>> build_caller("call", target_uri="sip:127.0.0.1:5060", settings={"hold": "2s"}).scenarios
     ('call',)
@@ -179,18 +177,17 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
     read_settings(chosen.settings, given)  # those of the answering side are checked as well
     own = {name: text for name, text in given.items() if name in chosen.caller.settings}
     return compile_scenarios(chosen.caller.record(target=target_uri, settings=own,
-                                                  columns=columns, t1_ns=t1_ns,
-                                                  compact=compact))
+                                                  columns=columns, compact=compact))
 
 
 def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: str = "",
                    reject: str = "", challenge: str = "", transport: str = "udp",
-                   t1_ns: int = T1_NS, compact: bool = False) -> "Program":
+                   compact: bool = False) -> "Program":
     """Program of the answering side: the requests of all models in one answer table.
 
     `answer_after` is the time from 180 to 200 (a distribution; the setting `ring` when empty),
     `reject` the mix of refusals, `challenge` the digest algorithm that requests must answer with
-    (empty: none), `transport` that of its Contact, `t1_ns` the T1 of the engines,
+    (empty: none), `transport` that of its Contact,
     `compact` writes short header names. Settings of callers are taken and ignored. ModelError as
     `build_caller`.
 
@@ -229,5 +226,5 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
                      "challenge": challenge if side.method in methods else ""}
         own = {name: text for name, text in given.items() if name in side.settings}
         scenarios.append(side.with_values(known_now).record(settings=own, transport=transport,
-                                                          t1_ns=t1_ns, compact=compact))
+                                                          compact=compact))
     return compile_scenarios(*scenarios)

@@ -33,7 +33,7 @@ def _meanwhile(c: Recorder, length: Value) -> None:
     wait = c.pause(length)
     if c.v.ignore_cancel:
         with wait.on("cancel"):
-            c.pause(c.tx_timeout_ns + 16 * c.t1_ns)  # longer than any caller waits
+            c.pause("80*T1")  # longer than any caller waits
             c.respond(487, method="INVITE")
             c.end("cancelled")
     cancelled(c, wait, "succeeded")

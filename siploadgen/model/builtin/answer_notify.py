@@ -21,6 +21,7 @@ def answer_notify(c: Recorder) -> None:
                          mend="write 481 or 200")
     check_credentials(c)
     if c.v.unsolicited == 200:
+        c.knows("check-sync")
         c.respond(200, headers=accepted(c))
         c.end()
     c.respond(481)

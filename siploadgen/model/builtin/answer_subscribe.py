@@ -15,6 +15,7 @@ from siploadgen.model.settings import Setting
 from siploadgen.model.values import Fixed
 
 DEFAULT = 3600  # seconds granted to who asks for no time
+PACKAGES = "presence, message-summary"
 REASONS = ("deactivated", "probation", "rejected", "timeout", "giveup", "noresource", "invariant")
 
 
@@ -40,6 +41,9 @@ def answer_subscribe(c: Recorder) -> None:
                          mend=nearest(c.v.end_reason, REASONS))
     check_credentials(c)
     c.knows("presence", "message-summary")
+    with c.if_header("Event", "check-sync"):  # which comes of its own accord or not at all
+        c.respond(489, headers={"Allow-Events": PACKAGES})
+        c.end("refused", ok=True)
     c.capture("event", "Event")  # with its id, which NOTIFYs repeat (RFC 6665 8.2.1)
     c.capture("who", "To.uri")
     with c.if_header("Event", "message-summary"):
@@ -82,7 +86,7 @@ def _accept(c: Recorder) -> None:
     with c.if_(c.v.asked > c.v.max_subscription):
         c.set("asked", c.v.max_subscription)
     from_now(c, "expiry", c.v.asked)
-    c.respond(200, headers={"Expires": "{asked}", "Allow-Events": "presence, message-summary",
+    c.respond(200, headers={"Expires": "{asked}", "Allow-Events": PACKAGES,
                             **accepted(c)})
 
 

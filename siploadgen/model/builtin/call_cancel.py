@@ -2,6 +2,7 @@
 
 from siploadgen.model.builtin.parts import (
     IDENTITY,
+    TX_TIMEOUT,
     challenged,
     give_up,
     hang_up,
@@ -52,7 +53,7 @@ def call_cancel(c: Recorder) -> None:
 def _hang_up_early(c: Recorder) -> None:
     """End the early dialog by BYE (RFC 3261 15.1.2); an answer may be under way."""
     c.send("BYE", early=True, start="cancel")
-    ended = c.expect("300-699", method="INVITE", stop="cancel", within=c.tx_timeout_ns)
+    ended = c.expect("300-699", method="INVITE", stop="cancel", within=TX_TIMEOUT)
     ended.optional("1xx")
     with ended.on("200-699", method="BYE"):
         c.set("bye_answered", 1)

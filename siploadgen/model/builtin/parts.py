@@ -7,6 +7,9 @@ from typing import Any
 from siploadgen.model.recorder import Recorder, Variable, Wait
 from siploadgen.model.settings import Setting, literal
 
+TX_TIMEOUT = "64*T1"  # RFC 3261 9.1 and 13.3.1.4
+CANCEL_LIMIT = "140*T1"  # longer than the INVITE and then its CANCEL can take
+
 IDENTITY: Mapping[str, Any] = {
     "user": Setting("", "user name in From and for challenges; with users their column `user`"),
     "password": Setting("secret", "password for challenges; with users their column `password`"),
@@ -18,11 +21,13 @@ IDENTITY: Mapping[str, Any] = {
     "aka_opc": Setting("", "SIM card: OPc (hex); or column"),
     "aka_op": Setting("", "SIM card: OP (hex) in place of OPc; or column"),
     "aka_amf": Setting("", "SIM card: AMF (hex) that challenges must have, empty: any; or column"),
+    "aka_sqn": Setting("", "SIM card: the last SQN that it took (hex), lower ones are answered "
+                           "with AUTS, empty: all are taken; or column"),
     "cache_nonce": Setting("no", "keep challenges for the user's later calls", "flag"),
 }
 # what a user that registers is made of
 SECRETS = {name: IDENTITY[name] for name in (
-    "ha1", "aka_k", "aka_opc", "aka_op", "aka_amf", "cache_nonce", "domain")}
+    "ha1", "aka_k", "aka_opc", "aka_op", "aka_amf", "aka_sqn", "cache_nonce", "domain")}
 
 # answering side: what requests without credentials get
 CHALLENGE: Mapping[str, Any] = {
@@ -44,7 +49,8 @@ def _of_user(c: Recorder, name: str) -> str:
 def secret(c: Recorder) -> str:
     """Text that a caller proves itself with: a SIM card's secret, HA1 or the password."""
     if _of_user(c, "aka_k"):
-        parts = [f"{part}={_of_user(c, f'aka_{part}')}" for part in ("k", "opc", "op", "amf")]
+        parts = [f"{part}={_of_user(c, f'aka_{part}')}"
+                 for part in ("k", "opc", "op", "amf", "sqn")]
         return "aka:" + ",".join(part for part in parts if not part.endswith("="))
     if _of_user(c, "ha1"):
         return f"ha1:{_of_user(c, 'ha1')}"
@@ -81,9 +87,7 @@ def give_up(c: Recorder, end: str = "no_answer", *, clock: str = "") -> None:
     with c.if_(c.status >= 100), c.if_(c.status < 200):
         c.set("progress", 1)
     c.cancel()
-    # longer than the INVITE and then its CANCEL can take (RFC 3261 9.1)
-    limit = 2 * c.tx_timeout_ns + 12 * c.t1_ns
-    ended = c.expect("300-699", stop=clock, within=limit).late(end="cancel_timeout")
+    ended = c.expect("300-699", stop=clock, within=CANCEL_LIMIT).late(end="cancel_timeout")
     ended.optional("200-699", method="CANCEL")
     with ended.on("1xx"):  # the CANCEL waited for it (RFC 3261 9.1)
         c.set("progress", 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from siploadgen.model.builtin.parts import (
     IDENTITY,
+    TX_TIMEOUT,
     challenged,
     from_now,
     identity,
@@ -42,7 +43,7 @@ def subscription(c: Recorder, package: str, accept: str) -> None:
     c.knows(package)
     c.set("asked", c.v.expires)
     c.label("anew")
-    c.set("timer_n", c.tx_timeout_ns)
+    c.set("timer_n", TX_TIMEOUT)
     c.add("timer_n", c.elapsed)
     if c.v.poll:
         c.set("asked", 0)
@@ -89,7 +90,7 @@ def _round(c: Recorder, package: str, accept: str, name: str, *, opens: bool = F
            headers={"Event": package, "Expires": "{asked}", "Accept": accept,
                     "Allow-Events": package}, start=f"{clock} notify" if opens else clock)
     c.label(f"{name}_open")
-    wait = c.expect(optional=100, within=c.tx_timeout_ns, leg=leg)
+    wait = c.expect(optional=100, within=TX_TIMEOUT, leg=leg)
     challenged(c, wait, user, password)
     with wait.on("2xx"):
         c.stop(clock)

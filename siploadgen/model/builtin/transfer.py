@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from siploadgen.model.builtin.call import call_model
-from siploadgen.model.builtin.parts import IDENTITY, challenged
+from siploadgen.model.builtin.parts import IDENTITY, TX_TIMEOUT, challenged
 from siploadgen.model.recorder import DEFAULT_FROM, Recorder, Wait
-from siploadgen.model.settings import Setting
+from siploadgen.model.settings import Setting, literal
 
 TARGET_USER = "transfer-target"  # whom a transferee is asked to call when nobody is named
 TARGET = "target"  # leg of the call that a REFER asks for
@@ -26,6 +26,9 @@ REFERRED: Mapping[str, Any] = {
     "call_limit": Setting("180s", "answering side: longest ringing of the call that a REFER asked "
                                   "for", "duration"),
     "sdp": call_model.settings["sdp"],
+    "referred_user": Setting("", "answering side: user name for challenges to the call that a "
+                             "REFER asked for; none are answered when empty"),
+    "referred_password": Setting("secret", "answering side: password likewise"),
 }
 # of those who call before they refer
 CALLING: Mapping[str, Any] = {
@@ -128,7 +131,7 @@ def call_up(c: Recorder, to: str, name: str, user: str, password: str, from_uri:
 def cancelled(c: Recorder, ends: Ends, leg: str = "") -> None:
     """Cancel an INVITE and see its end; an answer that came first is hung up (RFC 3261 15)."""
     c.cancel(leg=leg)
-    final = c.expect(leg=leg, method="INVITE", within=c.tx_timeout_ns).optional("1xx")
+    final = c.expect(leg=leg, method="INVITE", within=TX_TIMEOUT).optional("1xx")
     with final.on("300-699", then="go on", method="INVITE"):
         pass
     with final.on("2xx", then="go on", method="INVITE"):
@@ -227,8 +230,15 @@ def carry_out(c: Recorder, leg: str, ends: Ends) -> None:
     last = "terminated;reason=noresource"
     both = {**ends, target: "dropped"}
     c.set("dropped", 0)
+    c.label(f"call.{leg}")
     _invite_target(c, target)
     answer = c.expect(leg=target, method="INVITE")
+    if c.v.referred_user:
+        with answer.on(401, 407, method="INVITE"):
+            c.capture("said", "status_line")
+            c.authenticate(literal(c.v.referred_user), literal(c.v.referred_password), refused,
+                           leg=target)
+            c.jump(f"call.{leg}", anew=True)
     with answer.on("101-199", method="INVITE"), c.if_(c.v.telling == 0):
         c.capture("said", "status_line")
         _tell(c, leg, "{said}", f"active;expires={c.v.call_limit // 10**9 + 60}")
@@ -256,7 +266,7 @@ def carry_out(c: Recorder, leg: str, ends: Ends) -> None:
     _settle(c, leg, both)
     for other, gone in ends.items():
         with c.loop(getattr(c.v, gone) == 0):
-            last_words = c.expect(leg=other, within=c.tx_timeout_ns)
+            last_words = c.expect(leg=other, within=TX_TIMEOUT)
             parting(c, last_words, both, "go on")
             with last_words.on_late():
                 hang_up(c, both, other)

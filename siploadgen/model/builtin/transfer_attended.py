@@ -1,6 +1,6 @@
 """`transfer-attended`: two calls that are joined (RFC 5589 7)."""
 
-from siploadgen.model.builtin.parts import challenged, identity
+from siploadgen.model.builtin.parts import TX_TIMEOUT, challenged, identity
 from siploadgen.model.builtin.transfer import (
     CALLING,
     REFERRING,
@@ -64,7 +64,7 @@ def transfer_attended_model(c: Recorder) -> None:
         follow(c, ENDS, user, password)
         hang_up(c, ENDS, clock="sdd")
     with c.if_(c.v.code == 200), c.loop(c.v.replaced == 0):
-        last = c.expect(leg=TARGET, within=c.tx_timeout_ns)
+        last = c.expect(leg=TARGET, within=TX_TIMEOUT)
         with last.on("BYE", then="go on"):
             c.respond(200, method="BYE", leg=TARGET)
             c.set("replaced", 1)

@@ -40,10 +40,12 @@ cdef struct Card:               # what is read out of a secret
     uint8_t k[16]
     uint8_t opc[16]
     uint8_t amf[2]
+    uint8_t sqn[6]
     bint has_k
     bint has_opc
     bint has_op
     bint has_amf
+    bint has_sqn
 
 
 cdef bint encrypt(Aka* aka, const uint8_t* data, uint8_t* out) noexcept nogil:
@@ -101,6 +103,37 @@ cdef bint milenage(Aka* aka, const Card* card, const uint8_t* rand, const uint8_
     return True
 
 
+cdef bint resync(Aka* aka, const Card* card, const uint8_t* rand, const uint8_t* sqn,
+                 const uint8_t* amf, Resync* out) noexcept nogil:
+    """f1* and f5* (TS 35.206 4.1: r5 = 96, c5 = 8)."""
+    cdef uint8_t temp[16]
+    cdef uint8_t block[16]
+    cdef uint8_t given[16]
+    cdef int i
+    memcpy(block, rand, BLOCK)
+    mix(block, card.opc)
+    if not encrypt(aka, block, temp):
+        return False
+    for i in range(BLOCK):                      # f5*
+        block[i] = temp[(i + 12) % BLOCK] ^ card.opc[(i + 12) % BLOCK]
+    block[15] ^= 8
+    if not encrypt(aka, block, block):
+        return False
+    mix(block, card.opc)
+    memcpy(out.ak, block, 6)
+    memcpy(given, sqn, 6)                       # f1*, the other half of f1
+    memcpy(given + 6, amf, 2)
+    memcpy(given + 8, given, 8)
+    mix(given, card.opc)
+    for i in range(BLOCK):
+        block[i] = temp[i] ^ given[(i + 8) % BLOCK]
+    if not encrypt(aka, block, block):
+        return False
+    mix(block, card.opc)
+    memcpy(out.mac, block + 8, 8)
+    return True
+
+
 cdef inline bint unhex(Span text, uint8_t* out, uint32_t length) noexcept nogil:
     cdef uint32_t i
     cdef uint8_t c
@@ -141,6 +174,8 @@ cdef bint card_read(Aka* aka, Span secret, Card* card) noexcept nogil:
             card.has_op = True
         elif begins(item, b"amf=", 4) and unhex(behind(item, 4), card.amf, 2):
             card.has_amf = True
+        elif begins(item, b"sqn=", 4) and unhex(behind(item, 4), card.sqn, 6):
+            card.has_sqn = True
         else:
             return False
     if not card.has_k or card.has_op == card.has_opc or not keyed(aka, card.k):
@@ -172,21 +207,34 @@ cdef bint nonce_read(Span nonce, uint8_t* challenge) noexcept nogil:
     return True
 
 
-cdef bint aka_answer(Aka* aka, Span secret, Span nonce, uint8_t* res) noexcept nogil:
+cdef AkaAnswer aka_answer(Aka* aka, Span secret, Span nonce, uint8_t* out) noexcept nogil:
     cdef uint8_t challenge[32]
     cdef Milenage answer
+    cdef Resync token
     cdef Card card
-    cdef const uint8_t* amf = challenge + 22    # AUTN: SQN ^ AK, AMF, MAC
+    cdef int i
+    cdef uint8_t* sqn = challenge + 16          # AUTN: SQN ^ AK, AMF, MAC
+    cdef const uint8_t* amf = challenge + 22
     if not aka_is_secret(secret) or not card_read(aka, secret, &card) \
             or not nonce_read(nonce, challenge):
-        return False
+        return AKA_NONE
     if card.has_amf and memcmp(amf, card.amf, 2) != 0:
-        return False
+        return AKA_NONE
     if not milenage(aka, &card, challenge, NULL, amf, &answer) \
             or memcmp(answer.mac, challenge + 24, 8) != 0:
-        return False
-    memcpy(res, answer.res, AKA_RES_LENGTH)
-    return True
+        return AKA_NONE
+    for i in range(6):
+        sqn[i] ^= answer.ak[i]
+    if not card.has_sqn or memcmp(sqn, card.sqn, 6) > 0:
+        memcpy(out, answer.res, AKA_RES_LENGTH)
+        return AKA_RES
+    # the AMF of a token is all zeros (TS 33.102 6.3.3)
+    if not resync(aka, &card, challenge, card.sqn, <const uint8_t*>b"\0\0", &token):
+        return AKA_NONE
+    for i in range(6):
+        out[i] = card.sqn[i] ^ token.ak[i]
+    memcpy(out + 6, token.mac, 8)
+    return AKA_AUTS
 
 
 cdef int aka_open(Aka* aka) except -1:
@@ -234,8 +282,22 @@ cdef class SimCard:
             raise ValueError("a broken secret")
         return out.mac[:8], out.res[:8], out.ak[:6]
 
+    def resync(self, bytes rand not None, bytes sqn not None, bytes amf not None):
+        """Return MAC-S (f1*) and AK (f5*); ValueError for a broken secret or lengths."""
+        cdef Card card
+        cdef Resync out
+        if len(rand) != 16 or len(sqn) != 6 or len(amf) != 2:
+            raise ValueError("RAND has 16 octets, SQN 6, AMF 2")
+        if not aka_is_secret(self.text()) or not card_read(&self.aka, self.text(), &card) \
+                or not resync(&self.aka, &card, rand, sqn, amf, &out):
+            raise ValueError("a broken secret")
+        return out.mac[:8], out.ak[:6]
+
     def answer(self, bytes nonce not None):
-        """RES for a nonce; None when it cannot be answered."""
-        cdef uint8_t res[8]
+        """RES for a nonce, or AUTS; None when it cannot be answered."""
+        cdef uint8_t out[AKA_LENGTH]
         cdef Span given = span_make(<const uint8_t*>nonce, <uint32_t>len(nonce))
-        return res[:8] if aka_answer(&self.aka, self.text(), given, res) else None
+        cdef AkaAnswer kind = aka_answer(&self.aka, self.text(), given, out)
+        if kind == AKA_NONE:
+            return None
+        return out[:AKA_AUTS_LENGTH] if kind == AKA_AUTS else out[:AKA_RES_LENGTH]
