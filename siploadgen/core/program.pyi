@@ -26,7 +26,8 @@ class Op(IntEnum):
     OP_ROUTE = 20
     OP_DATAGRAM = 21
     OP_LEAVE = 22
-    OP_COUNT_OF_OPS = 23
+    OP_BIND = 23
+    OP_COUNT_OF_OPS = 24
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -64,6 +65,8 @@ class Capture(IntEnum):
     CAPTURE_ESCAPED = 8
     CAPTURE_STATUS_LINE = 9
     CAPTURE_RANKED = 10
+    CAPTURE_LIST = 11
+    CAPTURE_OWN = 12
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0

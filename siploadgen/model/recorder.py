@@ -563,12 +563,13 @@ class Recorder:
         value = factor.value if isinstance(factor, Share) else Fixed(round(factor * 1_000_000_000))
         self._step(tree.Change(tree.Arithmetic.MUL, name, value, place))
 
-    def extract(self, name: str, what: str) -> None:
+    def extract(self, name: str, what: str, *, reg_id: int = 0) -> None:
         """Read a number out of the message last matched; -1 when it is not there.
 
         `what` is status, expires (granted to our Contact), min_expires, retry_after,
         content_length, sipfrag (the status in the body of a NOTIFY for a REFER), the name of a
-        header that begins with a number, or a header and its parameter.
+        header that begins with a number, or a header and its parameter. `reg_id` asks what was
+        granted to that flow of several (RFC 5626).
 
         >>> c.extract("granted", "expires")
         >>> c.extract("interval", "Session-Expires")
@@ -579,7 +580,7 @@ class Recorder:
                  if one not in (tree.ExtractWhat.NUMBER, tree.ExtractWhat.PARAMETER)]
         header, _, parameter = what.partition(";")
         if what in named:
-            self._step(tree.Extract(name, tree.ExtractWhat(what), place=place))
+            self._step(tree.Extract(name, tree.ExtractWhat(what), reg_id=reg_id, place=place))
         elif not header[:1].isupper():
             raise ModelError(f"nothing is called {what}", place=str(place),
                              mend=nearest(what, named))
@@ -592,9 +593,10 @@ class Recorder:
 
         `what` is the name of a header, `Header.uri` (URI of its first address), `Header.1` (the
         sip: URI with the highest q in all such headers, `Header.2` the next), `Header?Name` (a
-        header in the first URI), `Header;name` (a parameter), request_uri, body, status_line (for
-        a message/sipfrag, RFC 3420), or dialog: Call-ID and tags of a leg as Replaces wants them
-        (RFC 3891 6.1). Texts use it as `{name}`.
+        header in the first URI), `Header;name` (a parameter), `Header.*` (all such headers, comma
+        separated), `own;name` (a parameter of our Contact in the answer to a REGISTER),
+        request_uri, body, status_line (for a message/sipfrag, RFC 3420), or dialog: Call-ID and
+        tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
 
         >>> c.capture("etag", "SIP-ETag")
         >>> c.capture("moved", "Contact.uri")
@@ -603,17 +605,21 @@ class Recorder:
         words = {"request_uri": tree.CaptureWhat.REQUEST_URI, "body": tree.CaptureWhat.BODY,
                  "status_line": tree.CaptureWhat.STATUS_LINE, "dialog": tree.CaptureWhat.DIALOG}
         found = re.fullmatch(
-            r"([A-Z][A-Za-z-]*)(?:\.(uri|[1-9][0-9]?)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
+            r"([A-Z][A-Za-z-]*)(?:\.(uri|\*|[1-9][0-9]?)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
         if what in words:
             step = tree.Capture(name, words[what], leg=self._leg(leg).number, place=place)
+        elif what.startswith("own;"):
+            step = tree.Capture(name, tree.CaptureWhat.OWN, "Contact", what[4:].lower(),
+                                place=place)
         elif not found:
             raise ModelError(f"nothing is called {what}", place=str(place),
                              mend="write the name of a header, Header.uri, Header?Name, "
                                   f"Header;name, or {nearest(what, words)}")
         else:
             header, uri, inner, parameter = found.groups()
-            rank = int(uri) if uri and uri != "uri" else 0
-            kind = (tree.CaptureWhat.RANKED if rank else tree.CaptureWhat.URI if uri
+            rank = int(uri) if uri and uri.isdigit() else 0
+            kind = (tree.CaptureWhat.RANKED if rank else tree.CaptureWhat.LIST if uri == "*"
+                    else tree.CaptureWhat.URI if uri
                     else tree.CaptureWhat.URI_HEADER if inner
                     else tree.CaptureWhat.PARAMETER if parameter else tree.CaptureWhat.HEADER)
             item = inner or (parameter or "").lower()
@@ -805,6 +811,25 @@ class Recorder:
         life_ns = self._placed(parse_duration_ns, life, place) if isinstance(life, str) else life
         return self._block(tree.ChallengeCheck, password=password, realm=realm, kind=kind,
                            proxy=proxy, life_ns=life_ns)
+
+    def bind(self, name: str, *, bindings: int, min_expires: int = 0, max_expires: int = 2**32 - 1,
+             default_expires: int = 3600, flow_timer: int = 0) -> None:
+        """Answering side: do the REGISTER as a registrar does (RFC 3261 10.3); a status.
+
+        200: a 2xx that follows at once lists the bindings. 400, 423, 439 (RFC 5626), 500 (an old
+        CSeq), 503 (there are `bindings` already) and 513 refuse it, and nothing has changed. Times
+        are in seconds; `flow_timer` of 0 asks for no keep-alive.
+
+        >>> c.bind("verdict", bindings=1000)
+        """
+        settings = {"bindings": bindings, "min_expires": min_expires, "max_expires": max_expires,
+                    "default_expires": default_expires, "flow_timer": flow_timer}
+        place = _caller_place()
+        for word, value in settings.items():
+            if not 0 <= value < 2**32 or (word == "bindings" and not 0 < value < 2**24):
+                raise ModelError(f"{word} of {value}", place=str(place),
+                                 mend="bindings: 1 to 16777215; times: seconds in 32 bits")
+        self._step(tree.Bind(name, tuple(settings.items()), place))
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter of the model's own."""

@@ -149,6 +149,7 @@ def messages(figures: Figures) -> dict[str, Any]:
         "rspauth_mismatch": int(counters[Counter.COUNT_RSPAUTH_MISMATCH]),
         "forked_2xx": int(counters[Counter.COUNT_FORKED_2XX]),
         "failover": int(counters[Counter.COUNT_FAILOVER]),
+        "bindings_full": int(counters[Counter.COUNT_BINDINGS_FULL]),
     }
 
 

@@ -17,9 +17,9 @@ EngineFactory = Callable[..., Any]
 def compiled_engine(program: Any, **arguments: Any) -> Any:
     """Make an engine of the compiled core: the factory that everybody but tests uses."""
     from siploadgen.core.engine import Engine
-    from siploadgen.model.messages import SUPPORTED
+    from siploadgen.model.messages import REGISTRAR_SUPPORTED, SUPPORTED
 
-    return Engine(program, supported=", ".join(SUPPORTED), **arguments)
+    return Engine(program, supported=", ".join((*SUPPORTED, *REGISTRAR_SUPPORTED)), **arguments)
 
 
 def local_address(target: tuple[str, int]) -> str:

@@ -277,6 +277,10 @@ class Instance:
                         holds = bool(items) if not item else item.lower() in [
                             one.partition(";")[0].strip().lower() for one in items]
                     nxt = nxt if holds else b
+                case Op.OP_BIND:  # this registrar has room for whatever lasts long enough
+                    least = dict(self.program.registrar)["min_expires"]
+                    asked = int(self.last.get("Expires"))
+                    self.variables[a] = 423 if 0 < asked < least else 200
                 case Op.OP_COUNT:
                     self.counted.append((self.program.counters[a], c))
                 case _:

@@ -40,4 +40,5 @@ cpdef enum Counter:
     COUNT_RSPAUTH_MISMATCH          # the server's proof that it knows the password was wrong
     COUNT_FAILOVER                  # requests sent again to another target
     COUNT_NOT_STARTED_THROTTLED     # the target's overload control or its Retry-After forbade it
+    COUNT_BINDINGS_FULL             # registrations refused because there was no room for them
     COUNT_COUNT

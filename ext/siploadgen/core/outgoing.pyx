@@ -34,6 +34,7 @@ from siploadgen.core.sip.tokens cimport (
     HEADER_VIA, METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, method_opens_dialog,
     METHOD_REGISTER,
 )
+from siploadgen.core.registrar cimport registrar_again
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
 from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
 from siploadgen.core.table cimport table_add, table_remove
@@ -432,40 +433,6 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
         at = put_span(at, header.value)
         at = put(at, b"\r\n", 2)
     core.echo_length = <uint32_t>(at - core.echo)
-    if message.method == METHOD_REGISTER:
-        core.contacts_length = contacts_make(core, at, <uint32_t>(core.echo + ECHO_ROOM - at))
-
-
-cdef uint32_t contacts_make(Core* core, uint8_t* out, uint32_t room) noexcept nogil:
-    """Contact lines of the answer to a REGISTER: each binding with its expiry; those removed are
-    left out.
-    """
-    cdef SipMessage* message = core.message
-    cdef SipHeader* header = sip_header(message, HEADER_CONTACT)
-    cdef SipAddress address
-    cdef Span rest, value
-    cdef uint8_t* at = out
-    cdef uint64_t expires, default_expires = 3600
-    cdef bint present
-    header_uint(message, HEADER_EXPIRES, &default_expires)
-    while header != NULL:
-        rest = header.value
-        while rest.length and rest.data[0] != 42 and address_parse(&address, &rest):
-            if <uint64_t>(at - out) + address.uri.length + 64 > room:
-                return <uint32_t>(at - out)
-            expires = default_expires
-            value = parameter_find(address.parameters, b"expires", &present)
-            if present and not span_to_uint(value, &expires):
-                expires = 3600              # malformed counts as 3600 (RFC 3261 10.2.1.1)
-            if expires == 0:
-                continue
-            at = put(at, b"Contact: <", 10)
-            at = put_span(at, address.uri)
-            at = put(at, b">;expires=", 10)
-            at += slg_decimal(at, expires)
-            at = put(at, b"\r\n", 2)
-        header = sip_header_next(message, header)
-    return <uint32_t>(at - out)
 
 
 cdef void echo_keep(Core* core) noexcept nogil:
@@ -1205,6 +1172,8 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
                 return
             token_write(core, tag, tx.leg)
             echo_make(core, tag, TOKEN_LENGTH)
+            if tx.method == METHOD_REGISTER and core.registrar != NULL:
+                registrar_again(core, tx.started)
         if tx.template == TEMPLATE_NONE:
             if tx.status:
                 plain_stamp(core, tx.status, span_make(NULL, 0), echo_of(core, tx), tx.method,
