@@ -118,6 +118,7 @@ class Field(IntEnum):
     FIELD_RACK = 24
     FIELD_SDP_ADDRESS = 25
     FIELD_FILL = 26
+    FIELD_UUID = 27
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

@@ -343,17 +343,19 @@ class Recorder:
 
     def invite(self, to: str = "", *, sdp: str = "", body: str | bytes = "",
                content_type: str = "", headers: Headers = (), start: Words = (), from_: str = "",
-               leg: str = "", user: str = "", supported: Words = ()) -> None:
+               leg: str = "", user: str = "", supported: Words = (), contact: str = "") -> None:
         """Send an INVITE to the target, or to `to`; in a dialog a re-INVITE.
 
         `sdp` names a session (`g711`, `g729`) or is the description itself; a `body` of bytes is
         sent as it is. `start` names the clocks to start. `from_` is the caller's URI, `supported`
-        the option tags of extensions that the model plays (RFC 3261 20.37).
+        the option tags of extensions that the model plays (RFC 3261 20.37), `contact` the value of
+        Contact when that is not our own URI.
 
         >>> c.invite(to="sip:bob@{target.host}", sdp="g711", start="srd setup")
         """
         self.send("INVITE", to, sdp=sdp, body=body, content_type=content_type, headers=headers,
-                  start=start, from_=from_, leg=leg, user=user, supported=supported)
+                  start=start, from_=from_, leg=leg, user=user, supported=supported,
+                  contact=contact)
 
     def ack(self, *, sdp: str = "", headers: Headers = (), leg: str = "") -> None:
         """Acknowledge a 2xx (other finals are acknowledged by the transaction, RFC 3261 17.1.1.3).
@@ -390,20 +392,33 @@ class Recorder:
         self.send("PRACK", sdp=sdp, headers=(*_headers(headers), ("RAck", "{rack}")),
                   start=start, leg=leg, early=True)
 
-    def register(self, *, expires: int | str | Variable = 3600, domain: str = "",
-                 user: str = "{user}", headers: Headers = (), start: Words = (),
-                 leg: str = "") -> None:
+    def register(self, *, expires: int | str | Variable | None = 3600, domain: str = "",
+                 user: str = "{user}", headers: Headers = (), start: Words = (), leg: str = "",
+                 contact: str = "{own}", from_: str = "", body: str | bytes = "",
+                 content_type: str = "") -> None:
         """Register the Contact of this leg for `sip:user@domain` (RFC 3261 10.2).
 
-        `expires` is in seconds, 0 takes the registration back; it may be a variable. All REGISTERs
-        of one leg have the same Call-ID and rising CSeq numbers.
+        `expires` is in seconds, 0 takes the registration back, None leaves it to the registrar; it
+        may be a variable. `contact` is what Contact says: `{own}` is our URI in brackets, an empty
+        text leaves the header out, and the bindings are only asked for. `from_` is the URI of who
+        registers for the user. All REGISTERs of one leg have the same Call-ID and rising CSeq
+        numbers.
+
+        >>> c.register(user="bob", contact="{own};q=0.7, <mailto:bob@example.com>;q=0.1")
         """
         where = domain or "{target.host}"
         value = f"<sip:{user}@{where}>"
-        lifetime = f"{{{expires}}}" if isinstance(expires, Variable) else str(expires)
-        self._send("REGISTER", f"sip:{where}", from_value=value + ";tag={local_tag}",
-                   to_value=value, headers=(*_headers(headers), ("Expires", lifetime)),
-                   start=start, leg=leg)
+        given = _headers(headers)
+        if contact and contact != "{own}":
+            own = messages.contact_line(self._transport).removeprefix("Contact: ")
+            given += (("Contact", contact.replace("{own}", own)),)
+        if expires is not None:
+            lifetime = f"{{{expires}}}" if isinstance(expires, Variable) else str(expires)
+            given += (("Expires", lifetime),)
+        self._send("REGISTER", f"sip:{where}",
+                   from_value=(f"<{from_}>" if from_ else value) + ";tag={local_tag}",
+                   to_value=value, headers=given, start=start, leg=leg, body=body,
+                   content_type=content_type, contact=contact == "{own}")
 
     def options(self, to: str = "", *, headers: Headers = (), start: Words = (),
                 from_: str = "", leg: str = "") -> None:
@@ -412,7 +427,8 @@ class Recorder:
 
     def send(self, method: str, to: str = "", *, sdp: str = "", body: str | bytes = "",
              content_type: str = "", headers: Headers = (), start: Words = (), from_: str = "",
-             leg: str = "", user: str = "", early: bool = False, supported: Words = ()) -> None:
+             leg: str = "", user: str = "", early: bool = False, supported: Words = (),
+             contact: str = "") -> None:
         """Send a request of any method, inside the leg's dialog once there is one.
 
         `user` is called at the target when it names nobody itself; `early` says that the dialog is
@@ -421,9 +437,12 @@ class Recorder:
         state = self._leg(leg)
         state.in_dialog = state.in_dialog or early
         address = f"<{from_ or DEFAULT_FROM}>"
+        given = _headers(headers)
+        if contact:
+            given += (("Contact", contact),)
         self._send(method, to, from_value=address + ";tag={local_tag}", sdp=sdp, body=body,
-                   content_type=content_type, headers=headers, start=start, leg=leg, user=user,
-                   supported=supported)
+                   content_type=content_type, headers=given, start=start, leg=leg, user=user,
+                   supported=supported, contact=False if contact else None)
 
     def respond(self, status: int, reason: str = "", *, sdp: str = "", body: str | bytes = "",
                 content_type: str = "", headers: Headers = (), method: str = "",
@@ -940,7 +959,8 @@ class Recorder:
     def _send(self, method: str, to: str = "", *, kind: tree.SendKind = tree.SendKind.REQUEST,
               from_value: str = "", to_value: str = "", sdp: str = "", body: str | bytes = "",
               content_type: str = "", headers: Headers = (), start: Words = (),
-              leg: str = "", user: str = "", supported: Words = ()) -> None:
+              leg: str = "", user: str = "", supported: Words = (),
+              contact: bool | None = None) -> None:
         place = _caller_place()
         state = self._leg(leg)
         if not method or not set(method) <= _METHOD_CHARACTERS:
@@ -966,7 +986,7 @@ class Recorder:
             method, uri=uri, from_value=from_value, to_value=to_value,
             transport=self._transport, routes=in_dialog,
             authorization=kind is not tree.SendKind.CANCEL, supported=words(supported),
-            headers=_headers(headers),
+            headers=_headers(headers), contact=contact,
             body=self._body(sdp, body, place),
             content_type=content_type or ("application/sdp" if sdp else "text/plain"))
         self.start(*words(start))

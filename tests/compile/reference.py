@@ -111,6 +111,7 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
             Field.FIELD_CALL_ID: leg.call_id,
             Field.FIELD_LOCAL_TAG: leg.token,
             Field.FIELD_TOKEN: leg.token,
+            Field.FIELD_UUID: f"{leg.token[:8]}-{leg.token[8:12]}-4000-8000-{leg.token[12:]}",
             Field.FIELD_CSEQ: str(leg.invite_cseq if in_invite
                                   or template["kind"] == TemplateKind.TEMPLATE_ACK else leg.cseq),
             Field.FIELD_REQUEST_URI: leg.remote_uri,

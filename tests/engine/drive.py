@@ -16,7 +16,7 @@ from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
-from siploadgen.model.messages import SUPPORTED
+from siploadgen.model.messages import REGISTRAR_SUPPORTED, SUPPORTED
 from siploadgen.model.python import Recorder, answer, call
 
 LOCAL = ("192.0.2.10", 5070)
@@ -164,7 +164,7 @@ def named(counts: Any) -> dict[str, int]:
 
 
 SIZES: dict[str, Any] = {"max_instances": 200, "max_transactions": 800,
-                         "supported": ", ".join(SUPPORTED)}
+                         "supported": ", ".join((*SUPPORTED, *REGISTRAR_SUPPORTED))}
 
 
 def caller(model: str = "call", *, users: int = 0, target: Address = PEER,

@@ -13,7 +13,7 @@ from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
-from siploadgen.model.messages import SUPPORTED
+from siploadgen.model.messages import REGISTRAR_SUPPORTED, SUPPORTED
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, due_times
 
 TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"
@@ -63,7 +63,7 @@ class Trial:
         """Both engines joined, the schedule handed over, nothing run yet."""
         calling, answering = self.programs()
         sizes = {"max_instances": 20_000, "max_transactions": 80_000,
-                 "supported": ", ".join(SUPPORTED)}
+                 "supported": ", ".join((*SUPPORTED, *REGISTRAR_SUPPORTED))}
         rows = generated_users(calling.columns, self.users) if self.users else None
         caller = Engine(calling, local=CALLER, target=ANSWERER, run_id=0xA0000000 + seed,
                         seed=seed, rows=rows, **{**sizes, **self.caller_options})

@@ -29,7 +29,7 @@ from siploadgen.core.program cimport (
     OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
     TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
     VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
-    FIELD_FILL, FIELD_TOKEN, OP_LEAVE, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
+    FIELD_FILL, FIELD_TOKEN, FIELD_UUID, OP_LEAVE, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -778,7 +778,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_SDP_ADDRESS
+                good = segment.field <= FIELD_SDP_ADDRESS or segment.field == FIELD_UUID
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):

@@ -17,7 +17,8 @@ from siploadgen.core.program cimport (
     FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL, FIELD_INITIAL_URI,
     FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
     FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
-    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
+    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_UUID, FIELD_VARIABLE, Template,
+    TEMPLATE_RELIABLE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
@@ -65,6 +66,7 @@ cdef enum:                                  # places in Core.scratch
     AT_RSEQ = 160
     AT_USER = 192                           # as AT_TOKEN, of a registration
     AT_RACK = 320
+    AT_UUID = 400
     AT_BRANCH = 448                         # then what follows it in Via
     AT_PARTIES = 4096
     # auth.pyx has what is between
@@ -504,6 +506,16 @@ cdef uint32_t rack_write(const Leg* leg, uint8_t* out) noexcept nogil:
     return <uint32_t>(at - out)
 
 
+cdef Span uuid_write(const uint8_t* token, uint8_t* out) noexcept nogil:
+    """The digits of a token as a UUID of version 4, variant 1 (RFC 4122 4.1)."""
+    cdef uint8_t* at = put(out, token, 8)
+    at = put(at, b"-", 1)
+    at = put(at, token + 8, 4)
+    at = put(at, b"-4000-8000-", 11)
+    at = put(at, token + 12, 12)
+    return span_make(out, <uint32_t>(at - out))
+
+
 cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg* leg,
                       Handle leg_name,
                       const Tx* tx, Handle branch, uint32_t cseq) noexcept nogil:
@@ -516,7 +528,7 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
         put(scratch + AT_BRANCH + TOKEN_LENGTH, core.via_tail, core.via_tail_length)
         fields.values[<int>FIELD_BRANCH] = span_make(
             scratch + AT_BRANCH, TOKEN_LENGTH + core.via_tail_length)
-    if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN):
+    if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN | 1 << FIELD_UUID):
         token_write(core, scratch + AT_TOKEN, leg_name)
         fields.values[<int>FIELD_LOCAL_TAG] = span_make(scratch + AT_TOKEN, TOKEN_LENGTH)
         data = scratch + AT_TOKEN
@@ -526,6 +538,8 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
         fields.values[<int>FIELD_TOKEN] = span_make(data, TOKEN_LENGTH)
         fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3) \
             if leg != NULL and leg.call_id_length else own_call_id(core, data)
+        if needs & (1 << FIELD_UUID):
+            fields.values[<int>FIELD_UUID] = uuid_write(data, scratch + AT_UUID)
     if needs & (1 << FIELD_CSEQ):
         fields.values[<int>FIELD_CSEQ] = span_make(
             scratch + AT_CSEQ, slg_decimal(scratch + AT_CSEQ, cseq))
