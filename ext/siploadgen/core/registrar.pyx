@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport COUNT_BINDINGS_FULL
 from siploadgen.core.records cimport Binding, Core, core_count, Registrar, REGISTRAR_LINES
 from siploadgen.core.sip.parse cimport (
@@ -135,6 +135,8 @@ cdef inline int hex_digit(uint8_t c) noexcept nogil:
 cdef uint8_t* put_unescaped(uint8_t* at, Span text) noexcept nogil:
     """%HH is the octet that it stands for (RFC 3261 10.3 step 5, 19.1.4)."""
     cdef uint32_t i = 0
+    if text.length == 0 or memchr(text.data, 37, text.length) == NULL:
+        return put_span(at, text)
     while i < text.length:
         if text.data[i] == 37 and i + 2 < text.length and hex_digit(text.data[i + 1]) >= 0 \
                 and hex_digit(text.data[i + 2]) >= 0:
