@@ -605,7 +605,7 @@ class Recorder:
                              mend=nearest(what, named))
         else:
             kind = tree.ExtractWhat.PARAMETER if parameter else tree.ExtractWhat.NUMBER
-            self._step(tree.Extract(name, kind, header, parameter, place))
+            self._step(tree.Extract(name, kind, header, parameter, place=place))
 
     def capture(self, name: str, what: str, *, leg: str = "") -> None:
         """Take a text out of the message last matched into a text variable; empty: not there.

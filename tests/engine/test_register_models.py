@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -227,7 +228,7 @@ def test_the_flow_timer_says_when_to_ping(timer: str, low: int, high: int) -> No
     bench.feed(ok(first, *OUTBOUND, *([f"Flow-Timer: {timer}"] if timer else []), expires=3600))
     pings = [one.at / SECOND for one in bench.wait(900 * SECOND)]
     # what the registrar says is known after the first ping was planned
-    gaps = [b - a for a, b in zip(pings, pings[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(pings)]
     assert gaps
     assert all(low <= gap <= high for gap in gaps)
     assert max(gaps) - min(gaps) > 0.5

@@ -120,11 +120,10 @@ def test_a_body_is_passed_through(tmp_path: Path, peers: dict[str, str]) -> None
     """R11."""
     body = tmp_path / "body.txt"
     body.write_text("anything\r\n")
-    with kamailio(tmp_path, "home", **HOME) as home:
-        with (capture(tmp_path, home) as taken,
-              calling(tmp_path, home, *LOAD, *sets(body=body, content_type="text/plain"),
-                      model="register") as tool):
-            nothing_lost(tool.finish(60), USERS)
+    with (kamailio(tmp_path, "home", **HOME) as home, capture(tmp_path, home) as taken,
+          calling(tmp_path, home, *LOAD, *sets(body=body, content_type="text/plain"),
+                  model="register") as tool):
+        nothing_lost(tool.finish(60), USERS)
     assert nothing_malformed(taken) == []
     assert len(shown(taken.file, home, 'sip.Method == "REGISTER" && sip.Content-Length == 10',
                      "frame.number")) >= USERS

@@ -25,19 +25,15 @@ from siploadgen.core.records cimport (
     LEG_CONFIRMED, leg_handle, OC_NONE, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
     STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
-from siploadgen.core.sip.parse cimport (
-    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress,
-    SipHeader, SipMessage,
-)
+from siploadgen.core.sip.parse cimport sip_header, sip_header_next, SipHeader, SipMessage
 from siploadgen.core.sip.stamp cimport stamp_message, StampFields
 from siploadgen.core.sip.tokens cimport (
-    HEADER_CONTACT, HEADER_CSEQ, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_TIMESTAMP,
-    HEADER_VIA, METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, method_opens_dialog,
-    METHOD_REGISTER,
+    HEADER_CSEQ, HEADER_RECORD_ROUTE, HEADER_TIMESTAMP, HEADER_VIA, METHOD_ACK, METHOD_BYE,
+    METHOD_CANCEL, METHOD_INVITE, method_opens_dialog, METHOD_REGISTER,
 )
 from siploadgen.core.registrar cimport registrar_again
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
-from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
+from siploadgen.core.span cimport Span, span_iequal, span_make
 from siploadgen.core.table cimport table_add, table_remove
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take

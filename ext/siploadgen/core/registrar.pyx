@@ -1,6 +1,6 @@
 """A registrar's bindings (see registrar.pxd)."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport COUNT_BINDINGS_FULL
@@ -296,9 +296,9 @@ cdef void sweep(Registrar* registrar, Nanos now) noexcept nogil:
     """Bindings of addresses that nobody asks for any more run out too: each new one looks at a few
     records, so that all are looked at in turn.
     """
-    cdef uint32_t i, index
+    cdef uint32_t _i, index
     cdef Binding* one
-    for i in range(min(<uint32_t>SWEEP, registrar.bindings.high)):
+    for _i in range(min(<uint32_t>SWEEP, registrar.bindings.high)):
         index = registrar.swept % registrar.bindings.high
         registrar.swept = index + 1
         one = binding_at(registrar, index)

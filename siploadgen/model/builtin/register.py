@@ -61,8 +61,9 @@ def register_model(c: Recorder) -> None:
             _registration(c, "rerd")
         c.label("leave")
     if c.v.remove != "no":
+        own = re.sub(r";\s*expires=[^;,]*", "", c.v.contacts)  # Expires: 0 is for all of them
         register(c, expires=0, from_=c.v.registrant,
-                 contact="*" if c.v.remove == "all" else re.sub(r";\s*expires=[^;,]*", "", c.v.contacts))
+                 contact="*" if c.v.remove == "all" else own)
 
 
 def _registration(c: Recorder, clock: str, *, body: bytes = b"") -> None:
