@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from siploadgen.compile.assemble import compile_scenarios
+from siploadgen.compile.program import Program
+from siploadgen.core.engine import Engine
+from siploadgen.model.errors import ModelError
+from siploadgen.model.python import answer
 from tests.engine.drive import SECOND, Bench, Sent, answerer, answering, ask, only
 
 AOR = "<sip:alice@example.com>"
@@ -364,6 +370,37 @@ def test_the_first_hop_must_keep_flows(registrar: Registrar, via: tuple[str, ...
     headers = (*OUTBOUND, *((f"Path: {path}",) if path else ()))
     assert registrar.ask(f"{PHONE};{INSTANCE};reg-id=1", headers=headers, via=via).status == status
     assert registrar.ask(PHONE, via=via).status == 200
+
+
+# --- programs ---
+
+def bound(**settings: int):
+    @answer("REGISTER")
+    def one(c) -> None:
+        c.bind("verdict", **{"bindings": 10, **settings})
+        c.respond(200)
+    return one.record()
+
+
+def test_a_program_has_one_registrar() -> None:
+    program = compile_scenarios(bound(), bound())
+    assert dict(program.registrar)["bindings"] == 10
+    assert Program.from_bytes(program.to_bytes()).registrar == program.registrar
+    with pytest.raises(ModelError, match="two registrars with different settings"):
+        compile_scenarios(bound(), bound(bindings=11))
+
+
+@pytest.mark.parametrize("settings", [{"bindings": 0}, {"bindings": 2**24},
+                                      {"min_expires": -1}, {"max_expires": 2**32}])
+def test_settings_that_cannot_be(settings: dict[str, int]) -> None:
+    with pytest.raises(ModelError, match=next(iter(settings))):
+        bound(**settings)
+
+
+def test_a_program_without_a_registrar_cannot_bind() -> None:
+    program = replace(compile_scenarios(bound()), registrar=())
+    with pytest.raises(ValueError, match="leads nowhere"):
+        Engine(program, local=("192.0.2.10", 5070))
 
 
 # --- who does not answer at once ---

@@ -81,30 +81,28 @@ cdef void registrar_close(Core* core) noexcept nogil:
 
 cdef int registrar_check(Core* core) except -1:
     cdef Registrar* registrar = core.registrar
-    cdef uint32_t i, index, slot, seen, linked = 0, texts = 0, heads = 0
+    cdef uint32_t i, index, seen, texts = 0, heads = 0
     cdef Binding* one
     if registrar == NULL:
         return 0
     slab_check(&registrar.bindings)
-    for i in range(TEXT_CLASSES):
+    for i in range(<uint32_t>TEXT_CLASSES):
         slab_check(&registrar.texts.slabs[i])
         texts += registrar.texts.slabs[i].used
-    for slot in range(registrar.table.mask + 1):
-        if registrar.table.entries[slot].value == 0:
+    for i in range(registrar.bindings.high):
+        one = binding_at(registrar, i)
+        if not one.generation & 1:
             continue
-        heads += 1
-        index = registrar.table.entries[slot].value - 1
+        index = list_head(registrar, one.aor)
+        heads += index == i
         seen = 0
-        while index != NONE:
-            one = binding_at(registrar, index)
-            assert one.generation & 1, "a binding in a list lives"
-            assert <uint32_t>one.aor == registrar.table.entries[slot].tag, "it is in its own list"
+        while index != i:
+            assert index != NONE, "a binding is in the list of its address"
             seen += 1
-            assert seen <= BIND_ADDRESS, "a list ends"
-            index = one.next
-        linked += seen
-    assert heads == registrar.table.used, "the table counts its lists"
-    assert linked == registrar.bindings.used == texts, "a binding is in one list and has one text"
+            assert seen < BIND_ADDRESS, "a list ends"
+            index = binding_at(registrar, index).next
+    assert heads == registrar.table.used, "the table has the first of each list"
+    assert texts == registrar.bindings.used, "a binding has one text"
     return 0
 
 
