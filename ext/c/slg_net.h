@@ -172,6 +172,35 @@ static inline void slg_set_buffer(int fd, int forced, int plain, int octets)
         (void)slg_set_int(fd, SOL_SOCKET, plain, octets);
 }
 
+/* A second datagram socket on the address of `fd`, -1 when it cannot be had. Both may share it only
+ * while this binds: afterwards the port is nobody else's again. */
+static inline int slg_socket_beside(int fd)
+{
+    struct sockaddr_storage local;
+    socklen_t length = sizeof local;
+    int domain = slg_get_int(fd, SOL_SOCKET, SO_DOMAIN), bound = -1;
+    int second = socket(domain, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (second < 0)
+        return -1;
+    if (domain == AF_INET6)
+        (void)slg_set_int(second, SOL_IPV6, IPV6_V6ONLY, slg_get_int(fd, SOL_IPV6, IPV6_V6ONLY));
+    if (getsockname(fd, (struct sockaddr *)&local, &length) == 0 &&
+        slg_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
+        slg_set_int(second, SOL_SOCKET, SO_REUSEADDR, 1) == 0)
+        bound = bind(second, (struct sockaddr *)&local, length);
+    (void)slg_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+    (void)slg_set_int(second, SOL_SOCKET, SO_REUSEADDR, 0);
+    if (bound == 0)
+        return second;
+    close(second);
+    return -1;
+}
+
+static inline int slg_connect(int fd, const void *address, socklen_t length)
+{
+    return connect(fd, (const struct sockaddr *)address, length);
+}
+
 /* Sends two joined datagrams from one loopback socket to another: 1 when two came out. */
 static inline int slg_probe_gso(void)
 {

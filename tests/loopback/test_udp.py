@@ -284,6 +284,118 @@ def test_each_socket_sends_and_receives_its_own() -> None:
     assert a.door.receive(0) == []
 
 
+class Talk:
+    """Two ends and a stranger; `a` listens to `b` often enough to give it a socket of its own."""
+
+    def __init__(self, family: int = socket.AF_INET) -> None:
+        self.a, self.b = End(family), End(family)
+        self.stranger, self.stranger_address = bound(family)
+        self.stranger.settimeout(2)
+
+    def hear(self, count: int = 400, length: int = 100) -> list[bytes]:
+        for number in range(count):
+            self.b.door.post(b"%04d" % number + b"b" * length, self.a.address, order=1)
+        self.b.door.flush()
+        return self.read(count)
+
+    def read(self, count: int) -> list[bytes]:
+        found: list[bytes] = []
+        end = time.monotonic() + 5
+        while len(found) < count and time.monotonic() < end:
+            found += [data for data, *_ in self.a.door.receive()]
+        return found
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["v4", "v6"])
+def test_the_chief_peer_gets_a_socket_of_its_own(family: int) -> None:
+    talk = Talk(family)
+    a, b = talk.a, talk.b
+    assert a.door.chief() is None
+    expected = talk.hear()
+    a.door.tick()
+    assert a.door.chief() == b.address
+    assert talk.hear() == expected                  # in order, by the new socket
+    with talk.stranger as stranger:
+        # both ways with both: with the stranger by the open socket still
+        stranger.sendto(b"hello", a_name := stranger_target(a, family))
+        assert talk.read(1) == [b"hello"]
+        a.door.post(b"to b", b.address)
+        a.door.post(b"to the stranger", talk.stranger_address)
+        a.door.flush()
+        assert [(data, source) for data, source, *_ in b.collect(1)] == [(b"to b", a.address)]
+        data, source = stranger.recvfrom(100)
+        assert (data, source[:2]) == (b"to the stranger", a_name[:2])
+    assert a.door.stats()["connected"] == 1
+    assert a.door.stats()["send_errors"] == 0
+
+
+def stranger_target(end: End, family: int) -> tuple[str, int]:
+    return LOCAL[family], int(end.address.rsplit(b":", 1)[1])
+
+
+def test_another_peer_may_become_the_chief() -> None:
+    talk = Talk()
+    talk.hear()
+    talk.a.door.tick()
+    first, talk.b = talk.b, End()
+    talk.hear()
+    talk.a.door.tick()
+    assert talk.a.door.chief() == talk.b.address
+    talk.a.door.post(b"to the first", first.address)
+    talk.a.door.flush()
+    assert [data for data, *_ in first.collect(1)] == [b"to the first"]
+    assert len(talk.hear()) == 400
+
+
+def test_a_peer_that_is_heard_seldom_is_no_chief() -> None:
+    talk = Talk()
+    talk.hear(50)
+    talk.a.door.tick()
+    assert talk.a.door.chief() is None
+
+
+def test_two_peers_that_are_heard_alike_share_the_open_socket() -> None:
+    talk = Talk()
+    other = End()
+    for number in range(300):
+        talk.b.door.post(b"b" * (50 + number), talk.a.address)      # lengths that nothing joins
+        other.door.post(b"o" * (50 + number), talk.a.address)
+        talk.b.door.flush()
+        other.door.flush()
+    assert len(talk.read(600)) == 600
+    talk.a.door.tick()
+    assert talk.a.door.chief() is None
+
+
+def test_the_port_is_shared_with_nobody_afterwards() -> None:
+    talk = Talk()
+    talk.hear()
+    talk.a.door.tick()
+    assert talk.a.door.chief() is not None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as third:
+        third.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            third.bind(stranger_target(talk.a, socket.AF_INET))
+
+
+def test_a_refusal_by_the_chief_peer_is_named() -> None:
+    talk = Talk()
+    talk.hear()
+    talk.a.door.tick()
+    assert talk.a.door.chief() == talk.b.address
+    gone, address_of_it = talk.b, talk.b.address
+    del talk.b
+    del gone
+    talk.a.door.post(b"nobody there", address_of_it)
+    talk.a.door.flush()
+    error = None
+    end = time.monotonic() + 2
+    while error is None and time.monotonic() < end:
+        talk.a.door.receive()
+        error = talk.a.door.error()
+    assert error == (errno.ECONNREFUSED, address_of_it, b"nobody there")
+
+
 def test_what_cannot_be_sent_is_counted() -> None:
     a = End()
     a.door.post(b"x", b"127.0.0.1:9", socket=5)         # no such socket

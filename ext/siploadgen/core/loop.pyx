@@ -58,20 +58,26 @@ cdef enum:
     FLUSH_AT = 128              # messages that wait for company before they leave
     CLOCK_EVERY = 8             # datagrams handled between two readings of the clock
     WAIT_MAX_NS = 5000000       # longest sleep: how soon a command is seen
-    TICK_NS = 100000000         # clock offsets are looked at this often
+    TICK_NS = 100000000         # clock offsets and chief peers are looked at this often
+    EVENTS = 8
+    ALL_LINES = 0xFFFF
+
+
+cdef int line_watch(Core* core, uint32_t line) noexcept nogil:
+    cdef epoll_event event
+    memset(&event, 0, sizeof(event))
+    event.events = EPOLLIN
+    event.data.u32 = line
+    return epoll_ctl(core.epoll, EPOLL_CTL_ADD, core.udp.lines[line].fd, &event)
 
 
 cdef int loop_open(Core* core) except -1:
-    cdef epoll_event event
-    cdef uint32_t i
+    cdef uint32_t line
     core.epoll = epoll_create1(EPOLL_CLOEXEC)
     if core.epoll < 0:
         raise OSError(errno, "epoll_create1")
-    for i in range(core.udp.sockets):
-        memset(&event, 0, sizeof(event))
-        event.events = EPOLLIN
-        event.data.u32 = i
-        if epoll_ctl(core.epoll, EPOLL_CTL_ADD, core.udp.fds[i], &event) < 0:
+    for line in range(2 * core.udp.sockets):
+        if core.udp.lines[line].fd >= 0 and line_watch(core, line) < 0:
             raise OSError(errno, "epoll_ctl")
     return 0
 
@@ -82,13 +88,15 @@ cdef void loop_close(Core* core) noexcept nogil:
         core.epoll = -1
 
 
-cdef uint32_t socket_drain(Core* core, uint32_t socket) noexcept nogil:
-    """Handle what one socket holds, a few batches at most; how many datagrams that was."""
+cdef uint32_t line_drain(Core* core, uint32_t line, bint* more) noexcept nogil:
+    """Handle what one line holds, a few batches at most; how many datagrams that was. `more`: there
+    may be others.
+    """
     cdef uint32_t total = 0
     cdef uint32_t _batch, count, i
     cdef Datagram* datagram
     for _batch in range(<uint32_t>BATCHES):
-        count = udp_receive(&core.udp, socket)
+        count = udp_receive(&core.udp, line)
         for i in range(count):
             if i % <uint32_t>CLOCK_EVERY == 0:
                 core.now = clock_monotonic()
@@ -98,16 +106,38 @@ cdef uint32_t socket_drain(Core* core, uint32_t socket) noexcept nogil:
                 udp_flush(&core.udp, &core.outbox)
         total += count
         if not core.udp.full:
-            break
+            return total
+    more[0] = True
     return total
 
 
 cdef void errors_drain(Core* core) noexcept nogil:
     cdef UdpError error
-    cdef uint32_t socket
-    for socket in range(core.udp.sockets):
-        while udp_error(&core.udp, socket, &error):
+    cdef uint32_t line
+    for line in range(2 * core.udp.sockets):
+        while udp_error(&core.udp, line, &error):
             feed_error(core, error.data, error.length)
+
+
+cdef void lines_tick(Core* core) noexcept nogil:
+    cdef uint32_t fresh = udp_tick(&core.udp, core.now)
+    cdef uint32_t line
+    for line in range(2 * core.udp.sockets):
+        if fresh & (<uint32_t>1 << line):
+            line_watch(core, line)
+
+
+cdef uint32_t lines_wait(Core* core, Nanos wait) noexcept nogil:
+    """Wait for datagrams; the lines (bits) that have some. At their most all are looked at."""
+    cdef epoll_event events[EVENTS]
+    cdef uint32_t lines = 0
+    cdef int count = slg_epoll_wait_ns(core.epoll, events, EVENTS, wait)
+    cdef int i
+    if count < 0 or count == EVENTS:
+        return ALL_LINES
+    for i in range(count):
+        lines |= <uint32_t>1 << events[i].data.u32
+    return lines
 
 
 cdef void sleep_until(Nanos when) noexcept nogil:
@@ -118,26 +148,26 @@ cdef void sleep_until(Nanos when) noexcept nogil:
 
 
 cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
-    cdef epoll_event events[8]
     cdef Nanos woke, wait, before
     cdef Nanos ticked = 0
-    cdef uint32_t socket, done
+    cdef uint32_t line, done
     cdef bint more
-    cdef bint arrived = True            # or it is not known
+    cdef uint32_t arrived = ALL_LINES   # lines that have datagrams, or of which it is not known
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
     woke = clock_monotonic()
     while True:
         core_count(core, COUNT_LOOPS)
         done = 0
-        if arrived:
-            for socket in range(core.udp.sockets):
-                done += socket_drain(core, socket)
+        more = False
+        for line in range(2 * core.udp.sockets):
+            if arrived & (<uint32_t>1 << line) and core.udp.lines[line].fd >= 0:
+                done += line_drain(core, line, &more)
         core.now = clock_monotonic()
         if core.now - ticked > TICK_NS:
             ticked = core.now
-            udp_tick(&core.udp, core.now)
+            lines_tick(core)
         errors_drain(core)
-        more = advance(core, BUDGET)
+        more = advance(core, BUDGET) or more
         done += core.outbox.count
         if core.outbox.count:
             udp_flush(&core.udp, &core.outbox)
@@ -148,8 +178,8 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
             break
         if until_idle and advance_done(core):
             break
-        if more or core.udp.full:
-            arrived = True
+        if more:
+            arrived = ALL_LINES
             continue
         before = clock_monotonic()
         core.counters[<int>COUNT_BUSY_NS] += before - woke
@@ -157,11 +187,11 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
             # Messages that come close together are handled together: a wake-up costs more than
             # they do, and the kernel has stamped them. What has a due time is not put off.
             sleep_until(min(woke + core.coalesce, advance_next(core)))
-            arrived = True
+            arrived = ALL_LINES
         else:
             wait = min(advance_next(core) - before, <Nanos>WAIT_MAX_NS)
             # What comes while a wait ends by time is seen by the next one, which ends at once.
-            arrived = wait <= 0 or slg_epoll_wait_ns(core.epoll, events, 8, wait) != 0
+            arrived = ALL_LINES if wait <= 0 else lines_wait(core, wait)
         woke = clock_monotonic()
         core.counters[<int>COUNT_WAIT_NS] += woke - before
     before = clock_monotonic()

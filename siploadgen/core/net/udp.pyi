@@ -25,11 +25,13 @@ class UdpDoor:
     def flush(self) -> None:
         """Send everything that was posted."""
     def receive(self, socket: int = 0) -> list[tuple[bytes, bytes, int, int]]:
-        """Return one batch: (data, source, time received, socket)."""
+        """Return one batch of each of its lines: (data, source, time received, socket)."""
     def error(self, socket: int = 0) -> tuple[int, bytes, bytes] | None:
         """Return the next ICMP error: (errno, where to, the datagram's first octets)."""
     def tick(self) -> None:
-        """Read the clocks and the drop counters."""
+        """Read the clocks and the drop counters, choose chief peers."""
+    def chief(self, socket: int = 0) -> bytes | None:
+        """Return the peer that has a connected socket of its own, None while there is none."""
     def buffers(self, socket: int = 0) -> tuple[int, int]:
         """Return the sizes of (receive buffer, send buffer) as the kernel reports them."""
     def stats(self) -> dict[str, int]:

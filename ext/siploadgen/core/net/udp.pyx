@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 
 from siploadgen.core.memory cimport memory_ready, memory_release, memory_reserve
 from siploadgen.core.net.addr cimport (
-    PEER_TEXT_MAX, peer_format, peer_from_sockaddr, peer_parse, peer_to_sockaddr,
+    peer_equal, PEER_TEXT_MAX, peer_format, peer_from_sockaddr, peer_parse, peer_to_sockaddr,
     sockaddr_storage, socklen_t,
 )
 from siploadgen.core.net.outbox cimport (
@@ -60,6 +60,8 @@ cdef extern from "slg_net.h" nogil:
     int slg_set_int(int fd, int level, int name, int value)
     int slg_get_int(int fd, int level, int name)
     void slg_set_buffer(int fd, int forced, int plain, int octets)
+    int slg_socket_beside(int fd)
+    int slg_connect(int fd, const void* address, socklen_t length)
     int slg_probe_gso()
     int errno
     const int AF_INET6
@@ -83,6 +85,7 @@ cdef enum:
     SEND_WAITS = 20                 # 1 ms waits for room in one flush; then messages are dropped
     SEND_AGAIN = 4                  # tries of one message against errors that earlier ones caused
     GSO_SIZE_SURE = 1200            # a path that takes no group of this size takes none
+    CHIEF_VOTES = 200               # between two ticks: a peer worth a socket of its own
 
 cdef struct State:
     mmsghdr out[<int>OUTBOX_MESSAGES]
@@ -94,7 +97,7 @@ cdef struct State:
     iovec in_vectors[<int>UDP_BATCH]
     sockaddr_storage in_names[<int>UDP_BATCH]
     uint8_t in_control[<int>UDP_BATCH][128]             # SLG_RECEIVE_CONTROL
-    uint32_t drops[<int>UDP_SOCKETS]                    # running totals last heard of
+    uint32_t drops[<int>UDP_LINES]                      # running totals last heard of
     uint8_t error_data[<int>ERROR_BYTES]
     uint8_t* buffers
 
@@ -125,6 +128,7 @@ cdef int udp_open(Udp* udp, bint want_gso, bint want_gro) except -1:
     udp.gso_size = OUTBOX_MESSAGE_MAX
     udp.gro = want_gro
     udp.timestamps = True
+    udp.connects = True
     udp.received = <Datagram*>calloc(UDP_RECEIVED, sizeof(Datagram))
     state = <State*>calloc(1, sizeof(State))
     udp.state = state
@@ -148,8 +152,9 @@ cdef int udp_open(Udp* udp, bint want_gso, bint want_gro) except -1:
 cdef void udp_close(Udp* udp) noexcept nogil:
     cdef State* state = <State*>udp.state
     cdef uint32_t i
-    for i in range(udp.sockets):
-        close(udp.fds[i])
+    for i in range(2 * udp.sockets):
+        if udp.lines[i].fd >= 0:
+            close(udp.lines[i].fd)
     if state != NULL:
         memory_release(state.buffers, BUFFERS)
     free(state)
@@ -157,18 +162,9 @@ cdef void udp_close(Udp* udp) noexcept nogil:
     memset(udp, 0, sizeof(Udp))
 
 
-cdef int udp_adopt(Udp* udp, int fd) except -1:
-    cdef int domain = slg_get_int(fd, SOL_SOCKET, SO_DOMAIN)
-    cdef int flags = fcntl(fd, F_GETFL, 0)
+cdef void line_prepare(Udp* udp, uint32_t line, int fd, int domain) noexcept nogil:
+    """Set what each socket of ours has, and take it as this line."""
     cdef State* state = <State*>udp.state
-    if udp.sockets == UDP_SOCKETS:
-        raise ValueError(f"an engine has at most {UDP_SOCKETS} UDP sockets")
-    if flags < 0 or domain < 0:
-        PyErr_SetFromErrno(OSError)
-    if slg_get_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM:
-        raise ValueError(f"descriptor {fd} is no datagram socket")
-    if fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0:
-        PyErr_SetFromErrno(OSError)
     slg_set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, UDP_BUFFER_WANTED)
     slg_set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, UDP_BUFFER_WANTED)
     slg_set_int(fd, SOL_SOCKET, SO_RXQ_OVFL, 1)
@@ -182,68 +178,138 @@ cdef int udp_adopt(Udp* udp, int fd) except -1:
         udp.gso = False
     if udp.gro and slg_set_int(fd, SOL_UDP, UDP_GRO, 1) != 0:
         udp.gro = False
-    udp.fds[udp.sockets] = fd
-    state.drops[udp.sockets] = slg_socket_drops(fd)
+    udp.lines[line].fd = fd
+    state.drops[line] = slg_socket_drops(fd)
+
+
+cdef int udp_adopt(Udp* udp, int fd) except -1:
+    cdef int domain = slg_get_int(fd, SOL_SOCKET, SO_DOMAIN)
+    cdef int flags = fcntl(fd, F_GETFL, 0)
+    cdef uint32_t line = 2 * udp.sockets
+    if udp.sockets == UDP_SOCKETS:
+        raise ValueError(f"an engine has at most {UDP_SOCKETS} UDP sockets")
+    if flags < 0 or domain < 0:
+        PyErr_SetFromErrno(OSError)
+    if slg_get_int(fd, SOL_SOCKET, SO_TYPE) != SOCK_DGRAM:
+        raise ValueError(f"descriptor {fd} is no datagram socket")
+    if fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0:
+        PyErr_SetFromErrno(OSError)
+    line_prepare(udp, line, fd, domain)
+    udp.lines[line + 1].fd = -1
     udp.sockets += 1
     return udp.sockets - 1
 
 
 cdef void udp_buffers(const Udp* udp, uint32_t socket, int* receive, int* send) noexcept nogil:
     SLG_ASSERT(socket < udp.sockets)
-    receive[0] = slg_get_int(udp.fds[socket], SOL_SOCKET, SO_RCVBUF)
-    send[0] = slg_get_int(udp.fds[socket], SOL_SOCKET, SO_SNDBUF)
+    receive[0] = slg_get_int(udp.lines[2 * socket].fd, SOL_SOCKET, SO_RCVBUF)
+    send[0] = slg_get_int(udp.lines[2 * socket].fd, SOL_SOCKET, SO_SNDBUF)
 
 
-cdef void note_drops(Udp* udp, uint32_t socket, uint32_t total) noexcept nogil:
+# --- the chief peer ---
+
+cdef inline void vote(Line* line, const Peer* peer, uint32_t datagrams) noexcept nogil:
+    """Majority vote of Boyer and Moore: who sent more than half is left over."""
+    if peer_equal(&line.chief, peer):
+        line.votes += datagrams
+    elif line.votes >= datagrams:
+        line.votes -= datagrams
+    else:
+        line.chief = peer[0]
+        line.votes = datagrams - line.votes
+
+
+cdef bint chief_connect(Udp* udp, uint32_t line) noexcept nogil:
+    """Connect the second socket of the open `line` to its chief; True when it was made for that."""
+    cdef sockaddr_storage to
+    cdef Peer* chief = &udp.lines[line].chief
+    cdef Line* second = &udp.lines[line + 1]
+    cdef bint fresh = second.fd < 0
+    cdef int fd = slg_socket_beside(udp.lines[line].fd) if fresh else second.fd
+    if fd < 0 or slg_connect(fd, &to, peer_to_sockaddr(chief, &to)) != 0:
+        if fresh and fd >= 0:
+            close(fd)
+        udp.connects = False                    # the open socket does all, as before
+        return False
+    if fresh:
+        line_prepare(udp, line + 1, fd, slg_get_int(fd, SOL_SOCKET, SO_DOMAIN))
+    second.chief = chief[0]
+    udp.stats.connected += 1
+    return fresh
+
+
+cdef uint32_t chiefs_choose(Udp* udp) noexcept nogil:
+    cdef uint32_t made = 0
+    cdef uint32_t line
+    for line in range(0, 2 * udp.sockets, 2):
+        # A peer that is connected is heard by its own line; another takes its place when it is
+        # heard twice as often.
+        if udp.connects and udp.lines[line].votes >= CHIEF_VOTES + 2 * udp.lines[line + 1].heard \
+                and chief_connect(udp, line):
+            made |= <uint32_t>1 << (line + 1)
+        udp.lines[line].votes = 0
+        udp.lines[line + 1].heard = 0
+    return made
+
+
+cdef void note_drops(Udp* udp, uint32_t line, uint32_t total) noexcept nogil:
     """Count what a socket's running total grew by; it wraps, and may be told late."""
     cdef State* state = <State*>udp.state
-    cdef uint32_t grown = total - state.drops[socket]
+    cdef uint32_t grown = total - state.drops[line]
     if grown != 0 and grown < <uint32_t>0x80000000:
         udp.stats.receive_drops += grown
-        state.drops[socket] = total
+        state.drops[line] = total
 
 
-cdef void udp_tick(Udp* udp, Nanos now) noexcept nogil:
+cdef uint32_t udp_tick(Udp* udp, Nanos now) noexcept nogil:
     cdef uint32_t i
     cdef uint32_t total
     read_offset(udp)
-    udp.errors = (<uint32_t>1 << udp.sockets) - 1       # look once, whatever was missed
-    for i in range(udp.sockets):
-        total = slg_socket_drops(udp.fds[i])
-        if total != 0:
-            note_drops(udp, i, total)
+    udp.errors = (<uint32_t>1 << (2 * udp.sockets)) - 1     # look once, whatever was missed
+    for i in range(2 * udp.sockets):
+        if udp.lines[i].fd >= 0:
+            total = slg_socket_drops(udp.lines[i].fd)
+            if total != 0:
+                note_drops(udp, i, total)
+    return chiefs_choose(udp)
 
 
 # --- receiving ---
 
-cdef bint about_a_datagram(Udp* udp, uint32_t socket, int error) noexcept nogil:
+cdef bint about_a_datagram(Udp* udp, uint32_t line, int error) noexcept nogil:
     """Errors of a socket that an earlier datagram of ours caused; the next call works again."""
     if error == EAGAIN or error == EINTR:
         return False
-    udp.errors |= <uint32_t>1 << socket
+    udp.errors |= <uint32_t>1 << line
     return (error == ECONNREFUSED or error == EHOSTUNREACH or error == ENETUNREACH
             or error == EHOSTDOWN or error == EPROTO or error == ENOPROTOOPT
             or error == ENETDOWN or error == EOPNOTSUPP)
 
 
 cdef uint32_t take_apart(
-    Udp* udp, uint32_t socket, mmsghdr* entry, uint32_t count, Nanos now
+    Udp* udp, uint32_t line, mmsghdr* entry, uint32_t count, Nanos now
 ) noexcept nogil:
     """Append the datagrams of one buffer behind the first `count`; returns the new count."""
     cdef slg_received about
     cdef Datagram* datagram
     cdef const uint8_t* data = <const uint8_t*>entry.msg_hdr.msg_iov.iov_base
     cdef uint32_t left = entry.msg_len
-    cdef uint32_t step
+    cdef uint32_t step, datagrams
     cdef Nanos received = now
     cdef Peer peer
     slg_get_received(&entry.msg_hdr, &about)
-    peer_from_sockaddr(&peer, <const sockaddr_storage*>entry.msg_hdr.msg_name, <uint8_t>socket)
+    peer_from_sockaddr(&peer, <const sockaddr_storage*>entry.msg_hdr.msg_name,
+                       <uint8_t>(line >> 1))
     if about.has_drops:
-        note_drops(udp, socket, about.drops)
+        note_drops(udp, line, about.drops)
     if about.stamp != 0 and about.stamp - udp.realtime_offset < now:
         received = about.stamp - udp.realtime_offset
     step = about.segment if about.segment != 0 else left
+    datagrams = (left + step - 1) // step if step else 1
+    if line & 1:
+        udp.lines[line].heard += datagrams
+    else:
+        vote(&udp.lines[line], &peer, datagrams)
     while True:
         if count == UDP_RECEIVED:
             udp.stats.receive_drops += (left + step - 1) // step if step else 1
@@ -260,7 +326,7 @@ cdef uint32_t take_apart(
             return count
 
 
-cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil:
+cdef uint32_t udp_receive(Udp* udp, uint32_t line) noexcept nogil:
     cdef State* state = <State*>udp.state
     cdef uint32_t entries = UDP_BATCH_GRO if udp.gro else UDP_BATCH
     cdef uint32_t count = 0
@@ -268,14 +334,14 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil:
     cdef uint32_t _try
     cdef int got = 0
     cdef Nanos now
-    SLG_ASSERT(socket < udp.sockets)
+    SLG_ASSERT(line < 2 * udp.sockets and udp.lines[line].fd >= 0)
     for i in range(entries):
         state.inn[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage)
         state.inn[i].msg_hdr.msg_controllen = SLG_RECEIVE_CONTROL
     for _try in range(<uint32_t>SEND_AGAIN):
-        got = recvmmsg(udp.fds[socket], state.inn, entries, MSG_DONTWAIT, NULL)
+        got = recvmmsg(udp.lines[line].fd, state.inn, entries, MSG_DONTWAIT, NULL)
         udp.stats.receive_calls += 1
-        if got >= 0 or not (errno == EINTR or about_a_datagram(udp, socket, errno)):
+        if got >= 0 or not (errno == EINTR or about_a_datagram(udp, line, errno)):
             break
     udp.datagrams = 0
     udp.full = got == <int>entries
@@ -283,19 +349,19 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t socket) noexcept nogil:
         return 0
     now = slg_clock(CLOCK_MONOTONIC)
     for i in range(<uint32_t>got):
-        count = take_apart(udp, socket, &state.inn[i], count, now)
+        count = take_apart(udp, line, &state.inn[i], count, now)
     udp.datagrams = count
     udp.stats.received += count
     return count
 
 
-cdef bint udp_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil:
-    if not udp.errors & (<uint32_t>1 << socket):
+cdef bint udp_error(Udp* udp, uint32_t line, UdpError* error) noexcept nogil:
+    if not udp.errors & (<uint32_t>1 << line) or udp.lines[line].fd < 0:
         return False
-    return next_error(udp, socket, error)
+    return next_error(udp, line, error)
 
 
-cdef bint next_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil:
+cdef bint next_error(Udp* udp, uint32_t line, UdpError* error) noexcept nogil:
     """The error queue's next entry that is about a refused datagram; False at its end."""
     cdef State* state = <State*>udp.state
     cdef sockaddr_storage name
@@ -303,7 +369,7 @@ cdef bint next_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil:
     cdef iovec vector
     cdef msghdr message
     cdef ssize_t length
-    SLG_ASSERT(socket < udp.sockets)
+    SLG_ASSERT(line < 2 * udp.sockets)
     while True:
         memset(&message, 0, sizeof(message))
         memset(&name, 0, sizeof(name))
@@ -315,16 +381,16 @@ cdef bint next_error(Udp* udp, uint32_t socket, UdpError* error) noexcept nogil:
         message.msg_iovlen = 1
         message.msg_control = control
         message.msg_controllen = sizeof(control)
-        length = recvmsg(udp.fds[socket], &message, MSG_ERRQUEUE | MSG_DONTWAIT)
+        length = recvmsg(udp.lines[line].fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT)
         if length < 0:
             if errno == EINTR:
                 continue
-            udp.errors &= ~(<uint32_t>1 << socket)
+            udp.errors &= ~(<uint32_t>1 << line)
             return False
         error.code = slg_get_error(&message)
         if error.code == 0:
             continue
-        peer_from_sockaddr(&error.peer, &name, <uint8_t>socket)
+        peer_from_sockaddr(&error.peer, &name, <uint8_t>(line >> 1))
         error.data = state.error_data
         error.length = <uint32_t>length
         udp.stats.icmp_errors += 1
@@ -352,8 +418,16 @@ cdef uint32_t put_vectors(
     return vectors
 
 
-cdef uint32_t put_groups(Udp* udp, const Outbox* outbox, uint32_t socket) noexcept nogil:
-    """Entries for every group of a socket, in order; returns how many."""
+cdef inline bint leaves_by(const Udp* udp, const Peer* to, uint32_t line) noexcept nogil:
+    """What goes to the chief peer leaves by the socket that is connected to it."""
+    cdef const Line* second = &udp.lines[line | 1]
+    if to.socket != line >> 1 or to.family == PEER_STREAM:
+        return False
+    return (second.fd >= 0 and peer_equal(&second.chief, to)) == (line & 1)
+
+
+cdef uint32_t put_groups(Udp* udp, const Outbox* outbox, uint32_t line) noexcept nogil:
+    """Entries for every group of a line, in order; returns how many."""
     cdef State* state = <State*>udp.state
     cdef uint32_t entries = 0
     cdef uint32_t vectors = 0
@@ -366,14 +440,18 @@ cdef uint32_t put_groups(Udp* udp, const Outbox* outbox, uint32_t socket) noexce
     for number in range(outbox.groups):
         group = outbox_group(outbox, number)
         first = &outbox.messages[group.first]
-        if first.peer.socket != socket or first.peer.family == PEER_STREAM:
+        if not leaves_by(udp, &first.peer, line):
             continue
         message = group.first
         while message != NONE:
             SLG_ASSERT(entries < OUTBOX_MESSAGES and vectors < OUTBOX_MESSAGES)
             header = &state.out[entries].msg_hdr
-            header.msg_name = &state.out_names[entries]
-            header.msg_namelen = peer_to_sockaddr(&first.peer, &state.out_names[entries])
+            if line & 1:
+                header.msg_name = NULL
+                header.msg_namelen = 0
+            else:
+                header.msg_name = &state.out_names[entries]
+                header.msg_namelen = peer_to_sockaddr(&first.peer, &state.out_names[entries])
             header.msg_iov = &state.out_vectors[vectors]
             header.msg_control = NULL
             header.msg_controllen = 0
@@ -418,7 +496,7 @@ cdef bint refuses_groups(int error) noexcept nogil:
 
 
 cdef void send_singly(
-    Udp* udp, const Outbox* outbox, uint32_t entry, uint32_t socket
+    Udp* udp, const Outbox* outbox, uint32_t entry, uint32_t line
 ) noexcept nogil:
     """The messages of a refused group one by one, and no such groups from now on."""
     cdef State* state = <State*>udp.state
@@ -443,9 +521,9 @@ cdef void send_singly(
         vector.iov_len = one.length
         sent = 0
         for _try in range(<uint32_t>SEND_AGAIN):
-            sent = sendmmsg(udp.fds[socket], &single, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
+            sent = sendmmsg(udp.lines[line].fd, &single, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
             udp.stats.sent_calls += 1
-            if sent == 1 or not (errno == EINTR or about_a_datagram(udp, socket, errno)):
+            if sent == 1 or not (errno == EINTR or about_a_datagram(udp, line, errno)):
                 break
         if sent == 1:
             udp.stats.sent += 1
@@ -455,7 +533,7 @@ cdef void send_singly(
 
 
 cdef void send_entries(
-    Udp* udp, const Outbox* outbox, uint32_t entries, uint32_t socket
+    Udp* udp, const Outbox* outbox, uint32_t entries, uint32_t line
 ) noexcept nogil:
     """Send the prepared entries, whatever errors come between."""
     cdef State* state = <State*>udp.state
@@ -463,7 +541,7 @@ cdef void send_entries(
     cdef uint32_t waits = 0             # in this flush: a full device must not hold up the engine
     cdef uint32_t tries = 0             # of the entry at `done`
     cdef uint32_t i
-    cdef int fd = udp.fds[socket]
+    cdef int fd = udp.lines[line].fd
     cdef int sent
     cdef pollfd room
     while done < entries:
@@ -475,7 +553,7 @@ cdef void send_entries(
             done += <uint32_t>sent
             tries = 0
             if SLG_UNLIKELY(done < entries):    # the kernel forgets why it stopped
-                udp.errors |= <uint32_t>1 << socket
+                udp.errors |= <uint32_t>1 << line
         elif errno == EINTR:
             pass
         elif (errno == EAGAIN or errno == ENOBUFS or errno == ENOMEM) and waits < SEND_WAITS:
@@ -487,10 +565,10 @@ cdef void send_entries(
             room.events = POLLOUT
             room.revents = 0
             poll(&room, 1, 1)
-        elif about_a_datagram(udp, socket, errno) and tries < SEND_AGAIN:
+        elif about_a_datagram(udp, line, errno) and tries < SEND_AGAIN:
             tries += 1                  # pending from an ICMP error: this call has cleared it
         elif state.out[done].msg_hdr.msg_control != NULL and refuses_groups(errno):
-            send_singly(udp, outbox, done, socket)
+            send_singly(udp, outbox, done, line)
             done += 1
             tries = 0
         else:
@@ -500,7 +578,7 @@ cdef void send_entries(
 
 
 cdef void udp_flush(Udp* udp, Outbox* outbox) noexcept nogil:
-    cdef uint32_t socket
+    cdef uint32_t line
     cdef uint32_t entries
     cdef uint32_t i
     if outbox.count == 0:
@@ -509,10 +587,11 @@ cdef void udp_flush(Udp* udp, Outbox* outbox) noexcept nogil:
         if SLG_UNLIKELY(outbox.messages[i].peer.socket >= udp.sockets
                         and outbox.messages[i].peer.family != PEER_STREAM):
             udp.stats.send_errors += 1
-    for socket in range(udp.sockets):
-        entries = put_groups(udp, outbox, socket)
-        if entries:
-            send_entries(udp, outbox, entries, socket)
+    for line in range(2 * udp.sockets):
+        if udp.lines[line].fd >= 0:
+            entries = put_groups(udp, outbox, line)
+            if entries:
+                send_entries(udp, outbox, entries, line)
     outbox_clear(outbox)
 
 
@@ -585,20 +664,24 @@ cdef class UdpDoor:
             udp_flush(&self.udp, &self.outbox)
 
     def receive(self, uint32_t socket=0):
-        """One batch: (data, source, time received in ns, socket)."""
+        """One batch of each of its lines: (data, source, time received in ns, socket)."""
         cdef uint32_t count
         cdef uint32_t i
+        cdef uint32_t line
         cdef char text[PEER_TEXT_MAX]
         self.check_socket(socket)
-        with nogil:
-            count = udp_receive(&self.udp, socket)
         found = []
-        for i in range(count):
-            peer_format(&self.udp.received[i].peer, text)
-            found.append((
-                PyBytes_FromStringAndSize(
-                    <const char*>self.udp.received[i].data, self.udp.received[i].length),
-                bytes(text), self.udp.received[i].received, self.udp.received[i].peer.socket))
+        for line in range(2 * socket, 2 * socket + 2):
+            if self.udp.lines[line].fd < 0:
+                continue
+            with nogil:
+                count = udp_receive(&self.udp, line)
+            for i in range(count):
+                peer_format(&self.udp.received[i].peer, text)
+                found.append((
+                    PyBytes_FromStringAndSize(
+                        <const char*>self.udp.received[i].data, self.udp.received[i].length),
+                    bytes(text), self.udp.received[i].received, self.udp.received[i].peer.socket))
         return found
 
     def error(self, uint32_t socket=0):
@@ -606,15 +689,25 @@ cdef class UdpDoor:
         cdef UdpError error
         cdef char text[PEER_TEXT_MAX]
         self.check_socket(socket)
-        if not udp_error(&self.udp, socket, &error):
+        if not udp_error(&self.udp, 2 * socket, &error) \
+                and not udp_error(&self.udp, 2 * socket + 1, &error):
             return None
         peer_format(&error.peer, text)
         return error.code, bytes(text), PyBytes_FromStringAndSize(
             <const char*>error.data, error.length)
 
     def tick(self):
-        """Read the clocks and the drop counters."""
+        """Read the clocks and the drop counters, choose chief peers."""
         udp_tick(&self.udp, clock_monotonic())
+
+    def chief(self, uint32_t socket=0):
+        """Whom the second socket is connected to, None while there is none."""
+        cdef char text[PEER_TEXT_MAX]
+        self.check_socket(socket)
+        if self.udp.lines[2 * socket + 1].fd < 0:
+            return None
+        peer_format(&self.udp.lines[2 * socket + 1].chief, text)
+        return bytes(text)
 
     def buffers(self, uint32_t socket=0):
         """Octets of (receive buffer, send buffer) as the kernel reports them."""
