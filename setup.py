@@ -38,6 +38,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "overload": (),
     "dialog": (),
     "plain": (),
+    "registrar": (),
     "outgoing": (),
     "capture": (),
     "refuse": (),

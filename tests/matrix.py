@@ -41,6 +41,10 @@ SHORT: Mapping[str, str] = {
 
 PLANS: Mapping[str, Plan] = {
     "call-redirect": Plan(leaves_proxy=True),
+    "register-outbound": Plan(settings={"stay": "500ms", "ping": "100ms"},
+                              no_proxy="a proxy that keeps no flows gets 439 (RFC 5626 6); "
+                                       "tests/interop/test_registrations.py has one that does"),
+    "register-storm": Plan(settings={"window": "uniform(0s,300ms)"}),
 }
 
 

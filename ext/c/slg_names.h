@@ -30,7 +30,7 @@ static const slg_name slg_header_names[48] = {
     {13, "Service-Route"}, {6, "Accept"}, {16, "Content-Encoding"},
     {9, "Timestamp"}, {7, "Warning"}, {6, "Reason"},
     {4, "Date"}, {7, "Subject"}, {12, "Allow-Events"},
-    {10, "User-Agent"},
+    {10, "User-Agent"}, {10, "Flow-Timer"},
 };
 
 /* (first letter, last letter, length) -> the only known name with that sum; found by trial. Times
@@ -54,7 +54,7 @@ static const uint8_t slg_header_hash[256] = {
     0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 8, 0, 0, 38, 0, 0, 0, 36, 14, 0, 23, 0, 0, 0, 0,
     16, 15, 0, 45, 0, 0, 0, 0, 6, 0, 0, 18, 0, 9, 0, 12,
-    25, 0, 0, 0, 0, 20, 0, 32, 17, 37, 0, 0, 0, 0, 0, 0,
+    25, 0, 0, 0, 0, 20, 0, 32, 17, 37, 47, 0, 0, 0, 0, 0,
 };
 
 /* RFC 3261 7.3.3 and the registry of compact forms: a ... z. */

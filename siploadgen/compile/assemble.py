@@ -348,6 +348,7 @@ class _Assembler:
             outcomes=tuple(self.outcomes.items()),
             columns=tuple(row[0] for row in self.columns.rows),
             packages=_packages(scenarios),
+            registrar=_registrar(scenarios),
             scenarios=tuple(one.name for one in scenarios),
             sources=tuple(str(insn.place) for insn in self.code),
         )
@@ -459,8 +460,8 @@ class _Entry:
             case tree.Change(how, variable, value):
                 self._emit(ARITHMETIC[how], step.place, a=self._variable(variable),
                            c=self._operand(value))
-            case tree.Extract(variable, what, header, parameter):
-                c = header_number(header) if header else 0
+            case tree.Extract(variable, what, header, parameter, reg_id):
+                c = header_number(header) if header else reg_id
                 if parameter:
                     c |= self._text_template(parameter.lower()) << HEADER_BITS
                 self._emit(Op.OP_EXTRACT, step.place, a=self._variable(variable),
@@ -507,6 +508,8 @@ class _Entry:
                 self._authenticate(step)
             case tree.ChallengeCheck():
                 self._challenge_check(step)
+            case tree.Bind(variable):
+                self._emit(Op.OP_BIND, step.place, a=self._variable(variable))
             case tree.Count(counter, amount):
                 self._emit(Op.OP_COUNT, step.place, a=out.counters.named(counter), c=amount)
             case tree.End():
@@ -736,6 +739,17 @@ def _packages(scenarios: Sequence[tree.Scenario]) -> tuple[str, ...]:
     return tuple(known)
 
 
+def _registrar(scenarios: Sequence[tree.Scenario]) -> tuple[tuple[str, int], ...]:
+    """Give the settings of the bindings that the scenarios keep, which they have in common."""
+    found = [step for one in scenarios for step in _all_steps(one.steps)
+             if isinstance(step, tree.Bind)]
+    for other in found[1:]:
+        if other.settings != found[0].settings:
+            raise ModelError("two registrars with different settings", place=str(other.place),
+                             mend="a program has one: give both the same")
+    return found[0].settings if found else ()
+
+
 def _plays_refer(scenario: tree.Scenario) -> bool:
     refer = tree.OnRequest("REFER")
     return scenario.method == "REFER" or any(
@@ -775,7 +789,7 @@ def _always_ends(steps: tuple[tree.Step, ...]) -> bool:
 def _written_variables(steps: Iterable[tree.Step]) -> Iterable[str]:
     """Names of the variables that some step sets."""
     for step in _all_steps(steps):
-        if isinstance(step, tree.Change | tree.Extract):
+        if isinstance(step, tree.Change | tree.Extract | tree.Bind):
             yield step.variable
 
 

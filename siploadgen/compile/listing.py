@@ -104,6 +104,10 @@ def _captured(program: Program, kind: int, c: int) -> str:
             return f"{_header(c)}?{template_text(program, c >> 8)}"
         case Capture.CAPTURE_PARAMETER:
             return f"{_header(c)};{template_text(program, c >> 8)}"
+        case Capture.CAPTURE_OWN:
+            return f"own {_header(c)};{template_text(program, c >> 8)}"
+        case Capture.CAPTURE_LIST:
+            return f"all of {_header(c)}"
         case Capture.CAPTURE_RANKED:
             return f"URI {c >> 8} by q of {_header(c)}"
         case Capture.CAPTURE_DIALOG:
@@ -160,6 +164,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
                 source = _header(c)
             elif b == Extract.EXTRACT_PARAMETER:
                 source = f"{_header(c)};{template_text(program, c >> 8)}"
+            elif b == Extract.EXTRACT_EXPIRES and c:
+                source += f" of flow {c}"
             what = f"{program.variables[a]} = {source}"
         case Op.OP_CAPTURE:
             what = f"{program.texts[a]} = {_captured(program, int(row['flags']), c)}"
@@ -180,6 +186,8 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = f"leg {b}" if b else ""
         case Op.OP_CREDENTIAL:
             what, where = f"user {template_name(program, a)}", f"else → {b}"
+        case Op.OP_BIND:
+            what = f"{program.variables[a]} = status"
         case Op.OP_COUNT:
             what = f"{program.counters[a]} += {c}"
         case Op.OP_CHALLENGE_CHECK:

@@ -69,6 +69,7 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_DATAGRAM: {"a": "template", "b": "leg"},
     Op.OP_BINDING: {"b": "leg"},
     Op.OP_LEAVE: {"b": "leg"},
+    Op.OP_BIND: {"a": "variable"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
 _MAGIC = b"siploadgen program 1\n"
@@ -85,7 +86,8 @@ class Program:
     `text` holds every literal; templates, matchers and so on refer to each other by index.
     `outcomes` are the scenario's own: (name, whether it counts as success), the first has the
     number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `packages`
-    are the event packages that are known, all when there are none. `scenarios` names the entries.
+    are the event packages that are known, all when there are none. `registrar` has the settings of
+    the bindings that the program keeps, none when it keeps none. `scenarios` names the entries.
     `step_names` and `sources` have one text for each instruction: what it does, and the `file:line`
     that it comes from.
     """
@@ -105,13 +107,14 @@ class Program:
     outcomes: tuple[tuple[str, bool], ...] = ()
     columns: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    registrar: tuple[tuple[str, int], ...] = ()
     scenarios: tuple[str, ...] = ()
     step_names: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
     # names that the arrays refer to; what is only shown to people does not change the digest
     _NAMES: ClassVar[tuple[str, ...]] = ("clocks", "variables", "texts", "counters", "outcomes",
-                                         "columns", "packages")
+                                         "columns", "packages", "registrar")
 
     def __post_init__(self) -> None:
         for name, dtype in _ARRAYS.items():
@@ -249,9 +252,10 @@ class Program:
                 return 0 <= c < len(self.templates)
             case Capture.CAPTURE_DIALOG:
                 return 0 <= c < LEGS_MAX
-            case Capture.CAPTURE_HEADER | Capture.CAPTURE_URI:
+            case Capture.CAPTURE_HEADER | Capture.CAPTURE_URI | Capture.CAPTURE_LIST:
                 return 0 <= c < HeaderId.HEADER_COUNT
-            case Capture.CAPTURE_URI_HEADER | Capture.CAPTURE_PARAMETER:
+            case (Capture.CAPTURE_URI_HEADER | Capture.CAPTURE_PARAMETER
+                  | Capture.CAPTURE_OWN):
                 return c >= 0 and header < HeaderId.HEADER_COUNT and text < len(self.templates)
             case Capture.CAPTURE_RANKED:
                 return header < HeaderId.HEADER_COUNT and text > 0

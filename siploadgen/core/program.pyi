@@ -27,7 +27,8 @@ class Op(IntEnum):
     OP_DATAGRAM = 21
     OP_BINDING = 22
     OP_LEAVE = 23
-    OP_COUNT_OF_OPS = 24
+    OP_BIND = 24
+    OP_COUNT_OF_OPS = 25
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -65,6 +66,8 @@ class Capture(IntEnum):
     CAPTURE_ESCAPED = 8
     CAPTURE_STATUS_LINE = 9
     CAPTURE_RANKED = 10
+    CAPTURE_LIST = 11
+    CAPTURE_OWN = 12
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0
@@ -117,6 +120,7 @@ class Field(IntEnum):
     FIELD_RACK = 24
     FIELD_SDP_ADDRESS = 25
     FIELD_FILL = 26
+    FIELD_UUID = 27
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

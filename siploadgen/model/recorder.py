@@ -351,17 +351,19 @@ class Recorder:
 
     def invite(self, to: str = "", *, sdp: str = "", body: str | bytes = "",
                content_type: str = "", headers: Headers = (), start: Words = (), from_: str = "",
-               leg: str = "", user: str = "", supported: Words = ()) -> None:
+               leg: str = "", user: str = "", supported: Words = (), contact: str = "") -> None:
         """Send an INVITE to the target, or to `to`; in a dialog a re-INVITE.
 
         `sdp` names a session (`g711`, `g729`) or is the description itself; a `body` of bytes is
         sent as it is. `start` names the clocks to start. `from_` is the caller's URI, `supported`
-        the option tags of extensions that the model plays (RFC 3261 20.37).
+        the option tags of extensions that the model plays (RFC 3261 20.37), `contact` the value of
+        Contact when that is not our own URI.
 
         >>> c.invite(to="sip:bob@{target.host}", sdp="g711", start="srd setup")
         """
         self.send("INVITE", to, sdp=sdp, body=body, content_type=content_type, headers=headers,
-                  start=start, from_=from_, leg=leg, user=user, supported=supported)
+                  start=start, from_=from_, leg=leg, user=user, supported=supported,
+                  contact=contact)
 
     def ack(self, *, sdp: str = "", headers: Headers = (), leg: str = "") -> None:
         """Acknowledge a 2xx (other finals are acknowledged by the transaction, RFC 3261 17.1.1.3).
@@ -398,20 +400,33 @@ class Recorder:
         self.send("PRACK", sdp=sdp, headers=(*_headers(headers), ("RAck", "{rack}")),
                   start=start, leg=leg, early=True)
 
-    def register(self, *, expires: int | str | Variable = 3600, domain: str = "",
-                 user: str = "{user}", headers: Headers = (), start: Words = (),
-                 leg: str = "") -> None:
+    def register(self, *, expires: int | str | Variable | None = 3600, domain: str = "",
+                 user: str = "{user}", headers: Headers = (), start: Words = (), leg: str = "",
+                 contact: str = "{own}", from_: str = "", body: str | bytes = "",
+                 content_type: str = "") -> None:
         """Register the Contact of this leg for `sip:user@domain` (RFC 3261 10.2).
 
-        `expires` is in seconds, 0 takes the registration back; it may be a variable. All REGISTERs
-        of one leg have the same Call-ID and rising CSeq numbers.
+        `expires` is in seconds, 0 takes the registration back, None leaves it to the registrar; it
+        may be a variable. `contact` is what Contact says: `{own}` is our URI in brackets, an empty
+        text leaves the header out, and the bindings are only asked for. `from_` is the URI of who
+        registers for the user. All REGISTERs of one leg have the same Call-ID and rising CSeq
+        numbers.
+
+        >>> c.register(user="bob", contact="{own};q=0.7, <mailto:bob@example.com>;q=0.1")
         """
         where = domain or "{target.host}"
         value = f"<sip:{user}@{where}>"
-        lifetime = f"{{{expires}}}" if isinstance(expires, Variable) else str(expires)
-        self._send("REGISTER", f"sip:{where}", from_value=value + ";tag={local_tag}",
-                   to_value=value, headers=(*_headers(headers), ("Expires", lifetime)),
-                   start=start, leg=leg)
+        given = _headers(headers)
+        if contact and contact != "{own}":
+            own = messages.contact_line(self._transport).removeprefix("Contact: ")
+            given += (("Contact", contact.replace("{own}", own)),)
+        if expires is not None:
+            lifetime = f"{{{expires}}}" if isinstance(expires, Variable) else str(expires)
+            given += (("Expires", lifetime),)
+        self._send("REGISTER", f"sip:{where}",
+                   from_value=(f"<{from_}>" if from_ else value) + ";tag={local_tag}",
+                   to_value=value, headers=given, start=start, leg=leg, body=body,
+                   content_type=content_type, contact=contact == "{own}")
 
     def options(self, to: str = "", *, headers: Headers = (), start: Words = (),
                 from_: str = "", leg: str = "") -> None:
@@ -420,7 +435,8 @@ class Recorder:
 
     def send(self, method: str, to: str = "", *, sdp: str = "", body: str | bytes = "",
              content_type: str = "", headers: Headers = (), start: Words = (), from_: str = "",
-             leg: str = "", user: str = "", early: bool = False, supported: Words = ()) -> None:
+             leg: str = "", user: str = "", early: bool = False, supported: Words = (),
+             contact: str = "") -> None:
         """Send a request of any method, inside the leg's dialog once there is one.
 
         `user` is called at the target when it names nobody itself; `early` says that the dialog is
@@ -429,9 +445,12 @@ class Recorder:
         state = self._leg(leg)
         state.in_dialog = state.in_dialog or early
         address = f"<{from_ or DEFAULT_FROM}>"
+        given = _headers(headers)
+        if contact:
+            given += (("Contact", contact),)
         self._send(method, to, from_value=address + ";tag={local_tag}", sdp=sdp, body=body,
-                   content_type=content_type, headers=headers, start=start, leg=leg, user=user,
-                   supported=supported)
+                   content_type=content_type, headers=given, start=start, leg=leg, user=user,
+                   supported=supported, contact=False if contact else None)
 
     def respond(self, status: int, reason: str = "", *, sdp: str = "", body: str | bytes = "",
                 content_type: str = "", headers: Headers = (), method: str = "",
@@ -572,12 +591,13 @@ class Recorder:
         value = factor.value if isinstance(factor, Share) else Fixed(round(factor * 1_000_000_000))
         self._step(tree.Change(tree.Arithmetic.MUL, name, value, place))
 
-    def extract(self, name: str, what: str) -> None:
+    def extract(self, name: str, what: str, *, reg_id: int = 0) -> None:
         """Read a number out of the message last matched; -1 when it is not there.
 
         `what` is status, expires (granted to our Contact), min_expires, retry_after,
         content_length, sipfrag (the status in the body of a NOTIFY for a REFER), the name of a
-        header that begins with a number, or a header and its parameter.
+        header that begins with a number, or a header and its parameter. `reg_id` asks what was
+        granted to that flow of several (RFC 5626).
 
         >>> c.extract("granted", "expires")
         >>> c.extract("interval", "Session-Expires")
@@ -588,22 +608,23 @@ class Recorder:
                  if one not in (tree.ExtractWhat.NUMBER, tree.ExtractWhat.PARAMETER)]
         header, _, parameter = what.partition(";")
         if what in named:
-            self._step(tree.Extract(name, tree.ExtractWhat(what), place=place))
+            self._step(tree.Extract(name, tree.ExtractWhat(what), reg_id=reg_id, place=place))
         elif not header[:1].isupper():
             raise ModelError(f"nothing is called {what}", place=str(place),
                              mend=nearest(what, named))
         else:
             kind = tree.ExtractWhat.PARAMETER if parameter else tree.ExtractWhat.NUMBER
-            self._step(tree.Extract(name, kind, header, parameter, place))
+            self._step(tree.Extract(name, kind, header, parameter, place=place))
 
     def capture(self, name: str, what: str, *, leg: str = "") -> None:
         """Take a text out of the message last matched into a text variable; empty: not there.
 
         `what` is the name of a header, `Header.uri` (URI of its first address), `Header.1` (the
         sip: URI with the highest q in all such headers, `Header.2` the next), `Header?Name` (a
-        header in the first URI), `Header;name` (a parameter), request_uri, body, status_line (for
-        a message/sipfrag, RFC 3420), or dialog: Call-ID and tags of a leg as Replaces wants them
-        (RFC 3891 6.1). Texts use it as `{name}`.
+        header in the first URI), `Header;name` (a parameter), `Header.*` (all such headers, comma
+        separated), `own;name` (a parameter of our Contact in the answer to a REGISTER),
+        request_uri, body, status_line (for a message/sipfrag, RFC 3420), or dialog: Call-ID and
+        tags of a leg as Replaces wants them (RFC 3891 6.1). Texts use it as `{name}`.
 
         >>> c.capture("etag", "SIP-ETag")
         >>> c.capture("moved", "Contact.uri")
@@ -612,17 +633,21 @@ class Recorder:
         words = {"request_uri": tree.CaptureWhat.REQUEST_URI, "body": tree.CaptureWhat.BODY,
                  "status_line": tree.CaptureWhat.STATUS_LINE, "dialog": tree.CaptureWhat.DIALOG}
         found = re.fullmatch(
-            r"([A-Z][A-Za-z-]*)(?:\.(uri|[1-9][0-9]?)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
+            r"([A-Z][A-Za-z-]*)(?:\.(uri|\*|[1-9][0-9]?)|\?([A-Za-z-]+)|;([A-Za-z.-]+))?", what)
         if what in words:
             step = tree.Capture(name, words[what], leg=self._leg(leg).number, place=place)
+        elif what.startswith("own;"):
+            step = tree.Capture(name, tree.CaptureWhat.OWN, "Contact", what[4:].lower(),
+                                place=place)
         elif not found:
             raise ModelError(f"nothing is called {what}", place=str(place),
                              mend="write the name of a header, Header.uri, Header?Name, "
                                   f"Header;name, or {nearest(what, words)}")
         else:
             header, uri, inner, parameter = found.groups()
-            rank = int(uri) if uri and uri != "uri" else 0
-            kind = (tree.CaptureWhat.RANKED if rank else tree.CaptureWhat.URI if uri
+            rank = int(uri) if uri and uri.isdigit() else 0
+            kind = (tree.CaptureWhat.RANKED if rank else tree.CaptureWhat.LIST if uri == "*"
+                    else tree.CaptureWhat.URI if uri
                     else tree.CaptureWhat.URI_HEADER if inner
                     else tree.CaptureWhat.PARAMETER if parameter else tree.CaptureWhat.HEADER)
             item = inner or (parameter or "").lower()
@@ -847,6 +872,25 @@ class Recorder:
         return self._block(tree.ChallengeCheck, password=password, realm=realm, kind=kind,
                            proxy=proxy, life_ns=life_ns)
 
+    def bind(self, name: str, *, bindings: int, min_expires: int = 0, max_expires: int = 2**32 - 1,
+             default_expires: int = 3600, flow_timer: int = 0) -> None:
+        """Answering side: do the REGISTER as a registrar does (RFC 3261 10.3); a status.
+
+        200: a 2xx that follows at once lists the bindings. 400, 423, 439 (RFC 5626), 500 (an old
+        CSeq), 503 (there are `bindings` already) and 513 refuse it, and nothing has changed. Times
+        are in seconds; `flow_timer` of 0 asks for no keep-alive.
+
+        >>> c.bind("verdict", bindings=1000)
+        """
+        settings = {"bindings": bindings, "min_expires": min_expires, "max_expires": max_expires,
+                    "default_expires": default_expires, "flow_timer": flow_timer}
+        place = _caller_place()
+        for word, value in settings.items():
+            if not 0 <= value < 2**32 or (word == "bindings" and not 0 < value < 2**24):
+                raise ModelError(f"{word} of {value}", place=str(place),
+                                 mend="bindings: 1 to 16777215; times: seconds in 32 bits")
+        self._step(tree.Bind(name, tuple(settings.items()), place))
+
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter of the model's own."""
         self._step(tree.Count(name, amount, _caller_place()))
@@ -958,7 +1002,8 @@ class Recorder:
     def _send(self, method: str, to: str = "", *, kind: tree.SendKind = tree.SendKind.REQUEST,
               from_value: str = "", to_value: str = "", sdp: str = "", body: str | bytes = "",
               content_type: str = "", headers: Headers = (), start: Words = (),
-              leg: str = "", user: str = "", supported: Words = ()) -> None:
+              leg: str = "", user: str = "", supported: Words = (),
+              contact: bool | None = None) -> None:
         place = _caller_place()
         state = self._leg(leg)
         if not method or not set(method) <= _METHOD_CHARACTERS:
@@ -984,7 +1029,7 @@ class Recorder:
             method, uri=uri, from_value=from_value, to_value=to_value,
             transport=self._transport, routes=in_dialog,
             authorization=kind is not tree.SendKind.CANCEL, supported=words(supported),
-            headers=_headers(headers),
+            headers=_headers(headers), contact=contact,
             body=self._body(sdp, body, place),
             content_type=content_type or ("application/sdp" if sdp else "text/plain"))
         self._supported |= dict.fromkeys(words(supported))

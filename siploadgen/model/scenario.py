@@ -86,6 +86,8 @@ class CaptureWhat(Enum):
     TEXT = "text"  # `item`, a text with `{fields}`
     RANKED = "ranked"  # the sip: URI that is the `rank`th by q of the addresses in those headers
     ESCAPED = "escaped"  # the same, escaped as the value of a header in a URI
+    LIST = "list"  # the values of all such headers, comma separated
+    OWN = "own"  # parameter `item` of our own Contact in the answer to a REGISTER
     STATUS_LINE = "status_line"  # of a response, as a message/sipfrag quotes it (RFC 3420)
 
 
@@ -245,6 +247,7 @@ class Extract:
     what: ExtractWhat
     header: str = ""
     parameter: str = ""
+    reg_id: int = 0  # of the flow that EXPIRES is asked about (RFC 5626 4.2.1); 0: any
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -382,6 +385,18 @@ class ChallengeCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Bind:
+    """Answering side: do the REGISTER last received; the variable gets the status of its answer.
+
+    `settings` are those of the program's bindings, by name.
+    """
+
+    variable: str
+    settings: tuple[tuple[str, int], ...]
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Add to a counter of the scenario's own."""
 
@@ -402,6 +417,7 @@ class End:
 Step: TypeAlias = (
     Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route
     | Datagram | Binding | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck
+    | Bind
     | Count | End
 )
 

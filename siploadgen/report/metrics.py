@@ -152,6 +152,7 @@ def messages(figures: Figures) -> dict[str, Any]:
         "failover": int(counters[Counter.COUNT_FAILOVER]),
         "large_requests": int(counters[Counter.COUNT_LARGE_REQUESTS]),
         "unknown_required": int(counters[Counter.COUNT_UNKNOWN_REQUIRED]),
+        "bindings_full": int(counters[Counter.COUNT_BINDINGS_FULL]),
     }
 
 

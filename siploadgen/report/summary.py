@@ -169,7 +169,8 @@ def message_lines(result: Result) -> list[tuple[str, str]]:
                                            for name, count in said[label].items())))
     odd = [(name, said[name]) for name in (
         "retransmitted", "received_again", "unexpected", "malformed", "stray", "auto_answered",
-        "dialog_mismatch", "oversize", "failover", "unknown_required") if said.get(name)]
+        "dialog_mismatch", "oversize", "failover", "unknown_required",
+        "bindings_full") if said.get(name)]
     if odd:
         lines.append(("of these", ", ".join(f"{count:,} {name.replace('_', ' ')}"
                                             for name, count in odd)))

@@ -113,6 +113,7 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
             Field.FIELD_CALL_ID: leg.call_id,
             Field.FIELD_LOCAL_TAG: leg.token,
             Field.FIELD_TOKEN: leg.token,
+            Field.FIELD_UUID: f"{leg.token[:8]}-{leg.token[8:12]}-4000-8000-{leg.token[12:]}",
             Field.FIELD_CSEQ: str(leg.invite_cseq if in_invite
                                   or template["kind"] == TemplateKind.TEMPLATE_ACK else leg.cseq),
             Field.FIELD_REQUEST_URI: leg.remote_uri,
@@ -282,6 +283,10 @@ class Instance:
                         holds = bool(items) if not item else item.lower() in [
                             one.partition(";")[0].strip().lower() for one in items]
                     nxt = nxt if holds else b
+                case Op.OP_BIND:  # this registrar has room for whatever lasts long enough
+                    least = dict(self.program.registrar)["min_expires"]
+                    asked = int(self.last.get("Expires"))
+                    self.variables[a] = 423 if 0 < asked < least else 200
                 case Op.OP_COUNT:
                     self.counted.append((self.program.counters[a], c))
                 case _:

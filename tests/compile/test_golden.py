@@ -65,6 +65,13 @@ PROGRAMS = {
     "call-remote-bye": lambda: build_caller(
         "call", target_uri=TARGET, settings={"callee_hangs_up": "yes"}),
     "register": lambda: build_caller("register", target_uri=TARGET, settings={"refreshes": "2"}),
+    "register-full": lambda: build_caller("register", target_uri=TARGET, settings={
+        "contacts": "{own};q=0.7, <mailto:bob@example.com>;q=0.1;expires=60", "follow": "yes",
+        "supported": "path, gruu", "fetch": "yes", "remove": "all", "expires": "600"}),
+    "register-call": lambda: build_caller(
+        "register-call", target_uri=TARGET, settings={"gruu": "public"}),
+    "register-outbound": lambda: build_caller("register-outbound", target_uri=TARGET),
+    "register-storm": lambda: build_caller("register-storm", target_uri=TARGET),
     "options": lambda: build_caller("options", target_uri=TARGET),
     "options-in-call": lambda: build_caller(
         "options", target_uri=TARGET, settings={"in_call": "2"}),

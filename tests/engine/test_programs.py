@@ -144,6 +144,15 @@ def test_a_program_cut_short_is_refused_or_ends(name: str, table: str, keep: flo
     play(bench)
 
 
+@pytest.mark.parametrize("column", ["supported_offset", "supported_length"])
+@pytest.mark.parametrize("table", ["templates", "entries"])
+def test_option_tags_beyond_the_text_are_refused(table: str, column: str) -> None:
+    damaged = getattr(PROGRAMS["call"], table).copy()
+    damaged[column][0] = 2**32 - 1
+    with pytest.raises(ValueError, match="option tags beyond the table"):
+        build(dataclasses.replace(PROGRAMS["call"], **{table: damaged}))
+
+
 def test_text_cut_short_is_refused() -> None:
     program = PROGRAMS["call"]
     with pytest.raises(ValueError, match="beyond the table"):

@@ -82,7 +82,7 @@ def contacts(sent: Sent) -> list[str]:
     ("<sip:a@192.0.2.20>", "60", ["<sip:a@192.0.2.20>;expires=60"]),
     ("sip:a@192.0.2.20;expires=30", "60", ["<sip:a@192.0.2.20>;expires=30"]),
     ("<sip:a@h;x=1>;q=0.3;expires=5, \"b, c\" <sip:b@h>", "60",
-     ["<sip:a@h;x=1>;expires=5", "<sip:b@h>;expires=60"]),
+     ["<sip:a@h;x=1>;q=0.3;expires=5", "<sip:b@h>;expires=60"]),
     ("<sip:a@h>;expires=0", "60", []),
     ("<sip:a@h>;expires=soon", "60", ["<sip:a@h>;expires=3600"]),
     ("<sip:a@h>", "0", []),

@@ -39,6 +39,9 @@ def told(header: str, what: str, **more: str) -> str:
     ("Refer-To: <sip:c@h?Replaces=a%0d%0aX: y>", "Refer-To?Replaces", ""),  # no header smuggled in
     ("Refer-To: <sip:c@h>", "Refer-To?Replaces", ""),
     ("Refer-To: nonsense <", "Refer-To.uri", ""),
+    ("Service-Route: <sip:a;lr>,<sip:b;lr>\r\nService-Route: <sip:c;lr>", "Service-Route.*",
+     "<sip:a;lr>,<sip:b;lr>, <sip:c;lr>"),
+    ("", "Service-Route.*", ""),
 ])
 def test_texts_are_taken_from_headers(header: str, what: str, text: str) -> None:
     assert told(header, what) == text

@@ -93,7 +93,7 @@ cdef void check_message(SipMessage* message, const uint8_t* data, size_t size) n
         list_has(message, id, b"timer")
     if steps != message.header_count:
         abort()                         # every header is in exactly one chain
-    contact_expires(message, message.method_text)
+    contact_expires(message, message.method_text, 1)
 
 
 cdef api int slg_fuzz_one(const uint8_t* data, size_t size) noexcept nogil:

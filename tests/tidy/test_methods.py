@@ -40,6 +40,13 @@ def test_every_mechanism_has_a_row() -> None:
     assert found == NUMBERED
 
 
+def test_every_setting_named_is_one_of_its_model() -> None:
+    for row in ROWS:
+        model, _, settings = row[1].partition(" (")
+        for name in re.findall(r"`(\w+)`", settings):
+            assert name in MODELS[model.strip("`")].settings, f"{row[0]}: {name}"
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_a_row_says_everything(row: list[str]) -> None:
     assert len(row) == len(HEADS)

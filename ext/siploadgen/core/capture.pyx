@@ -7,7 +7,8 @@ from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.net.addr cimport host_parse, peer_clear
 from siploadgen.core.outgoing cimport leg_call_id, leg_string, send_octets, token_write
 from siploadgen.core.program cimport (
-    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_PARAMETER, CAPTURE_RANKED,
+    CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_LIST, CAPTURE_OWN, CAPTURE_PARAMETER,
+    CAPTURE_RANKED,
     CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, CAPTURE_URI_HEADER, EXTRACT_NUMBER,
     EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Insn, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
 )
@@ -15,12 +16,13 @@ from siploadgen.core.records cimport (
     Core, core_count, Instance, instance_legs, instance_texts, leg_at, leg_handle,
 )
 from siploadgen.core.sip.parse cimport (
-    address_parse, list_next, parameter_find, sip_header, sip_header_next, SipAddress,
+    address_parse, contact_own, list_next, parameter_find, sip_header, sip_header_next, SipAddress,
     SipHeader, SipUri, uri_parse,
 )
 from siploadgen.core.span cimport Span, span_equal, span_iequal, span_make, span_trim
 from siploadgen.core.texts cimport text_data, text_give, text_span, text_take
 from siploadgen.core.types cimport NONE, Peer, PEER_NONE, SLG_UNREACHABLE, TOKEN_LENGTH
+from siploadgen.core.user cimport instance_contact
 
 cdef enum:
     NAME_MAX = 64               # octets of a parameter or header name
@@ -276,6 +278,36 @@ cdef Span ranked_uri(Core* core, int64_t c) noexcept nogil:
     return nothing()
 
 
+cdef Span listed(Core* core, int64_t c, uint8_t* out) noexcept nogil:
+    """All headers of a kind as one (RFC 3261 7.3.1)."""
+    cdef SipHeader* header = sip_header(core.message, <uint8_t>(c & 0xFF))
+    cdef uint32_t length = 0
+    while header != NULL:
+        if length + header.value.length + 2 > TEXT_ROOM:
+            return nothing()
+        if length:
+            memcpy(out + length, b", ", 2)
+            length += 2
+        memcpy(out + length, header.value.data, header.value.length)
+        length += header.value.length
+        header = sip_header_next(core.message, header)
+    return span_make(out, length)
+
+
+cdef Span own_parameter(Core* core, Instance* instance, int64_t c) noexcept nogil:
+    """A parameter of the Contact that is ours among those of the answer to a REGISTER."""
+    cdef uint8_t name[NAME_MAX + 1]
+    cdef uint8_t token[24]
+    cdef uint32_t length = text_stamp(core, instance, <uint16_t>(c >> HEADER_BITS), name, NAME_MAX)
+    cdef SipAddress address
+    cdef bint present
+    name[length] = 0
+    token_write(core, token, instance_contact(core, instance))
+    if not contact_own(core.message, span_make(token, TOKEN_LENGTH), 0, &address):
+        return nothing()
+    return parameter_find(address.parameters, <const char*>name, &present)
+
+
 cdef Span captured(Core* core, Instance* instance, const Insn* insn, uint8_t* out) noexcept nogil:
     cdef uint8_t room[TEXT_ROOM]
     cdef Span value
@@ -299,6 +331,10 @@ cdef Span captured(Core* core, Instance* instance, const Insn* insn, uint8_t* ou
         return parameter_of(core, instance, insn.c)
     elif insn.flags == CAPTURE_RANKED:
         return ranked_uri(core, insn.c)
+    elif insn.flags == CAPTURE_LIST:
+        return listed(core, insn.c, out)
+    elif insn.flags == CAPTURE_OWN:
+        return own_parameter(core, instance, insn.c)
     elif insn.flags == CAPTURE_REQUEST_URI:
         return core.message.uri
     elif insn.flags == CAPTURE_BODY:

@@ -43,4 +43,5 @@ cpdef enum Counter:
     COUNT_LARGE_REQUESTS            # requests of more than 1300 octets on UDP (RFC 3261 18.1.1)
     COUNT_UNKNOWN_REQUIRED          # responses that require what we did not support (8.2.4)
     COUNT_BINDINGS_ANSWERED         # STUN Binding requests
+    COUNT_BINDINGS_FULL             # registrations refused because there was no room for them
     COUNT_COUNT

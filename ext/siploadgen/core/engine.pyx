@@ -19,16 +19,17 @@ from siploadgen.core.overload cimport overload_clear, overload_obey
 from siploadgen.core.program cimport (
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
-    Matcher, OP_ADD, OP_AWAIT, OP_BINDING, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK, OP_CHANCE,
-    OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL, OP_DATAGRAM,
-    OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE, OP_SAME,
-    OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_RANKED,
-    CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI, EXTRACT_NUMBER, EXTRACT_PARAMETER,
-    EXTRACT_SIPFRAG, Operand, OPERAND_COLUMN, OPERAND_T1, OPERAND_VARIABLE,
+    Matcher, OP_ADD, OP_AWAIT, OP_BIND, OP_BINDING, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK,
+    OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_COUNT_OF_OPS, OP_CREDENTIAL,
+    OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_MUL, OP_PAUSE, OP_ROUTE,
+    OP_SAME, OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_LIST,
+    CAPTURE_OWN, CAPTURE_RANKED, CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI,
+    EXTRACT_CONTENT_LENGTH, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand,
+    OPERAND_COLUMN, OPERAND_T1, OPERAND_VARIABLE,
     OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
     TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
     VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
-    FIELD_FILL, FIELD_TOKEN, OP_LEAVE, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
+    FIELD_FILL, FIELD_TOKEN, FIELD_UUID, OP_LEAVE, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -40,6 +41,9 @@ from siploadgen.core.records cimport (
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
 from siploadgen.core.records cimport HIST_RECEIVE_DELAY as _RECEIVE_DELAY
+from siploadgen.core.registrar cimport (
+    registrar_check, registrar_close, registrar_open,
+)
 from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
 from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
@@ -178,6 +182,7 @@ cdef class Engine:
         slab_open(&core.txs, max_transactions, (sizeof(Tx) + 63) // 64 * 64)
         texts_open(&core.texts, max_instances)
         users_open(core, _users_needed(core, first_row))
+        self._open_registrar(dict(program.registrar))
         table_open(&core.requests, max_transactions)
         wheel_open(&core.wheel, max_instances + max_transactions, now)
         self._make_ready(min(ready_instances, max_instances),
@@ -202,6 +207,7 @@ cdef class Engine:
         table_close(&core.requests)
         texts_close(&core.texts)
         users_close(core)
+        registrar_close(core)
         slab_close(&core.txs)
         slab_close(&core.legs)
         slab_close(&core.instances)
@@ -257,7 +263,7 @@ cdef class Engine:
         for i in range(entries):
             core.leg_max = max(core.leg_max, <uint32_t>core.entries[i].legs)
         _check_program(core, templates, segments, text, matchers, operands, entries,
-                       len(program.columns), len(program.counters))
+                       len(program.columns), len(program.counters), len(program.registrar) > 0)
         core.legs_at = sizeof(Instance)
         core.clocks_at = (core.legs_at + 4 * core.leg_max + 7) // 8 * 8
         core.variables_at = core.clocks_at + core.clock_count * sizeof(Clock)
@@ -279,6 +285,16 @@ cdef class Engine:
                  for i in range(core.entry_count)]
         tags = (tag for one in lists for tag in one.decode("ascii").split(", "))
         return ", ".join(dict.fromkeys(tags))
+
+    cdef int _open_registrar(self, dict settings) except -1:
+        cdef Core* core = self.core
+        registrar_open(core, settings.get("bindings", 0))
+        if core.registrar != NULL:
+            core.registrar.min_expires = settings["min_expires"]
+            core.registrar.max_expires = settings["max_expires"]
+            core.registrar.default_expires = settings["default_expires"]
+            core.registrar.flow_timer = settings["flow_timer"]
+        return 0
 
     cdef int _load_allow(self, uint32_t matchers) except -1:
         """The methods that mean something here, for Allow (RFC 3261 20.5)."""
@@ -635,7 +651,13 @@ cdef class Engine:
             "instances_peak": core.instances.peak,
             "transactions_peak": core.txs.peak,
             "instance_size": core.instances.record_size,
+            "bindings": 0,
         }
+        if core.registrar != NULL:
+            sizes["bindings"] = core.registrar.bindings.high * core.registrar.bindings.record_size
+            for i in range(TEXT_CLASSES):
+                sizes["bindings"] += core.registrar.texts.slabs[i].high \
+                    * core.registrar.texts.slabs[i].record_size
         for i in range(TEXT_CLASSES):
             sizes["texts"] += core.texts.slabs[i].high * core.texts.slabs[i].record_size
         return sizes
@@ -661,6 +683,7 @@ cdef class Engine:
             slab_check(&core.texts.slabs[i])
         wheel_check(&core.wheel)
         users_check(core)
+        registrar_check(core)
         c = self.counters
         if c[0] != c[1] + c[2] + c[3] + c[4] + c[<int>COUNT_NOT_STARTED_THROTTLED]:
             raise AssertionError("due is not started + not_started")
@@ -722,7 +745,7 @@ cdef bint _is_text(Core* core, int64_t number, uint32_t templates) noexcept:
 
 cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint32_t text,
                         uint32_t matchers, uint32_t operands, uint32_t entries, uint32_t columns,
-                        uint32_t counters) except -1:
+                        uint32_t counters, bint binds) except -1:
     """Every number in a program leads somewhere, so that the VM need not look; ValueError says
     which does not.
     """
@@ -769,7 +792,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_SDP_ADDRESS
+                good = segment.field <= FIELD_SDP_ADDRESS or segment.field == FIELD_UUID
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
@@ -788,7 +811,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             raise ValueError(f"matcher {i}: method {core.matchers[i].method}")
     for i in range(core.insns):
         insn = core.code + i
-        _check_insn(core, insn, i, templates, matchers, operands, counters)
+        _check_insn(core, insn, i, templates, matchers, operands, counters, binds)
     if not entries:
         raise ValueError("a program without an entry")
     for i in range(entries):
@@ -796,6 +819,8 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 or core.entries[i].flags > (0 if core.entries[i].role == ROLE_ANSWERER
                                             else ENTRY_OWNS_USER | ENTRY_KEEPS_NONCES):
             raise ValueError(f"entry {i}: broken")
+        if <uint64_t>core.entries[i].supported_offset + core.entries[i].supported_length > text:
+            raise ValueError(f"entry {i}: option tags beyond the table")
     for i in range(core.answer_count):
         if core.answers[i].entry >= entries \
                 or <uint64_t>core.answers[i].user_offset + core.answers[i].user_length > text \
@@ -806,7 +831,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
 
 cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templates,
                      uint32_t matchers,
-                     uint32_t operands, uint32_t counters) except -1:
+                     uint32_t operands, uint32_t counters, bint binds) except -1:
     cdef uint32_t k
     cdef bint good = True
     if insn.op >= OP_COUNT_OF_OPS:
@@ -840,20 +865,22 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
         good = insn.a < core.variable_count and 0 <= insn.c < operands
     elif insn.op == OP_EXTRACT:
         good = insn.a < core.variable_count and insn.b <= EXTRACT_SIPFRAG
-        if insn.b == EXTRACT_NUMBER:
+        if insn.b <= EXTRACT_CONTENT_LENGTH:
+            good = good and 0 <= insn.c < INDEX_MAX
+        elif insn.b == EXTRACT_NUMBER:
             good = good and 0 <= insn.c < HEADER_COUNT
         elif insn.b == EXTRACT_PARAMETER:
             good = good and insn.c >= 0 and insn.c & 0xFF < HEADER_COUNT \
                 and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_CAPTURE:
-        good = insn.a < core.text_count and insn.flags <= CAPTURE_RANKED and insn.c >= 0
+        good = insn.a < core.text_count and insn.flags <= CAPTURE_OWN and insn.c >= 0
         if insn.flags in (CAPTURE_TEXT, CAPTURE_ESCAPED):
             good = good and _is_text(core, insn.c, templates)
         elif insn.flags == CAPTURE_DIALOG:
             good = good and insn.c < core.leg_max
         elif insn.flags not in (CAPTURE_BODY, CAPTURE_REQUEST_URI, CAPTURE_STATUS_LINE):
             good = good and insn.c & 0xFF < HEADER_COUNT
-            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI, CAPTURE_RANKED):
+            if insn.flags not in (CAPTURE_HEADER, CAPTURE_URI, CAPTURE_RANKED, CAPTURE_LIST):
                 good = good and _is_text(core, insn.c >> 8, templates)
     elif insn.op == OP_HAS:
         good = _is_text(core, insn.a, templates) and _lands(core, insn.b) \
@@ -875,6 +902,8 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
             and _lands(core, insn.b)
     elif insn.op == OP_COUNT:
         good = insn.a < counters
+    elif insn.op == OP_BIND:
+        good = insn.a < core.variable_count and binds
     if not good:
         raise ValueError(f"pc {pc}: an operand of op {insn.op} leads nowhere")
     if insn.op not in (OP_JUMP, OP_END, OP_AWAIT, OP_PAUSE, OP_CASE) and not _lands(core, pc + 1):

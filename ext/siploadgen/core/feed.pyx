@@ -253,7 +253,7 @@ cdef void user_answered(Core* core, Leg* leg, Tx* tx) noexcept nogil:
     if tx.flags & TXF_REGISTRATION and core.message.status < 300:
         token_write(core, token, user_handle(core, tx.row))
         user_registered(core, tx.row, contact_expires(core.message,
-                                                      span_make(token, TOKEN_LENGTH)))
+                                                      span_make(token, TOKEN_LENGTH), 0))
 
 
 cdef void response_pass(Core* core, uint32_t index) noexcept nogil:

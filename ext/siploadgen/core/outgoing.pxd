@@ -47,7 +47,7 @@ cdef bint plain_stamp(Core* core, uint16_t status, Span reason, Span echo, uint8
 # without kept text the repeated request itself (core.message) gives the echo.
 cdef void send_again(Core* core, uint32_t tx) noexcept nogil
 
-# Echo block and REGISTER contacts of core.message into core.echo; tag: text of our To tag, length 0
+# Echo block of core.message into core.echo; tag: text of our To tag, length 0
 # for none.
 cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcept nogil
 # of the fresh request, when its transaction still needs it

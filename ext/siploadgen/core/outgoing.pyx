@@ -17,26 +17,23 @@ from siploadgen.core.program cimport (
     FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL, FIELD_INITIAL_URI,
     FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
     FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
-    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_VARIABLE, Template, TEMPLATE_RELIABLE,
-    TEMPLATE_RESPONSE,
+    FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_UUID, FIELD_VARIABLE, Template,
+    TEMPLATE_RELIABLE, TEMPLATE_RESPONSE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
     LEG_CONFIRMED, leg_handle, OC_NONE, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
     STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
-from siploadgen.core.sip.parse cimport (
-    address_parse, header_uint, parameter_find, sip_header, sip_header_next, SipAddress,
-    SipHeader, SipMessage,
-)
+from siploadgen.core.sip.parse cimport sip_header, sip_header_next, SipHeader, SipMessage
 from siploadgen.core.sip.stamp cimport stamp_message, StampFields
 from siploadgen.core.sip.tokens cimport (
-    HEADER_CONTACT, HEADER_CSEQ, HEADER_EXPIRES, HEADER_RECORD_ROUTE, HEADER_TIMESTAMP,
-    HEADER_VIA, METHOD_ACK, METHOD_BYE, METHOD_CANCEL, METHOD_INVITE, method_opens_dialog,
-    METHOD_REGISTER,
+    HEADER_CSEQ, HEADER_RECORD_ROUTE, HEADER_TIMESTAMP, HEADER_VIA, METHOD_ACK, METHOD_BYE,
+    METHOD_CANCEL, METHOD_INVITE, method_opens_dialog, METHOD_REGISTER,
 )
+from siploadgen.core.registrar cimport registrar_again
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
-from siploadgen.core.span cimport Span, span_iequal, span_make, span_to_uint
+from siploadgen.core.span cimport Span, span_iequal, span_make
 from siploadgen.core.table cimport table_add, table_remove
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take
@@ -65,6 +62,7 @@ cdef enum:                                  # places in Core.scratch
     AT_RSEQ = 160
     AT_USER = 192                           # as AT_TOKEN, of a registration
     AT_RACK = 320
+    AT_UUID = 400
     AT_BRANCH = 448                         # then what follows it in Via
     AT_PARTIES = 4096
     # auth.pyx has what is between
@@ -434,40 +432,6 @@ cdef void echo_make(Core* core, const uint8_t* tag, uint32_t tag_length) noexcep
         at = put_span(at, header.value)
         at = put(at, b"\r\n", 2)
     core.echo_length = <uint32_t>(at - core.echo)
-    if message.method == METHOD_REGISTER:
-        core.contacts_length = contacts_make(core, at, <uint32_t>(core.echo + ECHO_ROOM - at))
-
-
-cdef uint32_t contacts_make(Core* core, uint8_t* out, uint32_t room) noexcept nogil:
-    """Contact lines of the answer to a REGISTER: each binding with its expiry; those removed are
-    left out.
-    """
-    cdef SipMessage* message = core.message
-    cdef SipHeader* header = sip_header(message, HEADER_CONTACT)
-    cdef SipAddress address
-    cdef Span rest, value
-    cdef uint8_t* at = out
-    cdef uint64_t expires, default_expires = 3600
-    cdef bint present
-    header_uint(message, HEADER_EXPIRES, &default_expires)
-    while header != NULL:
-        rest = header.value
-        while rest.length and rest.data[0] != 42 and address_parse(&address, &rest):
-            if <uint64_t>(at - out) + address.uri.length + 64 > room:
-                return <uint32_t>(at - out)
-            expires = default_expires
-            value = parameter_find(address.parameters, b"expires", &present)
-            if present and not span_to_uint(value, &expires):
-                expires = 3600              # malformed counts as 3600 (RFC 3261 10.2.1.1)
-            if expires == 0:
-                continue
-            at = put(at, b"Contact: <", 10)
-            at = put_span(at, address.uri)
-            at = put(at, b">;expires=", 10)
-            at += slg_decimal(at, expires)
-            at = put(at, b"\r\n", 2)
-        header = sip_header_next(message, header)
-    return <uint32_t>(at - out)
 
 
 cdef void echo_keep(Core* core) noexcept nogil:
@@ -539,6 +503,16 @@ cdef uint32_t rack_write(const Leg* leg, uint8_t* out) noexcept nogil:
     return <uint32_t>(at - out)
 
 
+cdef Span uuid_write(const uint8_t* token, uint8_t* out) noexcept nogil:
+    """The digits of a token as a UUID of version 4, variant 1 (RFC 4122 4.1)."""
+    cdef uint8_t* at = put(out, token, 8)
+    at = put(at, b"-", 1)
+    at = put(at, token + 8, 4)
+    at = put(at, b"-4000-8000-", 11)
+    at = put(at, token + 12, 12)
+    return span_make(out, <uint32_t>(at - out))
+
+
 cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg* leg,
                       Handle leg_name,
                       const Tx* tx, Handle branch, uint32_t cseq) noexcept nogil:
@@ -551,7 +525,7 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
         put(scratch + AT_BRANCH + TOKEN_LENGTH, core.via_tail, core.via_tail_length)
         fields.values[<int>FIELD_BRANCH] = span_make(
             scratch + AT_BRANCH, TOKEN_LENGTH + core.via_tail_length)
-    if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN):
+    if needs & (1 << FIELD_CALL_ID | 1 << FIELD_LOCAL_TAG | 1 << FIELD_TOKEN | 1 << FIELD_UUID):
         token_write(core, scratch + AT_TOKEN, leg_name)
         fields.values[<int>FIELD_LOCAL_TAG] = span_make(scratch + AT_TOKEN, TOKEN_LENGTH)
         data = scratch + AT_TOKEN
@@ -561,6 +535,8 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
         fields.values[<int>FIELD_TOKEN] = span_make(data, TOKEN_LENGTH)
         fields.values[<int>FIELD_CALL_ID] = leg_string(core, leg, 3) \
             if leg != NULL and leg.call_id_length else own_call_id(core, data)
+        if needs & (1 << FIELD_UUID):
+            fields.values[<int>FIELD_UUID] = uuid_write(data, scratch + AT_UUID)
     if needs & (1 << FIELD_CSEQ):
         fields.values[<int>FIELD_CSEQ] = span_make(
             scratch + AT_CSEQ, slg_decimal(scratch + AT_CSEQ, cseq))
@@ -1218,6 +1194,8 @@ cdef void send_again(Core* core, uint32_t index) noexcept nogil:
                 return
             token_write(core, tag, tx.leg)
             echo_make(core, tag, TOKEN_LENGTH)
+            if tx.method == METHOD_REGISTER and core.registrar != NULL:
+                registrar_again(core, tx.started)
         if tx.template == TEMPLATE_NONE:
             if tx.status:
                 plain_stamp(core, tx.status, span_make(NULL, 0), echo_of(core, tx), tx.method,

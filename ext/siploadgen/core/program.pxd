@@ -53,6 +53,9 @@ cpdef enum Op:
     # b: leg. Leaves its dialog without a word: what the leg does next opens a new one, with a
     # Call-ID and a tag of its own.
     OP_LEAVE
+    # a: variable. The REGISTER at hand done by the registrar; the variable is 200, or the status
+    # that refuses it. A 200 has its bindings in FIELD_CONTACTS.
+    OP_BIND
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -72,7 +75,8 @@ cpdef enum PseudoVariable:      # read-only, in place of a variable number
 
 cpdef enum Extract:
     EXTRACT_STATUS = 0
-    EXTRACT_EXPIRES             # seconds granted to our Contact, else Expires; -1: none
+    # seconds granted to our Contact (c: its reg-id, 0: any), else Expires; -1: none
+    EXTRACT_EXPIRES
     EXTRACT_MIN_EXPIRES         # -1: none
     EXTRACT_RETRY_AFTER         # -1: none
     EXTRACT_CONTENT_LENGTH
@@ -99,6 +103,9 @@ cpdef enum Capture:             # what OP_CAPTURE takes
     # c: HeaderId, and a rank (from 1) from bit 8: the sip: URI with that rank among the addresses
     # of all such headers by q, without its headers; the order in the message decides between equals
     CAPTURE_RANKED
+    CAPTURE_LIST                # c: HeaderId; the values of all such headers, comma separated
+    # c: HeaderId, and a text from bit 8: parameter of the Contact that is ours, as EXTRACT_EXPIRES
+    CAPTURE_OWN
 
 cpdef enum OperandKind:
     OPERAND_CONST = 0           # value
@@ -150,7 +157,7 @@ cpdef enum Field:
     FIELD_CONTENT_LENGTH        # digits of the body's length, when the body has variable parts
     # 'nonce="...", algorithm=..., qop="auth"' of a challenge; arg: ChallengeFlag
     FIELD_CHALLENGE
-    # response to REGISTER: "Contact: ...;expires=n\r\n" for each Contact of the request
+    # response to REGISTER: "Contact: ...;expires=n\r\n" for each binding, and what goes with them
     FIELD_CONTACTS
     # ACK_FAILURE: From, To and Call-ID lines of the response being acknowledged
     FIELD_ECHO_PARTIES
@@ -161,6 +168,7 @@ cpdef enum Field:
     FIELD_RACK                  # what a PRACK acknowledges: "RSeq CSeq INVITE"
     FIELD_SDP_ADDRESS           # "IP4 host" or "IP6 host" of the engine's socket (RFC 4566 5.7)
     FIELD_FILL                  # arg: variable; so many octets of text, at most FILL_MAX
+    FIELD_UUID                  # made of what FIELD_TOKEN writes: 36 octets (RFC 4122 3)
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method

@@ -55,6 +55,8 @@ cdef enum:
     OC_LOSS = 1
     OC_RATE = 2
 
+    REGISTRAR_LINES = 65536     # octets of Registrar.lines
+
     HIST_LATENESS = 0
     HIST_RECEIVE_DELAY = 1
     HIST_CLOCKS = 2
@@ -181,6 +183,34 @@ cdef struct Target:
 cdef struct Targets:
     uint32_t count
     Target entries[16]
+
+# What a registrar knows of one Contact (registrar.pxd).
+cdef struct Binding:
+    uint32_t generation
+    uint32_t next               # of the same address of record, NONE
+    uint64_t aor                # hash of that
+    Nanos expires
+    uint64_t call_id            # hash, of the REGISTER that changed it last
+    uint64_t instance           # hash of +sip.instance, 0: none
+    uint32_t cseq
+    uint32_t reg_id             # of outbound, 0: none
+    # in Registrar.texts: "<uri>;parameters" without expires, then the Path
+    uint32_t text
+    uint16_t uri_length
+    uint16_t line_length
+    uint16_t instance_at        # of +sip.instance within the text
+    uint16_t instance_length
+
+cdef struct Registrar:
+    Slab bindings
+    Texts texts
+    Table table                 # first binding of an address of record, by hash
+    uint32_t swept              # record that is looked at next for expiry
+    uint32_t min_expires        # seconds
+    uint32_t max_expires
+    uint32_t default_expires
+    uint32_t flow_timer         # seconds, 0: none is given
+    uint8_t lines[65536]        # texts of the Contacts of the request at hand
 
 cdef struct Chunk:
     const int64_t* due
@@ -311,6 +341,7 @@ cdef struct Core:
     uint32_t oc_algorithm           # OC_ that answers carry; OC_NONE: they carry nothing
     uint32_t oc_value
     uint32_t oc_validity            # ms
+    Registrar* registrar            # NULL: the program keeps no bindings
     # --- calling side ---
     bint obey                       # what servers ask for in overload is done
     uint8_t via_tail[32]            # behind the branch in the Via of our requests

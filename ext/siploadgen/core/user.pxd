@@ -2,7 +2,8 @@
 # row_stride, ...). A record is never freed. Its handle has a generation that no live record of a
 # slab has, so that its text, 24 digits as that of a leg's token, is never one of those.
 from libc.stdint cimport int64_t, uint32_t
-from siploadgen.core.records cimport Core, User
+from siploadgen.core.program cimport ENTRY_OWNS_USER
+from siploadgen.core.records cimport Core, Instance, instance_legs, leg_handle, User
 from siploadgen.core.types cimport Handle, handle_generation, handle_index, handle_make, NONE
 
 cdef enum:
@@ -28,6 +29,12 @@ cdef inline User* user_at(Core* core, uint32_t row) noexcept nogil:
 cdef inline Handle user_handle(Core* core, uint32_t row) noexcept nogil:
     """What the Contact and the Call-ID of the user's registration carry."""
     return handle_make(USER_GENERATION, core.engine_id, user_index(core, row))
+
+cdef inline Handle instance_contact(Core* core, Instance* instance) noexcept nogil:
+    """What the Contact of an instance's registration carries."""
+    if core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+        return user_handle(core, instance.row)
+    return leg_handle(core, instance_legs(core, instance)[0])
 
 cdef inline uint32_t user_row(Core* core, Handle handle) noexcept nogil:
     """Row of the user that a handle (of token_read) stands for, NONE when it is none's."""

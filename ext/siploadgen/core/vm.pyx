@@ -17,7 +17,7 @@ from siploadgen.core.outgoing cimport (
 from siploadgen.core.program cimport (
     CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, ENTRY_OWNS_USER, EXTRACT_CONTENT_LENGTH,
     EXTRACT_EXPIRES, EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS,
-    Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_BINDING, OP_CAPTURE,
+    Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_BIND, OP_BINDING, OP_CAPTURE,
     OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
     OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_LEAVE, OP_MUL, OP_PAUSE,
     OP_ROUTE, OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST,
@@ -33,6 +33,7 @@ from siploadgen.core.records cimport (
     ROLE_CALLER, RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at, WAIT_AWAIT,
     WAIT_NOTHING, WAIT_PAUSE, core_count,
 )
+from siploadgen.core.registrar cimport registrar_bind
 from siploadgen.core.ring cimport ring_push
 from siploadgen.core.sip.parse cimport contact_expires, header_uint
 from siploadgen.core.sip.tokens cimport (
@@ -46,7 +47,7 @@ from siploadgen.core.tx cimport (
     Tx, TX_ACCEPTED, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TX_TRYING,
 )
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT, SLG_UNREACHABLE, TOKEN_LENGTH
-from siploadgen.core.user cimport user_give, user_handle
+from siploadgen.core.user cimport instance_contact, user_give, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
 
 cdef enum:
@@ -308,10 +309,8 @@ cdef int64_t extract_value(Core* core, Instance* instance, const Insn* insn) noe
     if what == EXTRACT_STATUS:
         return core.message.status
     elif what == EXTRACT_EXPIRES:
-        token_write(core, token, user_handle(core, instance.row)
-                    if core.entries[instance.entry].flags & ENTRY_OWNS_USER
-                    else leg_handle(core, instance_legs(core, instance)[0]))
-        return contact_expires(core.message, span_make(token, TOKEN_LENGTH))
+        token_write(core, token, instance_contact(core, instance))
+        return contact_expires(core.message, span_make(token, TOKEN_LENGTH), <uint64_t>insn.c)
     elif what == EXTRACT_MIN_EXPIRES:
         return <int64_t>value if header_uint(core.message, HEADER_MIN_EXPIRES, &value) else -1
     elif what == EXTRACT_RETRY_AFTER:
@@ -489,6 +488,9 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             pc += 1
         elif insn.op == OP_LEAVE:
             leg_leave(core, index, <uint8_t>insn.b)
+            pc += 1
+        elif insn.op == OP_BIND:
+            variables[insn.a] = registrar_bind(core)
             pc += 1
         elif insn.op == OP_COUNT:
             core.user_counters[insn.a] += insn.c

@@ -48,6 +48,9 @@ from siploadgen.model.builtin.publish import publish_model
 from siploadgen.model.builtin.refer import refer_model
 from siploadgen.model.builtin.refusals import NO_ANSWER, parse_refusals
 from siploadgen.model.builtin.register import register_model
+from siploadgen.model.builtin.register_call import register_call
+from siploadgen.model.builtin.register_outbound import register_outbound
+from siploadgen.model.builtin.register_storm import register_storm
 from siploadgen.model.builtin.subscribe_mwi import subscribe_mwi_model
 from siploadgen.model.builtin.subscribe_presence import subscribe_presence_model
 from siploadgen.model.builtin.transfer_attended import transfer_attended_model
@@ -110,6 +113,9 @@ def _collect(function: Callable[..., Any], found: dict[str, Callable[..., Any]])
 
 MODELS: dict[str, Model] = {one.name: one for one in (
     Model(register_model, answer_register),
+    Model(register_call, answer_register, (answer_call,)),
+    Model(register_outbound, answer_register),
+    Model(register_storm, answer_register),
     Model(options_model, answer_options),
     Model(call_model, answer_call),
     Model(call_busy, answer_busy),

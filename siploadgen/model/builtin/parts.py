@@ -73,12 +73,15 @@ def challenged(c: Recorder, wait: Wait, user: str, proof: str) -> None:
         wait.ends(401, 407, end="auth_failed")
 
 
-def crossing(c: Recorder, done: Wait) -> None:
+def crossing(c: Recorder, done: Wait, *, leg: str = "", then: str = "") -> None:
     """Two BYEs may cross: ours is then answered with 200 or 481, both fine (RFC 5407 3.2.1)."""
     with done.on("BYE"):
-        c.respond(200)
-        c.expect("200-699")
-        c.end()
+        c.respond(200, leg=leg)
+        c.expect("200-699", leg=leg)
+        if then:
+            c.jump(then)
+        else:
+            c.end()
 
 
 def give_up(c: Recorder, end: str = "no_answer", *, clock: str = "") -> None:

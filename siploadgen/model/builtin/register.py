@@ -1,58 +1,92 @@
 """`register`: a registration, kept and taken back."""
 
-from siploadgen.model.builtin.parts import SECRETS, challenged, secret
+import re
+
+from siploadgen.model.builtin.registration import (
+    REFRESH_AT,
+    REGISTRATION,
+    done,
+    granted,
+    longer,
+    register,
+    until_refresh,
+)
+from siploadgen.model.errors import ModelError
 from siploadgen.model.python import call
-from siploadgen.model.recorder import Recorder
+from siploadgen.model.recorder import Recorder, Wait
 from siploadgen.model.settings import Setting, Share
-from siploadgen.model.values import scaled
+
+REMOVALS = ("yes", "no", "all")
 
 
 @call(
     name="register",
     columns="user password",
-    expires=Setting("3600", "seconds asked for", "count"),
+    contacts=Setting("{own}", "value of Contact, `{own}` our URI: `{own};q=0.7, "
+                              "<mailto:bob@example.com>;q=0.1;expires=60`"),
+    supported=Setting("", "option tags in Supported, such as `path, gruu`"),
+    registrant=Setting("", "URI in From of who registers for the users; they themselves when empty",
+                       "uri"),
+    refusal=Setting("0", "status that the first REGISTER has to get, such as 403; 0: a 2xx",
+                    "count"),
+    follow=Setting("no", "send it to the Contact of a 3xx or 4xx", "flag"),
+    body=Setting("", "file with the body of the first REGISTER", "file"),
+    content_type=Setting("application/octet-stream", "what kind of body that is"),
+    fetch=Setting("no", "ask for the bindings once registered", "flag"),
     refreshes=Setting("0", "refreshes before the registration is taken back, or `always`",
                       "times"),
-    refresh_at=Setting("uniform(50%,90%)", "when to refresh: share of the granted time, or a time",
-                       "shares"),
-    remove=Setting("yes", "take the registration back at the end", "flag"),
-    **SECRETS,
+    refresh_at=REFRESH_AT,
+    remove=Setting("yes", "take the registration back at the end: yes, no, or all of the user's"),
+    **REGISTRATION,
 )
 def register_model(c: Recorder) -> None:
     """Keep a registration: REGISTER with digest, refreshes, and its removal."""
+    if c.v.remove not in REMOVALS:
+        raise ModelError(f"setting remove: there is no {c.v.remove}",
+                         mend=f"write {', '.join(REMOVALS)}")
     c.set("lifetime", c.v.expires)
-    _registration(c, "rrd")
+    _registration(c, "rrd", body=c.v.body)
+    if c.v.refusal:
+        c.end("accepted")
+        return
+    if c.v.fetch:
+        register(c, expires=None, contact="", clock="fetch", from_=c.v.registrant)
     if c.v.refreshes != 0:
         with c.loop(c.v.refreshes):
             c.jump("leave", when=c.stopping == 1)
             if isinstance(c.v.refresh_at, Share):
-                c.set("wait", c.v.granted)  # seconds, times a share and 1e9: nanoseconds
-                c.mul("wait", Share(scaled(c.v.refresh_at.value, 1e9)))
-                c.pause(c.v.wait)
-            else:
-                c.pause(c.v.refresh_at)
+                until_refresh(c, "wait", c.v.refresh_at)
+            c.pause(c.v.wait if isinstance(c.v.refresh_at, Share) else c.v.refresh_at)
             c.jump("leave", when=c.stopping == 1)
             _registration(c, "rerd")
         c.label("leave")
-    if c.v.remove:
-        c.register(expires=0, domain=c.v.domain)
-        challenged(c, c.expect("2xx").optional(100), "{user}", secret(c))
+    if c.v.remove != "no":
+        own = re.sub(r";\s*expires=[^;,]*", "", c.v.contacts)  # Expires: 0 is for all of them
+        register(c, expires=0, from_=c.v.registrant,
+                 contact="*" if c.v.remove == "all" else own)
 
 
-def _registration(c: Recorder, clock: str) -> None:
-    """One REGISTER until its 200; at a 423 once more with the registrar's minimum."""
-    c.register(expires=c.v.lifetime, domain=c.v.domain, start=clock)
-    wait = c.expect("2xx", stop=clock).optional(100)
-    challenged(c, wait, "{user}", secret(c))
-    with wait.on(423):  # RFC 3261 10.2.8
-        with c.if_(c.v.lengthened == 1):
-            c.end("rejected")
-        c.set("lengthened", 1)
-        c.extract("lifetime", "min_expires")
-        with c.if_(c.v.lifetime < 0):
-            c.end("rejected")
-        c.resend()
+def _registration(c: Recorder, clock: str, *, body: bytes = b"") -> None:
+    """One REGISTER until its 200."""
+    wait = register(c, expires=c.v.lifetime, contact=c.v.contacts, supported=c.v.supported,
+                    clock=clock, from_=c.v.registrant, body=body,
+                    content_type=c.v.content_type if body else "")
+    longer(c, wait)
+    if c.v.refusal:
+        with wait.on(c.v.refusal):
+            c.end("refused", ok=True)
+    if c.v.follow:
+        _follow(c, wait, clock)
     if c.v.refreshes != 0:
-        c.extract("granted", "expires")
-        with c.if_(c.v.granted < 0):  # no lifetime in the answer: what was asked for
-            c.set("granted", c.v.lifetime)
+        granted(c)
+
+
+def _follow(c: Recorder, wait: Wait, clock: str) -> None:
+    """At a 3xx or a 4xx with a Contact once more, to there (RFC 3261 10.2.4, 21.3)."""
+    with wait.on("300-499", then="go on"):
+        c.capture("moved", "Contact.1")
+        with c.if_text("moved", ""):
+            c.end("rejected")
+        c.count("redirects")
+        c.redirect("{moved}")
+        done(c, clock)

@@ -161,9 +161,12 @@ cdef bint list_next(Span* rest, Span* item) noexcept nogil
 cdef bint list_has(SipMessage* message, uint8_t id, const char* token) noexcept nogil
 # Expires, Min-Expires, ...
 cdef bint header_uint(SipMessage* message, uint8_t id, uint64_t* value) noexcept nogil
-# Seconds granted to our own binding (RFC 3261 10.2.4): ;expires of the Contact whose user is
-# `user`, else Expires; -1: none
-cdef int64_t contact_expires(SipMessage* message, Span user) noexcept nogil
+# The Contact whose user is `user`, and with a `reg_id` the one of that flow (RFC 5626 4.2.1).
+cdef bint contact_own(SipMessage* message, Span user, uint64_t reg_id,
+                      SipAddress* address) noexcept nogil
+# Seconds granted to our own binding (RFC 3261 10.2.4): ;expires of that Contact, else Expires; -1:
+# none
+cdef int64_t contact_expires(SipMessage* message, Span user, uint64_t reg_id) noexcept nogil
 
 # one WWW-Authenticate or Proxy-Authenticate; strings without their quotes
 cdef struct SipChallenge:

@@ -933,28 +933,36 @@ cdef bint header_uint(SipMessage* message, uint8_t id, uint64_t* value) noexcept
     return span_to_uint(span_make(header.value.data, length), value)
 
 
-cdef int64_t contact_expires(SipMessage* message, Span user) noexcept nogil:
+cdef bint contact_own(SipMessage* message, Span user, uint64_t reg_id,
+                      SipAddress* address) noexcept nogil:
     cdef SipHeader* header = sip_header(message, HEADER_CONTACT)
-    cdef SipAddress address
     cdef SipUri uri
     cdef Span rest
-    cdef Span text
     cdef bint present
-    cdef uint64_t seconds
+    cdef uint64_t number
     while header != NULL:
         rest = header.value
         while rest.length:
-            if not address_parse(&address, &rest) or not uri_parse(&uri, address.uri) \
+            if not address_parse(address, &rest) or not uri_parse(&uri, address.uri) \
                     or not span_equal(uri.user, user):
                 continue
-            text = parameter_find(address.parameters, b"expires", &present)
-            if present:
-                # RFC 3261 10.2.1.1, 20.10
-                return <int64_t>seconds if span_to_uint(text, &seconds) else 3600
-            header = NULL
-            break
-        if header != NULL:
-            header = sip_header_next(message, header)
+            if reg_id == 0 or (span_to_uint(parameter_find(address.parameters, b"reg-id", &present),
+                                            &number) and number == reg_id):
+                return True
+        header = sip_header_next(message, header)
+    return False
+
+
+cdef int64_t contact_expires(SipMessage* message, Span user, uint64_t reg_id) noexcept nogil:
+    cdef SipAddress address
+    cdef Span text
+    cdef bint present
+    cdef uint64_t seconds
+    if contact_own(message, user, reg_id, &address):
+        text = parameter_find(address.parameters, b"expires", &present)
+        if present:
+            # RFC 3261 10.2.1.1, 20.10
+            return <int64_t>seconds if span_to_uint(text, &seconds) else 3600
     return <int64_t>seconds if header_uint(message, HEADER_EXPIRES, &seconds) else -1
 
 
@@ -1107,7 +1115,7 @@ cdef class Parsed:
 
     def expires(self, user: bytes) -> int:
         """Return the seconds granted to the Contact of that user, -1 when nothing says so."""
-        return contact_expires(&self.message, _span(user, len(user)))
+        return contact_expires(&self.message, _span(user, len(user)), 0)
 
     def headers(self) -> list[tuple[int, bytes, bytes]]:
         """Return (HeaderId, name, value) of the headers that are kept, in order."""

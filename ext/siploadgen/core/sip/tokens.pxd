@@ -68,6 +68,7 @@ cpdef enum HeaderId:
     HEADER_SUBJECT
     HEADER_ALLOW_EVENTS
     HEADER_USER_AGENT
+    HEADER_FLOW_TIMER
     HEADER_COUNT = 48
 
 cdef inline bint method_opens_dialog(uint8_t method) noexcept nogil:
