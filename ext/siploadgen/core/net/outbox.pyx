@@ -62,6 +62,17 @@ cdef inline OutSlot* find_slot(
         place = (place + 1) & (OUTBOX_TABLE - 1)
 
 
+cdef inline void group_begin(Outbox* outbox, OutGroups* state, uint32_t number) noexcept nogil:
+    """A group of one message so far, behind all others."""
+    cdef OutGroup* group = &state.groups[outbox.groups]
+    group.first = number
+    group.last = number
+    group.count = 1
+    outbox.messages[number].group = outbox.groups
+    outbox.groups += 1
+    SLG_ASSERT(outbox.groups <= outbox.count)
+
+
 cdef void outbox_commit(
     Outbox* outbox, uint32_t length, const Peer* to, OutOrder* order
 ) noexcept nogil:
@@ -79,6 +90,9 @@ cdef void outbox_commit(
     outbox.used += length
     outbox.count = number + 1
     state.next[number] = NONE
+    if outbox.group_max == 1:           # nobody is joined, so nobody has to be found again
+        group_begin(outbox, state, number)
+        return
     if order != NULL and order.epoch == outbox.epoch:
         least = order.group
 
@@ -96,13 +110,7 @@ cdef void outbox_commit(
             return
     slot.epoch = outbox.epoch
     slot.group = outbox.groups
-    group = &state.groups[outbox.groups]
-    group.first = number
-    group.last = number
-    group.count = 1
-    message.group = outbox.groups
-    outbox.groups += 1
-    SLG_ASSERT(outbox.groups <= outbox.count)
+    group_begin(outbox, state, number)
     if order != NULL:
         order.epoch = outbox.epoch
         order.group = message.group

@@ -49,6 +49,9 @@ cdef struct Line:
     Peer chief                      # connected to; of an open socket: who may become it
     uint32_t votes                  # open socket: datagrams of `chief` less those of others
     uint32_t heard                  # connected socket: datagrams; both since the last tick
+    # Connected socket: it was empty once since, so all that it holds is of `chief`, and the kernel
+    # need not say so.
+    bint known
 
 cdef struct Udp:
     Line lines[16]                  # of socket i: 2 i the open one, 2 i + 1 the connected one

@@ -141,7 +141,6 @@ cdef int udp_open(Udp* udp, bint want_gso, bint want_gro) except -1:
     for i in range(<uint32_t>UDP_BATCH):
         state.in_vectors[i].iov_base = state.buffers + i * <uint64_t>BUFFER_STEP
         state.in_vectors[i].iov_len = 65536
-        state.inn[i].msg_hdr.msg_name = &state.in_names[i]
         state.inn[i].msg_hdr.msg_iov = &state.in_vectors[i]
         state.inn[i].msg_hdr.msg_iovlen = 1
         state.inn[i].msg_hdr.msg_control = state.in_control[i]
@@ -234,6 +233,7 @@ cdef bint chief_connect(Udp* udp, uint32_t line) noexcept nogil:
     if fresh:
         line_prepare(udp, line + 1, fd, slg_get_int(fd, SOL_SOCKET, SO_DOMAIN))
     second.chief = chief[0]
+    second.known = False
     udp.stats.connected += 1
     return fresh
 
@@ -298,8 +298,11 @@ cdef uint32_t take_apart(
     cdef Nanos received = now
     cdef Peer peer
     slg_get_received(&entry.msg_hdr, &about)
-    peer_from_sockaddr(&peer, <const sockaddr_storage*>entry.msg_hdr.msg_name,
-                       <uint8_t>(line >> 1))
+    if entry.msg_hdr.msg_name == NULL:
+        peer = udp.lines[line].chief
+    else:
+        peer_from_sockaddr(&peer, <const sockaddr_storage*>entry.msg_hdr.msg_name,
+                           <uint8_t>(line >> 1))
     if about.has_drops:
         note_drops(udp, line, about.drops)
     if about.stamp != 0 and about.stamp - udp.realtime_offset < now:
@@ -336,6 +339,7 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t line) noexcept nogil:
     cdef Nanos now
     SLG_ASSERT(line < 2 * udp.sockets and udp.lines[line].fd >= 0)
     for i in range(entries):
+        state.inn[i].msg_hdr.msg_name = NULL if udp.lines[line].known else &state.in_names[i]
         state.inn[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage)
         state.inn[i].msg_hdr.msg_controllen = SLG_RECEIVE_CONTROL
     for _try in range(<uint32_t>SEND_AGAIN):
@@ -345,6 +349,7 @@ cdef uint32_t udp_receive(Udp* udp, uint32_t line) noexcept nogil:
             break
     udp.datagrams = 0
     udp.full = got == <int>entries
+    udp.lines[line].known = line & 1 and not udp.full
     if got <= 0:
         return 0
     now = slg_clock(CLOCK_MONOTONIC)
