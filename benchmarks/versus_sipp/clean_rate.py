@@ -12,10 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 
 from common import ROOT, Contender, Trial, contenders, figure, note, scratch
+
+from siploadgen.core.engine import Engine
+from tests.sim.helpers import Trial as Played
+from tests.sim.network import Weather
 
 
 def try_rate(one: Contender, rate: float, seconds: float, tries: int, late: str) -> Trial:
@@ -49,11 +54,38 @@ def highest_clean(one: Contender, start: float, width: float, seconds: float, tr
     return low
 
 
-def bare_sockets() -> dict[str, float]:
-    """Calls a second of sockets with no SIP at all, by the name of the contender to compare."""
+def call_octets() -> list[int]:
+    """Lengths of the six datagrams of a call, as the built-in model and its answerer write them."""
+    trial = Played("call", calls=1, users=0, settings={"hold": "0s"})
+    network = trial.network(1, Weather())
+    lengths: list[int] = []
+
+    class Ear:
+        """Stands for an engine and notes the lengths of what it sends."""
+
+        def __init__(self, engine: Engine) -> None:
+            self.engine = engine
+
+        def outbox(self) -> list[tuple[bytes, tuple[str, int]]]:
+            written = self.engine.outbox()
+            lengths.extend(len(data) for data, _ in written)
+            return written
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.engine, name)
+
+    network.ends = {address: Ear(engine) for address, engine in network.ends.items()}
+    network.run()
+    return lengths
+
+
+def bare_sockets(octets: list[int]) -> dict[str, float]:
+    """Calls a second of sockets that exchange datagrams of these lengths, with no SIP at all, by
+    the name of the contender to compare."""
     script = ROOT / "benchmarks" / "loopback" / "bare_sockets.py"
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True,
-                          timeout=300, check=True)
+    done = subprocess.run(
+        [sys.executable, str(script), "--sizes", ",".join(str(length) for length in octets)],
+        capture_output=True, text=True, timeout=300, check=True)
     modes = json.loads(done.stdout.splitlines()[-1])["modes"]
     return {f"siploadgen-gso-{flag}": modes[mode]["calls_per_s"]["median"]
             for flag, mode in (("on", "gso"), ("off", "plain"))}
@@ -69,14 +101,22 @@ def main() -> None:
     parser.add_argument("--late", default="1ms", help="p99 of starts behind their due time")
     options = parser.parse_args()
     best = {}
+    ours = [one for one in options.who.split(",") if one != "sipp"]
+    octets = call_octets()
+    # before, between and after, because the speed of a machine drifts
+    floors = [bare_sockets(octets)] if ours else []
     for one in contenders(options.who):
         best[one.name] = highest_clean(one, options.start, options.width, options.seconds,
                                        options.tries, options.late)
         figure(f"clean_rate.{one.name}", best[one.name], "calls/s", seconds=options.seconds,
                tries=options.tries, width=options.width, late=options.late)
-    bare = bare_sockets() if set(best) - {"sipp"} else {}
+        if ours:
+            floors.append(bare_sockets(octets))
+    bare = {name: statistics.median(floor[name] for floor in floors)
+            for name in (floors[0] if floors else ())}
     for name, limit in bare.items():
-        figure(f"bare_sockets.{name.removeprefix('siploadgen-')}", limit, "calls/s")
+        figure(f"bare_sockets.{name.removeprefix('siploadgen-')}", limit, "calls/s",
+               octets=octets, measured=[floor[name] for floor in floors])
     for name, value in best.items():
         if name in bare:
             figure(f"clean_rate.{name}_to_bare", round(value / bare[name], 3), "ratio")

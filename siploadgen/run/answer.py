@@ -12,7 +12,7 @@ from typing import Any
 from siploadgen.figures import Figures, RunRecord, Sample, total
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import Tuning
-from siploadgen.run.worker import EngineFactory, Worker, compiled_engine
+from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, giving_way
 from siploadgen.units import NANOS
 
 _POLL_S = 0.02
@@ -153,9 +153,10 @@ class AnswerRunner:
         self._answerer.start()
         workers = self._answerer.workers
         try:
-            while not self._stops and not any(worker.error for worker in workers):
-                self._look()
-                self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
+            with giving_way():
+                while not self._stops and not any(worker.error for worker in workers):
+                    self._look()
+                    self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
             load_ns = self._clock() - self._origin_ns
             self._answerer.hang_up()
             deadline = self._clock() + self._graceful_stop_ns

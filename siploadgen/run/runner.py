@@ -6,12 +6,10 @@ straight to hanging up; a second one aborts at once.
 """
 
 import contextlib
-import os
 import queue
 import resource
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,33 +21,20 @@ from siploadgen.run.answer import Answerer
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import RunPlan
 from siploadgen.run.targets import Book, Follower
-from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, open_socket
+from siploadgen.run.worker import (
+    EngineFactory,
+    Worker,
+    compiled_engine,
+    giving_way,
+    open_socket,
+)
 from siploadgen.units import NANOS
 
 START_DELAY_NS = 20_000_000  # from handing out the first due times to the first of them
-LEAD_NS = 1_500_000_000  # how far ahead due times are handed out, at least
+LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see giving_way
 TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
-NICER = 10  # steps of niceness, about a tenth of an engine's share of a busy core
 HANG_UP_NS = 10 * NANOS  # what calls may take to end after they were told to
-
-
-@contextlib.contextmanager
-def _giving_way() -> Iterator[None]:
-    """Let the engines go first where this thread shares a core with one.
-
-    A sample takes some milliseconds, as long as which calls would start late. Without the right to
-    raise it again the priority of this thread alone stays low.
-    """
-    me = threading.get_native_id()
-    before = os.getpriority(os.PRIO_PROCESS, me)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, me, min(before + NICER, 19))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, me, before)
 
 
 class Runner:
@@ -133,7 +118,7 @@ class Runner:
         if self._follower is not None:
             self._follower.start()
         try:
-            with _giving_way():
+            with giving_way():
                 load_ns = self._load()
                 self._drain()
         finally:

@@ -1,10 +1,12 @@
 """One thread for each engine, with a UDP socket of its own."""
 
+import contextlib
+import os
 import resource
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from siploadgen.errors import InternalError, TargetError, UsageError
@@ -52,6 +54,26 @@ def open_socket(address: tuple[str, int], option: str = "--local") -> socket.soc
         raise UsageError(f"{option} {host_port(address)}: {error.strerror}; choose another "
                          "address or port") from None
     return sock
+
+
+@contextlib.contextmanager
+def giving_way() -> Iterator[None]:
+    """Let the engines go first where this thread shares a core with one.
+
+    A sample takes some milliseconds, and calls that are due meanwhile would start late. A thread of
+    SCHED_IDLE is interrupted as soon as another wakes up; niceness does not see to that. On a core
+    without a pause it gets a few milliseconds a second, so what engines need of it is handed out
+    long before. Without the right to go back this thread alone stays so.
+    """
+    me = threading.get_native_id()
+    before = os.sched_getscheduler(me), os.sched_getparam(me)
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(me, os.SCHED_IDLE, os.sched_param(0))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(me, *before)
 
 
 class Worker(threading.Thread):

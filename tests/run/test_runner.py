@@ -14,7 +14,7 @@ from siploadgen.load.rows import generated_users
 from siploadgen.run.answer import Answerer, AnswerPlan
 from siploadgen.run.observer import Silent
 from siploadgen.run.plan import RunPlan, Tuning, choose_workers
-from siploadgen.run.runner import Runner, check_record
+from siploadgen.run.runner import LEAD_NS, Runner, check_record
 from siploadgen.run.worker import local_address, open_socket
 from siploadgen.units import NANOS
 from tests.run.fake_engine import Counter, FakeProgram, Outcome, World
@@ -87,7 +87,8 @@ def test_a_load_is_as_long_as_planned_though_its_last_call_ends_before():
     assert record.load_ns == 500 * MS
 
 
-def test_engines_get_the_seeded_schedule():
+def test_engines_get_the_seeded_schedule(monkeypatch):
+    monkeypatch.setattr("siploadgen.run.runner.LEAD_NS", 1000 * MS)
     world = World()
     seen = []
     original = World.engine
@@ -139,19 +140,35 @@ def test_records_made_ready(more, instances, transactions):
 
 def test_the_sampling_thread_gives_way_to_the_engines(monkeypatch):
     calls = []
-    monkeypatch.setattr(os, "getpriority", lambda which, who: 3)
-    monkeypatch.setattr(os, "setpriority", lambda which, who, value: calls.append((who, value)))
+    monkeypatch.setattr(os, "sched_getscheduler", lambda who: os.SCHED_BATCH)
+    monkeypatch.setattr(os, "sched_setscheduler", lambda who, how, _: calls.append((who, how)))
     record, _ = run(plan(), World())
     me = threading.get_native_id()
-    assert calls == [(me, 13), (me, 3)]
+    assert calls == [(me, os.SCHED_IDLE), (me, os.SCHED_BATCH)]
     assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
 
 
-def test_a_priority_that_may_not_be_raised_again_stays(monkeypatch):
-    def refuse(which, who, value):
+def test_engines_are_no_idlers():
+    policies = []
+    world = World()
+    original = world.engine
+
+    def factory(program, **arguments):
+        engine = original(program, **arguments)
+        run_it = engine.run
+        engine.run = lambda *given: (policies.append(os.sched_getscheduler(0)),
+                                     run_it(*given))[-1]
+        return engine
+
+    Runner(plan(workers=2), engine_factory=factory).run()
+    assert policies == [os.SCHED_OTHER] * 2
+
+
+def test_a_policy_that_may_not_be_left_again_stays(monkeypatch):
+    def refuse(*_):
         raise PermissionError
 
-    monkeypatch.setattr(os, "setpriority", refuse)
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
     record, _ = run(plan(), World())
     assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
 
@@ -250,7 +267,8 @@ def test_a_feeder_that_comes_late_does_not_hide_it():
     now[0] = 5 * NANOS
     runner._hold_back()
     runner._feed()
-    assert np.array_equal(np.concatenate(handed), np.arange(650) * 10 * MS)
+    assert np.array_equal(np.concatenate(handed),
+                          np.arange(0, 5 * NANOS + LEAD_NS, 10 * MS))
 
 
 def test_snapshots_are_copies():

@@ -50,6 +50,7 @@ cdef extern from "time.h" nogil:
     int clock_nanosleep(int clock, int flags, const timespec* when, timespec* left)
 
 cdef extern from "slg_net.h" nogil:
+    void slg_short_slices(uint64_t ns)
     int slg_epoll_wait_ns(int epfd, epoll_event* events, int most, int64_t timeout_ns)
 
 cdef enum:
@@ -59,6 +60,7 @@ cdef enum:
     CLOCK_EVERY = 8             # datagrams handled between two readings of the clock
     WAIT_MAX_NS = 5000000       # longest sleep: how soon a command is seen
     TICK_NS = 100000000         # clock offsets and chief peers are looked at this often
+    SLICE_NS = 100000           # the shortest that the scheduler gives
     EVENTS = 8
     ALL_LINES = 0xFFFF
 
@@ -154,6 +156,7 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
     cdef bint more
     cdef uint32_t arrived = ALL_LINES   # lines that have datagrams, or of which it is not known
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    slg_short_slices(SLICE_NS)
     woke = clock_monotonic()
     while True:
         core_count(core, COUNT_LOOPS)
