@@ -13,6 +13,8 @@ class TimerWheel:
     def __new__(cls, capacity: int, now: int = 0) -> Self: ...
     def add(self, node: int, when: int) -> None:
         """Arm or move a node."""
+    def add_behind(self, node: int, when: int, queue: int) -> None:
+        """Arm or move a node by one of 8 queues: behind its last node, else as `add` does."""
     def delete(self, node: int) -> None:
         """Disarm a node."""
     def pop(self, now: int) -> int | None:

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from siploadgen.errors import UsageError
@@ -20,14 +21,24 @@ CALLS_PER_S_PER_WORKER = 10_000
 MAX_WORKERS = 64
 MAX_INSTANCES = 1_048_576
 MAX_TRANSACTIONS = 4_194_304
-# Records made ready before a run: 320 MB of memory at most. Beyond it they cost time when used.
-MAX_READY = 1_048_576
+# Records made ready before a run take a quarter of the memory that is free at most. One that is not
+# costs time when it is first used: milliseconds for its page, on a virtual machine.
+READY_SHARE = 4
+INSTANCE_BYTES, TRANSACTION_BYTES = 1024, 160  # roughly, with legs, texts and timers
 READY_NS = NANOS // 20  # how long a call is taken to last besides its pauses
 GRACEFUL_STOP_NS = 30 * NANOS
 GSO_GROUP = 32
 MAX_GSO_GROUP = 64  # the most that every kernel with GSO takes
 MAX_COALESCE_NS = NANOS // 10
 MIN_TIMER_NS, MAX_TIMER_NS = NANOS // 1000, 3600 * NANOS
+
+
+def free_memory() -> float:
+    """Octets that the host can give without swapping, by its own account."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return float(line.split()[1]) * 1024
+    return math.inf
 
 
 def choose_workers(asked: str | int, peak_per_s: float, cores: int, embedded: bool) -> int:
@@ -205,7 +216,9 @@ class RunPlan:
         if self.max_calls is not None:
             open_calls = min(open_calls, math.ceil(self.max_calls / self.workers))
         transactions = min(2 * total, per_ns * linger_ns + open_calls)
+        wanted = (open_calls * INSTANCE_BYTES + transactions * TRANSACTION_BYTES) * self.workers
+        share = min(1.0, free_memory() / READY_SHARE / wanted) if wanted else 1.0
         return {
-            "ready_instances": min(instances, MAX_READY, math.ceil(open_calls)),
-            "ready_transactions": min(MAX_READY, math.ceil(transactions)),
+            "ready_instances": min(instances, math.ceil(open_calls * share)),
+            "ready_transactions": min(MAX_TRANSACTIONS, math.ceil(transactions * share)),
         }

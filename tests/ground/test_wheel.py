@@ -39,6 +39,18 @@ class WheelMachine(RuleBasedStateMachine):
         self.wheel.add(node, self.now + delay)
         self.due[node] = self.now + delay
 
+    @rule(node=st.integers(0, NODES - 1), queue=st.integers(0, 7), delay=delays)
+    def add_behind(self, node, queue, delay):
+        self.wheel.add_behind(node, self.now + delay, queue)
+        self.due[node] = self.now + delay
+
+    @rule(nodes=st.lists(st.integers(0, NODES - 1)), queue=st.integers(0, 1))
+    def linger(self, nodes, queue):
+        """All for the same time ahead."""
+        for node in nodes:
+            self.wheel.add_behind(node, self.now + 5 * SECOND, queue)
+            self.due[node] = self.now + 5 * SECOND
+
     @rule(node=st.integers(0, NODES - 1), ago=delays)
     def add_past(self, node, ago):
         self.wheel.add(node, self.now - ago)

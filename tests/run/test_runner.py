@@ -130,9 +130,10 @@ def test_columns_and_shares_of_the_engines():
     ({"tuning": Tuning(linger_ns=0)}, 10, 10),
     # finished ones stay for 64 T1 and for T4
     ({"duration_ns": 3600_000 * MS}, 10, 7410),
-    ({"rate": 1e6, "duration_ns": 3600_000 * MS}, 50_000, 1_048_576),
+    ({"rate": 1e6, "duration_ns": 3600_000 * MS}, 50_000, 4_194_304),
 ])
-def test_records_made_ready(more, instances, transactions):
+def test_records_made_ready(more, instances, transactions, monkeypatch):
+    monkeypatch.setattr("siploadgen.run.plan.free_memory", lambda: 8e9)
     arguments = plan(**more).engine_arguments(0, 5000)
     assert arguments["ready_instances"] == instances
     assert arguments["ready_transactions"] == transactions
@@ -171,6 +172,14 @@ def test_a_policy_that_may_not_be_left_again_stays(monkeypatch):
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
     record, _ = run(plan(), World())
     assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
+
+
+def test_what_is_made_ready_leaves_most_of_the_memory_free(monkeypatch):
+    the_plan = plan(rate=1e6, duration_ns=3600_000 * MS, workers=2)
+    monkeypatch.setattr("siploadgen.run.plan.free_memory", lambda: 4e8)
+    ready = the_plan.engine_arguments(0, 5000)
+    octets = 2 * (ready["ready_instances"] * 1024 + ready["ready_transactions"] * 160)
+    assert 0.99e8 < octets < 1.01e8
 
 
 def test_a_bound_on_open_calls_is_counted():

@@ -58,6 +58,7 @@ cdef enum:
     BUDGET = 32                 # timers, and starts, of one turn
     FLUSH_AT = 128              # messages that wait for company before they leave
     CLOCK_EVERY = 8             # datagrams handled between two readings of the clock
+    DUE_EVERY = 64              # ... and between two looks at what is due
     WAIT_MAX_NS = 5000000       # longest sleep: how soon a command is seen
     TICK_NS = 100000000         # clock offsets and chief peers are looked at this often
     SLICE_NS = 100000           # the shortest that the scheduler gives
@@ -102,6 +103,9 @@ cdef uint32_t line_drain(Core* core, uint32_t line, bint* more) noexcept nogil:
         for i in range(count):
             if i % <uint32_t>CLOCK_EVERY == 0:
                 core.now = clock_monotonic()
+                # what is due does not wait for a thousand datagrams that a GRO batch may hold
+                if i % <uint32_t>DUE_EVERY == DUE_EVERY - CLOCK_EVERY:
+                    advance(core, BUDGET)
             datagram = &core.udp.received[i]
             feed_datagram(core, datagram.data, datagram.length, &datagram.peer, datagram.received)
             if core.outbox.count >= FLUSH_AT:

@@ -49,7 +49,7 @@ from siploadgen.core.types cimport (
 from siploadgen.core.net.addr cimport host_format
 from siploadgen.core.targets cimport target_assign
 from siploadgen.core.user cimport user_at, user_handle
-from siploadgen.core.wheel cimport wheel_add, wheel_del
+from siploadgen.core.wheel cimport wheel_add, wheel_add_behind, wheel_del
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
@@ -122,9 +122,14 @@ cdef void tx_free(Core* core, uint32_t index) noexcept nogil:
 
 
 cdef inline void tx_arm(Core* core, uint32_t index) noexcept nogil:
-    cdef Nanos when = tx_next(tx_at(core, index))
+    cdef Tx* tx = tx_at(core, index)
+    cdef Nanos when = tx_next(tx)
     if when == INT64_MAX:
         wheel_del(&core.wheel, tx_node(core, index))
+    elif tx.state >= TX_COMPLETED and tx.next_retransmit == INT64_MAX:
+        # it only lingers, for as long as all others of its kind
+        wheel_add_behind(&core.wheel, tx_node(core, index), when,
+                         2 * tx.kind + (tx.state == TX_ACCEPTED))
     else:
         wheel_add(&core.wheel, tx_node(core, index), when)
 

@@ -14,7 +14,12 @@ cdef enum:
     WHEEL_NEAR = 320            # ticks up to the wheel's own, looked through at .near_when
     WHEEL_FAR = 321             # beyond the top level's 2**30 ticks
     WHEEL_EXPIRED = 322         # due at the wheel's .now and not yet popped
-    WHEEL_LISTS = 323
+    # Queues of nodes that are all armed for the same time ahead, so that each comes behind the ones
+    # before: they are never sorted. A slot that many nodes stand in is sorted in one go when its
+    # time comes, which stops an engine with a million lingering transactions for long.
+    WHEEL_QUEUE = 323
+    WHEEL_QUEUES = 8
+    WHEEL_LISTS = 331
 
 cdef struct WheelNode:          # 16 bytes; four to a cache line
     uint32_t next               # NONE at the end
@@ -30,7 +35,8 @@ cdef struct Wheel:
     Nanos soonest               # no node but the expired is due before; never too late
     Nanos near_when             # the same for WHEEL_NEAR alone
     uint64_t bits[5]            # which slots hold nodes
-    uint32_t heads[323]         # first node of each list (level * 64 + slot ...), or NONE
+    uint32_t heads[331]         # first node of each list (level * 64 + slot ...), or NONE
+    uint32_t tails[8]           # last node of each queue, or NONE
 
 cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1
 # Backs some of the nodes with memory, before any is armed.
@@ -38,6 +44,9 @@ cdef void wheel_ready(Wheel* wheel, uint32_t first, uint32_t nodes) noexcept nog
 cdef void wheel_close(Wheel* wheel) noexcept nogil
 # Arms; an armed node is moved.
 cdef void wheel_add(Wheel* wheel, uint32_t node, Nanos when) noexcept nogil
+# The same by a queue, for nodes whose `when` is not before that of the queue's last; another one is
+# armed as wheel_add does.
+cdef void wheel_add_behind(Wheel* wheel, uint32_t node, Nanos when, uint32_t queue) noexcept nogil
 # Disarms; nothing if not armed.
 cdef void wheel_del(Wheel* wheel, uint32_t node) noexcept nogil
 # Invariants, by dumb looping.

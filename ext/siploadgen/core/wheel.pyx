@@ -25,6 +25,15 @@ cdef inline void link(Wheel* wheel, uint32_t where, uint32_t node) noexcept nogi
     wheel.heads[where] = node
 
 
+cdef void queue_shorten(Wheel* wheel, uint32_t node, uint32_t last) noexcept nogil:
+    """A node that was the last of its list goes: if that is a queue, `last` is the last now."""
+    cdef uint32_t queue
+    for queue in range(<uint32_t>WHEEL_QUEUES):
+        if wheel.tails[queue] == node:
+            wheel.tails[queue] = last
+            return
+
+
 cdef inline void unlink(Wheel* wheel, uint32_t node) noexcept nogil:
     """Take a node out of its list; the slot's bit goes with its last node."""
     cdef uint32_t next = wheel.nodes[node].next
@@ -40,6 +49,8 @@ cdef inline void unlink(Wheel* wheel, uint32_t node) noexcept nogil:
         wheel.nodes[prev - 1].next = next
     if next != NONE:
         wheel.nodes[next].prev = prev
+    else:
+        queue_shorten(wheel, node, NONE if prev & IN_HEAD else prev - 1)
     wheel.nodes[node].prev = 0
 
 
@@ -139,11 +150,27 @@ cdef void expire(Wheel* wheel) noexcept nogil:
 
 cdef Nanos bound(Wheel* wheel) noexcept nogil:
     cdef uint64_t start = 0
+    cdef Nanos when = INT64_MAX
+    cdef uint32_t queue, node
     if wheel.heads[WHEEL_NEAR] != NONE:
-        return wheel.near_when
-    if next_list(wheel, &start) == NONE:
-        return INT64_MAX
-    return <Nanos>(start << WHEEL_TICK_SHIFT)
+        when = wheel.near_when
+    elif next_list(wheel, &start) != NONE:
+        when = <Nanos>(start << WHEEL_TICK_SHIFT)
+    for queue in range(<uint32_t>WHEEL_QUEUES):
+        node = wheel.heads[WHEEL_QUEUE + queue]
+        if node != NONE and wheel.nodes[node].when < when:
+            when = wheel.nodes[node].when
+    return when
+
+
+cdef uint32_t queued_due(Wheel* wheel) noexcept nogil:
+    """The first of a queue that is due, NONE."""
+    cdef uint32_t queue, node
+    for queue in range(<uint32_t>WHEEL_QUEUES):
+        node = wheel.heads[WHEEL_QUEUE + queue]
+        if node != NONE and wheel.nodes[node].when <= wheel.now:
+            return node
+    return NONE
 
 
 cdef uint32_t wheel_pop_due(Wheel* wheel, Nanos now) noexcept nogil:
@@ -162,7 +189,9 @@ cdef uint32_t wheel_pop_due(Wheel* wheel, Nanos now) noexcept nogil:
         wheel.soonest = bound(wheel)
         node = wheel.heads[WHEEL_EXPIRED]
         if node == NONE:
-            return NONE
+            node = queued_due(wheel)
+            if node == NONE:
+                return NONE
     unlink(wheel, node)
     wheel.armed -= 1
     SLG_ASSERT(wheel.nodes[node].when <= wheel.now)
@@ -177,6 +206,29 @@ cdef void wheel_add(Wheel* wheel, uint32_t node, Nanos when) noexcept nogil:
         wheel.armed += 1
     wheel.nodes[node].when = when
     place(wheel, node)
+    if when < wheel.soonest:
+        wheel.soonest = when
+
+
+cdef void wheel_add_behind(Wheel* wheel, uint32_t node, Nanos when, uint32_t queue) noexcept nogil:
+    cdef uint32_t tail
+    SLG_ASSERT(node < wheel.capacity and queue < WHEEL_QUEUES)
+    if wheel.nodes[node].prev != 0:
+        unlink(wheel, node)
+    else:
+        wheel.armed += 1
+    wheel.nodes[node].when = when
+    tail = wheel.tails[queue]
+    if tail == NONE:
+        link(wheel, WHEEL_QUEUE + queue, node)
+        wheel.tails[queue] = node
+    elif wheel.nodes[tail].when <= when:
+        wheel.nodes[tail].next = node
+        wheel.nodes[node].prev = tail + 1
+        wheel.nodes[node].next = NONE
+        wheel.tails[queue] = node
+    else:
+        place(wheel, node)
     if when < wheel.soonest:
         wheel.soonest = when
 
@@ -204,6 +256,8 @@ cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1:
         wheel.bits[i] = 0
     for i in range(WHEEL_LISTS):
         wheel.heads[i] = NONE
+    for i in range(WHEEL_QUEUES):
+        wheel.tails[i] = NONE
     return 0
 
 
@@ -222,6 +276,7 @@ cdef void wheel_close(Wheel* wheel) noexcept nogil:
 cdef int wheel_check(Wheel* wheel) except -1:
     cdef uint32_t where, node, before, found = 0, armed = 0
     cdef WheelNode* record
+    cdef Nanos last
     cdef bint bit
     assert wheel.tick <= tick_of(wheel.now), "the tick is not ahead of the time"
     for where in range(<uint32_t>WHEEL_LISTS):
@@ -230,12 +285,21 @@ cdef int wheel_check(Wheel* wheel) except -1:
             bit = wheel.bits[where >> WHEEL_LEVEL_BITS] >> (where & (WHEEL_SLOTS - 1)) & 1
             assert bit == (node != NONE), f"slot {where}: the bit says whether it holds nodes"
         before = <uint32_t>(IN_HEAD | where)
+        last = -INT64_MAX
+        assert node != NONE or where < WHEEL_QUEUE or wheel.tails[where - WHEEL_QUEUE] == NONE, \
+            f"queue {where} is empty"
         while node != NONE:
             assert node < wheel.capacity, f"list {where}: node {node} exists"
             record = &wheel.nodes[node]
             assert record.prev == before, f"list {where}: node {node} points back"
             if where == WHEEL_EXPIRED:
                 assert record.when <= wheel.now, f"node {node} is due"
+            elif where >= WHEEL_QUEUE:
+                assert record.when >= last, f"queue {where}: node {node} is behind the one before"
+                assert record.when >= wheel.soonest, f"node {node} is not before soonest"
+                last = record.when
+                assert record.next != NONE or wheel.tails[where - WHEEL_QUEUE] == node, \
+                    f"queue {where}: its last node"
             else:
                 assert where == list_of(wheel, tick_of(record.when)), f"node {node} is placed"
                 assert record.when >= wheel.soonest, f"node {node} is not before soonest"
@@ -273,6 +337,13 @@ cdef class TimerWheel:
         """Arm or move a node."""
         self.known(node)
         wheel_add(&self.wheel, node, when)
+
+    def add_behind(self, uint32_t node, Nanos when, uint32_t queue):
+        """Arm or move a node by a queue."""
+        self.known(node)
+        if queue >= WHEEL_QUEUES:
+            raise IndexError(queue)
+        wheel_add_behind(&self.wheel, node, when, queue)
 
     def delete(self, uint32_t node):
         """Disarm a node."""
