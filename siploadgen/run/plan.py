@@ -215,10 +215,11 @@ class RunPlan:
         open_calls = min(total, per_ns * (self.program.pauses_ns + READY_NS))
         if self.max_calls is not None:
             open_calls = min(open_calls, math.ceil(self.max_calls / self.workers))
-        transactions = min(2 * total, per_ns * linger_ns + open_calls)
+        open_calls = min(open_calls, instances)
+        transactions = min(2 * total, per_ns * linger_ns + open_calls, MAX_TRANSACTIONS)
         wanted = (open_calls * INSTANCE_BYTES + transactions * TRANSACTION_BYTES) * self.workers
         share = min(1.0, free_memory() / READY_SHARE / wanted) if wanted else 1.0
         return {
-            "ready_instances": min(instances, math.ceil(open_calls * share)),
-            "ready_transactions": min(MAX_TRANSACTIONS, math.ceil(transactions * share)),
+            "ready_instances": math.ceil(open_calls * share),
+            "ready_transactions": math.ceil(transactions * share),
         }
