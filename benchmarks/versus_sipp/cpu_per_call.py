@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5000)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--coalesce", default="0s,200us,500us",
+    parser.add_argument("--coalesce", default="0s,200us,500us,800us",
                         help="siploadgen's option of that name, each value on its own")
     options = parser.parse_args()
     answering = SippContender()
