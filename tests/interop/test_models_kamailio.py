@@ -42,12 +42,13 @@ class Evidence:
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory: pytest.TempPathFactory, peers: dict[str, str]) -> Evidence:
     folder = tmp_path_factory.mktemp("models")
-    port = free_port(len(PROXIED))
-    callers = {name: port + i for i, name in enumerate(PROXIED)}
     reports: dict[str, dict[str, Any] | Exception] = {}
     with answering(folder, "--gso", "off", "--workers", "1") as answerer:
         with (kamailio(folder, "proxy", target=answerer.port) as proxy,
               capture(folder, proxy, answerer.port) as taken):
+            # after the others have theirs, which could otherwise be one of these
+            port = free_port(len(PROXIED))
+            callers = {name: port + i for i, name in enumerate(PROXIED)}
             for first in range(0, len(PROXIED), TOGETHER):
                 with ExitStack() as stack:
                     tools = {name: stack.enter_context(calling(
