@@ -38,11 +38,23 @@ def port_range() -> range:
     return range(first, first + 1000)
 
 
+_given = 0  # ports that this process gave out: none comes again before all others did
+
+
 def free_port(count: int = 1) -> int:
-    """Give the first of `count` neighbouring ports that nobody uses, for UDP and for TCP."""
+    """Give the first of `count` neighbouring ports that nobody uses, for UDP and for TCP.
+
+    They need not be bound at once: nobody else is given one of them meanwhile.
+    """
+    global _given  # noqa: PLW0603
     ours = port_range()
     for _ in range(200):
-        first = random.randrange(ours.start, ours.stop - count)
+        place = _given % len(ours)
+        if place + count > len(ours):
+            _given += len(ours) - place
+            continue
+        _given += count
+        first = ours.start + place
         if all(_is_free(first + step) for step in range(count)):
             return first
     raise PeerError(f"no free port between {ours.start} and {ours.stop}")

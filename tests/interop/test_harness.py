@@ -39,6 +39,12 @@ def ask(port: int, text: str) -> str:
         return probe.recv(4000).decode()
 
 
+
+def test_a_port_is_given_once() -> None:
+    taken = [*(free_port() for _ in range(40)), *range(several := free_port(20), several + 20)]
+    assert len(set(taken)) == 60
+
+
 def test_sipp_calls_sipp_and_the_capture_agrees(tmp_path: Path, peers: dict[str, str]) -> None:
     caller = free_port()
     with (sipp_uas(tmp_path) as answering, capture(tmp_path, caller) as taken,
