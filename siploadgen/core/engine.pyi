@@ -69,6 +69,9 @@ class Engine:
         oc_algorithm: str = "",
         oc_value: int = 0,
         oc_validity: int = 500,
+        # Contacts of calls that begin after the first response with `received` or `rport` have that
+        # address (RFC 3581 4), for callers behind a NAT
+        learn_contact: bool = False,
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---

@@ -29,7 +29,7 @@ from siploadgen.core.program cimport (
     OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
     TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
     VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
-    FIELD_FILL, FIELD_TOKEN, FIELD_UUID, OP_LEAVE, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
+    FIELD_CONTACT, FIELD_FILL, FIELD_TOKEN, FIELD_UUID, OP_LEAVE, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
@@ -116,7 +116,7 @@ cdef class Engine:
         str supported="", str packages="", targets=None,
         uint32_t ready_instances=0, uint32_t ready_transactions=0,
         bint obey_overload=False, uint32_t retry_after=1, str oc_algorithm="",
-        uint32_t oc_value=0, uint32_t oc_validity=500,
+        uint32_t oc_value=0, uint32_t oc_validity=500, bint learn_contact=False,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -141,6 +141,7 @@ cdef class Engine:
         self._load_results(len(program.clocks), len(program.counters))
         self._load_identity(local, target, engine_id, run_id, seed, targets)
         core.merge = merge
+        core.learns = learn_contact
         core.strict = strict
         core.supported_given = len(supported) > 0
         core.supported_length = _copy_list(core.supported, supported or self._extensions())
@@ -792,7 +793,8 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_SDP_ADDRESS or segment.field == FIELD_UUID
+                good = segment.field <= FIELD_SDP_ADDRESS or segment.field in (
+                    FIELD_UUID, FIELD_CONTACT)
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):

@@ -131,6 +131,7 @@ cdef struct Leg:
     uint32_t call_id_hash       # peer's Call-ID; 0: ours
     uint32_t remote_tag_hash
     uint8_t target              # number of the target it goes to, and 1; 0: nothing sent yet
+    uint8_t learned             # its Contact has the address that a response told
     # hash of our address as the first answer to a STUN Binding request had it; 0: none yet
     uint32_t mapped
     uint64_t dialog_hash        # of all that `text` was made from
@@ -266,6 +267,9 @@ cdef struct Core:
     uint32_t local_length
     uint32_t local_host_length
     uint16_t local_port
+    bint learns                     # our address as the first response has it goes into Contacts
+    uint8_t learned[64]             # "host:port"
+    uint32_t learned_length         # 0: nothing was learned
     uint8_t sdp_address[72]         # "IP4 host" or "IP6 host", without brackets
     uint32_t sdp_address_length
     uint8_t allow[128]              # "Allow: ...\r\n" of the engine's own answers

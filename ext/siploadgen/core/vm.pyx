@@ -108,6 +108,7 @@ cdef uint32_t leg_take(Core* core, uint32_t instance_index, uint8_t number) noex
         core_count(core, COUNT_SLAB_FULL)
         return NONE
     leg = leg_at(core, index)
+    leg.learned = core.learned_length != 0
     leg.instance = instance_index
     leg.number = number
     leg.client_invite = NONE
