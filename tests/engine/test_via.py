@@ -182,5 +182,6 @@ def test_the_learned_address_stands() -> None:
     assert "@198.51.100.1:7001>" in bench.start().header("Contact")
     plain = caller()
     one = plain.start()
-    plain.feed(reply(one, 200, via=one.header("Via").replace(";rport", ";rport=9;received=10.0.0.9")))
+    via = one.header("Via").replace(";rport", ";rport=9;received=10.0.0.9")
+    plain.feed(reply(one, 200, via=via))
     assert "@192.0.2.10:5070>" in plain.start().header("Contact")
