@@ -121,6 +121,7 @@ class Field(IntEnum):
     FIELD_SDP_ADDRESS = 25
     FIELD_FILL = 26
     FIELD_UUID = 27
+    FIELD_OWN_ADDRESS = 28
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

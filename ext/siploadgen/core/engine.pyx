@@ -29,7 +29,7 @@ from siploadgen.core.program cimport (
     OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
     TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
     VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
-    FIELD_CONTACT, FIELD_FILL, FIELD_TOKEN, FIELD_UUID, OP_LEAVE, CAPTURE_ESCAPED,
+    FIELD_OWN_ADDRESS, FIELD_FILL, FIELD_TOKEN, FIELD_UUID, OP_LEAVE, CAPTURE_ESCAPED,
     CAPTURE_STATUS_LINE,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
@@ -795,7 +795,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
                 good = k < template.body
             else:
                 good = segment.field <= FIELD_SDP_ADDRESS or segment.field in (
-                    FIELD_UUID, FIELD_CONTACT)
+                    FIELD_UUID, FIELD_OWN_ADDRESS)
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):

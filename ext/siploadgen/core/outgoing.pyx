@@ -14,7 +14,7 @@ from siploadgen.core.overload cimport overload_announce, overload_spend
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
-    FIELD_CONTACT, FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL,
+    FIELD_OWN_ADDRESS, FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL,
     FIELD_INITIAL_URI, FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG,
     FIELD_RACK,
     FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
@@ -554,8 +554,8 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
         fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
         fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
-    if needs & (1 << FIELD_CONTACT):
-        fields.values[<int>FIELD_CONTACT] = span_make(core.learned, core.learned_length) \
+    if needs & (1 << FIELD_OWN_ADDRESS):
+        fields.values[<int>FIELD_OWN_ADDRESS] = span_make(core.learned, core.learned_length) \
             if leg != NULL and leg.learned else span_make(core.local, core.local_length)
     if needs & (1 << FIELD_SDP_ADDRESS):
         fields.values[<int>FIELD_SDP_ADDRESS] = span_make(core.sdp_address,

@@ -169,7 +169,7 @@ cpdef enum Field:
     FIELD_SDP_ADDRESS           # "IP4 host" or "IP6 host" of the engine's socket (RFC 4566 5.7)
     FIELD_FILL                  # arg: variable; so many octets of text, at most FILL_MAX
     FIELD_UUID                  # made of what FIELD_TOKEN writes: 36 octets (RFC 4122 3)
-    FIELD_CONTACT               # "host:port" of our Contacts: FIELD_LOCAL, or what was learned
+    FIELD_OWN_ADDRESS               # "host:port" of our Contacts: FIELD_LOCAL, or what was learned
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method

@@ -5,7 +5,7 @@ from array import array
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from siploadgen.core.program cimport (
-    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_FILL, FIELD_LITERAL, FIELD_TEXT, FIELD_CONTACT,
+    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_FILL, FIELD_LITERAL, FIELD_TEXT, FIELD_OWN_ADDRESS,
     FIELD_VARIABLE, Segment, Template,
 )
 from siploadgen.core.program import Field
@@ -151,7 +151,7 @@ cdef class Stamper:
                 raise ValueError(f"template {i}: segments beyond the table")
         for i in range(<uint32_t>segments):
             segment = self.segments + i
-            if segment.field > FIELD_CONTACT \
+            if segment.field > FIELD_OWN_ADDRESS \
                     or <uint64_t>segment.offset + segment.length > text \
                     or segment.field == FIELD_COLUMN and segment.arg >= columns \
                     or segment.field == FIELD_TEXT and segment.arg >= TEXTS_MAX \
@@ -204,7 +204,7 @@ cdef class Stamper:
         cdef list held = []
         memset(fields, 0, sizeof(StampFields))
         for key, value in values.items():
-            if not 0 <= key <= FIELD_CONTACT or value is None:
+            if not 0 <= key <= FIELD_OWN_ADDRESS or value is None:
                 raise ValueError(f"value of field {key}: no Field, or None")
             field = key
             fields.values[field] = span_make(value, <uint32_t>len(value))
