@@ -78,6 +78,10 @@ class OperandKind(IntEnum):
     OPERAND_LOGNORMAL = 5
     OPERAND_EXPONENTIAL = 6
     OPERAND_T1 = 7
+    OPERAND_WEIBULL = 8
+    OPERAND_PARETO = 9
+    OPERAND_GAMMA = 10
+    OPERAND_SAMPLES = 11
 
 class TemplateKind(IntEnum):
     TEMPLATE_REQUEST = 0

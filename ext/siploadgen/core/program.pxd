@@ -116,6 +116,10 @@ cpdef enum OperandKind:
     OPERAND_LOGNORMAL           # exp(normal(p1, p2))
     OPERAND_EXPONENTIAL         # mean p1
     OPERAND_T1                  # value times T1, in ns
+    OPERAND_WEIBULL             # scale p1, shape p2
+    OPERAND_PARETO              # smallest p1, shape p2
+    OPERAND_GAMMA               # scale p1, shape p2
+    OPERAND_SAMPLES             # one of the p1 samples from number value on
 
 cpdef enum TemplateKind:
     TEMPLATE_REQUEST = 0        # new transaction, CSeq + 1
