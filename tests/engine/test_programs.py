@@ -205,7 +205,7 @@ def test_each_index_is_checked() -> None:
     refused("segments", 0, field=22)
     refused("segments", 0, offset=2**32 - 1)
     refused("operands", 0, kind=int(OperandKind.OPERAND_SAMPLES) + 1)
-        refused("operands", 0, kind=int(OperandKind.OPERAND_SAMPLES))
+    refused("operands", 0, kind=int(OperandKind.OPERAND_SAMPLES))
     refused("operands", 0, kind=int(OperandKind.OPERAND_T1), value=100_001)
     refused("entries", 0, pc=len(code))
     refused("entries", 0, legs=0)
