@@ -2,9 +2,11 @@
 
 import csv
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,11 @@ _SYNONYMS = {
     "user": ("username", "user_name", "caller", "number"),
     "password": ("pass", "secret"),
 }
+MAX_ROWS = 2**32 - 1
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what a cell must not hold
+_SIPP_ORDERS: dict[str, Literal["sequential", "random", "user"]] = {
+    "SEQUENTIAL": "sequential", "RANDOM": "random", "USER": "user"}
+_PRINTF = re.compile(r"%(?:%|-?[0-9]{0,3}(?:\.[0-9]{1,3})?d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +70,91 @@ def column_names(path: str | Path) -> tuple[str, ...]:
 
     Raises ScenarioError as `read_csv` does.
     """
-    header, _ = _read(Path(path))
-    standard = {word: name for name, words in _SYNONYMS.items() for word in words}
-    return tuple(standard.get(name.lower(), name.lower()) for name in header.names)
+    return tuple(standard_name(name) for name in read_cells(path).names)
+
+
+def standard_name(name: str) -> str:
+    """Lower-case name of a column, synonyms replaced.
+
+    >>> standard_name("Username")
+    'user'
+    """
+    standard = {word: known for known, words in _SYNONYMS.items() for word in words}
+    return standard.get(name.lower(), name.lower())
 
 
 def read_csv(path: str | Path, wanted: Sequence[str], seed: int = 1) -> Rows:
     """Rows of a CSV file, in the columns that a program wants.
 
-    The first line names the columns, or it is one of SIPp's (`SEQUENTIAL`, `RANDOM`): then the
-    columns are `user`, `password`, `field2` ... and `RANDOM` shuffles the rows by the seed.
+    The first line names the columns, or it is one of SIPp's (`SEQUENTIAL`, `RANDOM`): then
+    the columns are `user`, `password`, `field2` ... and `RANDOM` shuffles the rows by the seed.
     Columns are separated by commas, semicolons or tabs, whichever that line has most of. Empty
     lines and those that begin with `#` are skipped. Further columns are ignored.
     Raises ScenarioError with file:line.
     """
-    header, cells = _read(Path(path))
-    chosen = _choose(header.place, header.names, wanted)
-    if header.shuffled:
+    table = read_cells(path)
+    if table.order == "user":
+        raise ScenarioError(f"{table.place}: USER gives a line to each of a fixed number of calls "
+                            "held up at once; use SEQUENTIAL or RANDOM here")
+    chosen = choose_columns(table.place, table.names, wanted)
+    cells = table.rows
+    if table.order == "random":
         order = np.random.default_rng(seed).permutation(len(cells))
         cells = [cells[i] for i in order]
     return rows_from_columns(wanted, [[row[index] for row in cells] for index in chosen])
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
-    place: str  # file:line
+class Cells:
+    """A CSV file as it stands: names of columns, cells, and the line of each row."""
+
+    path: str
+    place: str  # file:line of what names the columns
     names: tuple[str, ...]
-    shuffled: bool
+    rows: list[list[str]] = field(repr=False)  # may hold passwords
+    lines: list[int] = field(repr=False)
+    order: Literal["sequential", "random", "user"] = "sequential"  # what SIPp's first line says
 
 
-def _read(path: Path) -> tuple[_Header, list[list[str]]]:
-    """Read a file: what its first line says, and its cells."""
+# How the first line names the columns: its cells -> names if it does not, but is a row already.
+Header: TypeAlias = Callable[[Sequence[str]], Sequence[str] | None]
+
+
+def read_cells(path: str | Path, header: Header | None = None) -> Cells:
+    """Read a CSV file, or one of SIPp's with `PRINTF` too.
+
+    `header` looks at the cells of the first line, where that is not SIPp's.
+    Raises ScenarioError with file:line.
+    """
+    lines = _lines(Path(path))
+    first_number, first = lines[0]
+    place = f"{path}:{first_number}"
+    if _is_sipp(first):
+        if len(lines) == 1:
+            raise ScenarioError(f"{place}: no rows below the first line")
+        return _sipp(Path(path), place, first, lines[1:])
+    separator = _separator(first)
+    top = _split(path, lines[:1], separator)[0]
+    names = header(top) if header else None
+    if names is None:
+        names = top
+        lines = lines[1:]
+        if not lines:
+            raise ScenarioError(f"{place}: no rows below the first line")
+    rows = _split(path, lines, separator, len(names))
+    return Cells(str(path), place, tuple(names), rows, [number for number, _ in lines])
+
+
+def _is_sipp(first: str) -> bool:
+    """Tell a first line of SIPp's. `USER` alone may not be followed by names of columns."""
+    words = [word.strip() for word in re.split("[,;]", first)]
+    if words[0] == "USER":
+        return all(not word or word.startswith("PRINTF") for word in words[1:])
+    return words[0].upper() in ("SEQUENTIAL", "RANDOM")
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Read number and text of each line that says something."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -101,32 +162,60 @@ def _read(path: Path) -> tuple[_Header, list[list[str]]]:
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise ScenarioError(f"{path}:{line}: not UTF-8; convert the file") from None
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1)
+    lines = [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1)
              if line.strip() and not line.startswith("#")]
     if not lines:
         raise ScenarioError(f"{path}:1: empty; the first line names the columns")
-    first_number, first = lines.pop(0)
-    place = f"{path}:{first_number}"
-    word = first.split(",", maxsplit=1)[0].strip().upper()
-    sipp = word in ("SEQUENTIAL", "RANDOM")
-    if first.rstrip("\r,; ") == "USER":
-        raise ScenarioError(f"{place}: USER needs a fixed number of calls held up "
-                            "at once, which this version does not have; use SEQUENTIAL or RANDOM")
-    if not lines:
-        raise ScenarioError(f"{place}: no rows below the first line")
-    separator = _separator(lines[0][1] if sipp else first)
-    cells = _split(path, lines, separator)
-    if sipp:
-        width = len(cells[0])
-        names = ("user", "password", *(f"field{i}" for i in range(2, width)))[:width]
-    else:
-        names = tuple(name.strip() for name in _split(path, [(first_number, first)],
-                                                      separator)[0])
-    for (number, _), row in zip(lines, cells, strict=True):
-        if len(row) != len(names):
-            raise ScenarioError(f"{path}:{number}: {len(row)} columns where {len(names)} are "
-                                "needed")
-    return _Header(place, names, word == "RANDOM"), cells
+    return lines
+
+
+def _sipp(path: Path, place: str, first: str, lines: list[tuple[int, str]]) -> Cells:
+    """Read what follows a first line of SIPp's."""
+    words = [word.strip() for word in re.split("[,;]", first)]
+    printf = {"PRINTF": 0, "PRINTFOFFSET": 0, "PRINTFMULTIPLE": 1}
+    for word in words[1:]:
+        name, equals, value = word.partition("=")
+        if name.strip().upper() not in printf:
+            if word.upper().startswith("PRINTF") or equals:
+                raise ScenarioError(f'{place}: "{word}" is not known; SIPp has PRINTF=LINES, '
+                                    "PRINTFOFFSET=NUMBER and PRINTFMULTIPLE=NUMBER")
+            continue
+        if not value.strip().isdigit():
+            raise ScenarioError(f'{place}: "{word}": a whole number must follow, as in '
+                                f"{name.upper()}=1000")
+        printf[name.strip().upper()] = int(value)
+        if name.strip().upper() == "PRINTF" and not 1 <= int(value) <= MAX_ROWS:
+            raise ScenarioError(f'{place}: "{word}": from 1 to {MAX_ROWS:,} lines')
+    rows = _split(path, lines, _separator(lines[0][1]))
+    width = len(rows[0])
+    _check_width(path, lines, rows, width)
+    numbers = [number for number, _ in lines]
+    if any(word.partition("=")[0].strip().upper() == "PRINTF" for word in words[1:]):
+        rows, numbers = _printed(path, rows, numbers, printf)
+    names = ("user", "password", *(f"field{i}" for i in range(2, width)))[:width]
+    return Cells(str(path), place, names, rows, numbers, _SIPP_ORDERS[words[0].upper()])
+
+
+def _printed(
+    path: Path, rows: list[list[str]], lines: list[int], printf: dict[str, int]
+) -> tuple[list[list[str]], list[int]]:
+    """Rows of SIPp's PRINTF: line n of the file, over and over, with a number for each `%d`."""
+    for row, line in zip(rows, lines, strict=True):
+        for cell in row:
+            if "%" in _PRINTF.sub("", cell):
+                raise ScenarioError(f"{path}:{line}: a % that begins no number; write it %%, or "
+                                    "%d, %06d")
+    result = []
+    for number in range(printf["PRINTF"]):
+        value = printf["PRINTFOFFSET"] + number * printf["PRINTFMULTIPLE"]
+        result.append([_filled(cell, value) for cell in rows[number % len(rows)]])
+    return result, [lines[number % len(lines)] for number in range(printf["PRINTF"])]
+
+
+def _filled(cell: str, value: int) -> str:
+    if "%" not in cell:
+        return cell
+    return _PRINTF.sub(lambda found: "%" if found[0] == "%%" else found[0] % value, cell)
 
 
 def _separator(line: str) -> str:
@@ -134,23 +223,39 @@ def _separator(line: str) -> str:
     return max(",;\t", key=line.count)
 
 
-def _split(path: Path, lines: Sequence[tuple[int, str]], separator: str) -> list[list[str]]:
+def _split(
+    path: str | Path, lines: Sequence[tuple[int, str]], separator: str, width: int | None = None
+) -> list[list[str]]:
     """Cells of each line; control characters would break the messages that the cells go into."""
-    result = []
-    for number, line in lines:
+    reader = csv.reader([line for _, line in lines], delimiter=separator, strict=True)
+    rows: list[list[str]] = []
+    while len(rows) < len(lines):
+        number = lines[len(rows)][0]
         try:
-            row = next(csv.reader([line.rstrip("\r")], delimiter=separator, strict=True))
+            row = next(reader)
         except csv.Error as error:
             raise ScenarioError(f"{path}:{number}: {error}") from None
-        for cell in row:
-            if any(ord(character) < 32 or ord(character) == 127 for character in cell):
-                raise ScenarioError(f"{path}:{number}: a control character in a cell")
-        result.append([cell.strip() for cell in row])
-    return result
+        if reader.line_num != len(rows) + 1:
+            raise ScenarioError(f"{path}:{number}: a quote that is not closed on its line; a "
+                                "control character in a cell is not allowed either")
+        if any(CONTROL.search(cell) for cell in row):
+            raise ScenarioError(f"{path}:{number}: a control character in a cell")
+        rows.append([cell.strip() for cell in row])
+    if width is not None:
+        _check_width(path, lines, rows, width)
+    return rows
 
 
-def _choose(place: str, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Return the position of each wanted column in the header."""
+def _check_width(
+    path: str | Path, lines: Sequence[tuple[int, str]], rows: list[list[str]], width: int
+) -> None:
+    for (number, _), row in zip(lines, rows, strict=True):
+        if len(row) != width:
+            raise ScenarioError(f"{path}:{number}: {len(row)} columns where {width} are needed")
+
+
+def choose_columns(place: str, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Return the position of each wanted column in the header, synonyms allowed."""
     known = {name.lower(): index for index, name in reversed(list(enumerate(header)))}
     if len(known) < len(header):
         twice = next(name for name in header if [h.lower() for h in header].count(name.lower()) > 1)
