@@ -113,6 +113,9 @@ cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, ui
     core.opened[start.stream] += 1
     instance = instance_at(core, index)
     instance.row = row
+    instance.others[0] = start.others[0]
+    instance.others[1] = start.others[1]
+    instance.others[2] = start.others[2]
     instance.series = <uint16_t>series
     instance.stream = start.stream
     instance.closed = <uint16_t>closed

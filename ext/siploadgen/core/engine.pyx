@@ -36,7 +36,7 @@ from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, Closed, CLOSED_MAX, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_PAUSE,
     COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, Level, OC_LOSS, OC_NONE, OC_RATE,
-    Queue, Rest, ROLE_ANSWERER, SERIES_MAX, Start, STARTS_COUNT, STATUS_SPAN, STEP_FIELDS,
+    FEEDS_MAX, Queue, Rest, ROLE_ANSWERER, SERIES_MAX, Start, STARTS_COUNT, STATUS_SPAN, STEP_FIELDS,
     STREAMS_MAX, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
@@ -72,8 +72,9 @@ HIST_LATENESS = _LATENESS
 HIST_RECEIVE_DELAY = _RECEIVE_DELAY
 HIST_CLOCKS = _CLOCKS
 # A call of the schedule, and a level of a closed workload, as records.pxd lays them out.
-START_DTYPE = np.dtype([("due", "<i8"), ("number", "<u8"), ("row", "<u4"), ("stream", "<u4"),
-                        ("entry", "<u2"), ("series", "<u2"), ("spare", "<u4")])
+START_DTYPE = np.dtype([("due", "<i8"), ("number", "<u8"), ("row", "<u4"),
+                        ("others", "<u4", 3), ("stream", "<u4"), ("entry", "<u2"),
+                        ("series", "<u2")])
 LEVEL_DTYPE = np.dtype([("when", "<i8"), ("wanted", "<u4"), ("series", "<u2"), ("spare", "<u2")])
 
 cdef enum:
@@ -97,6 +98,7 @@ cdef class Engine:
     cdef dict peers                     # address tuple -> Peer octets
     cdef dict names                     # Peer octets -> address tuple
     cdef list pending                   # datagrams of the sans-IO outbox
+    cdef uint32_t template_count
     cdef uint64_t numbered              # starts that were given as due times alone
     cdef bint busy
     cdef readonly object counters
@@ -147,6 +149,7 @@ cdef class Engine:
         self.pending = []
         self._load_program(program)
         self._load_rows(program, rows, first_row, row_stride)
+        self._keep_whole()
         self._load_streams(series, answer_series, bounds, closed)
         core.draw_seed = seed if draw_seed is None else <uint64_t>draw_seed
         self._load_results(len(program.clocks), len(program.counters))
@@ -292,6 +295,7 @@ cdef class Engine:
         self._load_allow(matchers)
         for i in range(templates):
             core.needs[i] = stamp_needs(core.templates + i, core.segments)
+        self.template_count = templates
         return 0
 
     cdef str _extensions(self):
@@ -342,23 +346,49 @@ cdef class Engine:
         core.users.row_stride = row_stride if row_stride else 1
         if not wanted:
             return 0
-        if rows is None or list(rows.names)[:wanted] != list(program.columns) or rows.count < 1:
+        feeds = [] if rows is None else list(rows) if isinstance(rows, (list, tuple)) else [rows]
+        if len(feeds) > FEEDS_MAX:
+            raise ValueError(f"{len(feeds)} feeds: {FEEDS_MAX} are possible")
+        places = {}
+        for number, feed in enumerate(feeds):
+            core.feed_rows[<int>number] = feed.count
+            for place, name in enumerate(feed.names):
+                places.setdefault(name, (number, place))
+        core.feeds = len(feeds)
+        missing = [name for name in program.columns if name not in places]
+        if missing or min((feed.count for feed in feeds), default=0) < 1:
             raise ValueError(f"the program needs rows with the columns {list(program.columns)}")
-        core.rows = rows.count
+        core.rows = core.feed_rows[0]
         columns = <Column*>calloc(wanted, sizeof(Column))
         if columns == NULL:
             raise MemoryError("columns")
         core.columns = columns
         for i in range(wanted):
-            offsets = np.ascontiguousarray(rows.offsets[i], dtype=np.uint32)
-            if len(offsets) != core.rows + 1 or int(offsets[core.rows]) > len(rows.blobs[i]) \
+            number, place = places[program.columns[i]]
+            feed = feeds[number]
+            offsets = np.ascontiguousarray(feed.offsets[place], dtype=np.uint32)
+            if len(offsets) != feed.count + 1 or int(offsets[-1]) > len(feed.blobs[place]) \
                     or (np.diff(offsets.astype(np.int64)) < 0).any():
                 raise ValueError(f"column {program.columns[i]}: broken offsets")
-            columns[i].blob = <const uint8_t*>self._borrow(rows.blobs[i], 1, NULL)
+            columns[i].blob = <const uint8_t*>self._borrow(feed.blobs[place], 1, NULL)
             columns[i].offsets = <const uint32_t*>self._borrow(offsets, 4, NULL)
+            columns[i].feed = number
         core.users.first_row = first_row % core.rows
         core.next_row = core.users.first_row
         return 0
+
+    cdef void _keep_whole(self):
+        """Templates with columns that go with the instance are kept as those with variables are."""
+        cdef Core* core = self.core
+        cdef const Template* template
+        cdef const Segment* segment
+        cdef uint32_t i, k
+        for i in range(self.template_count):
+            template = core.templates + i
+            for k in range(template.count):
+                segment = core.segments + template.first + k
+                if segment.field == FIELD_COLUMN and core.columns[segment.arg].feed:
+                    core.needs[i] |= <uint32_t>1 << <int>FIELD_VARIABLE
 
     cdef int _load_streams(self, uint32_t series, uint32_t answer_series, bounds,
                            uint32_t closed) except -1:
@@ -576,6 +606,9 @@ cdef class Engine:
         if array["entry"].max() >= core.entry_count or array["series"].max() >= core.series_count \
                 or array["stream"].max() >= core.streams:
             raise ValueError("a start names an entry, a series or a stream that there is not")
+        for number in range(3):
+            if array["others"][:, number].max() >= max(core.feed_rows[<int>number + 1], 1):
+                raise ValueError(f"a start names a row of feed {number + 1} that there is not")
         rows = array["row"][array["row"] != <uint32_t>NONE]
         if len(rows) and rows.max() >= max(core.rows, 1):
             raise ValueError(f"a start names row {rows.max()} of {core.rows}")

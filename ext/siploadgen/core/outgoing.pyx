@@ -23,7 +23,8 @@ from siploadgen.core.program cimport (
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
-    LEG_CONFIRMED, leg_handle, OC_NONE, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
+    LEG_CONFIRMED, leg_handle, OC_NONE, rows_fill, RUNG_SENT, STATUS_SPAN, STEP_FIELDS,
+    STEP_RETRANSMITTED,
     STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
 from siploadgen.core.sip.parse cimport sip_header, sip_header_next, SipHeader, SipMessage
@@ -664,7 +665,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if not fields_whole(core.needs[number], fields):
         return False
     fields.columns = core.columns
-    fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
+    rows_fill(fields, tx.row if tx != NULL else (instance.row if instance != NULL else 0),
+              instance)
     fields.variables = instance_variables(core, instance) if instance != NULL else NULL
     fields.texts_known = False
     if core.needs[number] & (1 << FIELD_TEXT):

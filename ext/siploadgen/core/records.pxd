@@ -58,6 +58,7 @@ cdef enum:
     STARTS_THROTTLED = 5
     CLOSED_MAX = 64
     STREAMS_MAX = 64
+    FEEDS_MAX = 4
     SERIES_MAX = 256
 
     REGISTRAR_LINES = 65536     # octets of Registrar.lines
@@ -88,7 +89,8 @@ cdef struct Instance:
     uint32_t generation
     uint32_t pc
     uint32_t wait_pc            # the AWAIT or PAUSE that it stands at, NONE
-    uint32_t row
+    uint32_t row                # of feed 0, its user
+    uint32_t others[3]          # of the other feeds
     uint8_t wait                # WAIT_
     uint8_t role                # ROLE_
     uint8_t retries             # challenges answered in a row: two bits for each realm
@@ -225,14 +227,14 @@ cdef struct Registrar:
     uint8_t lines[65536]        # texts of the Contacts of the request at hand
 
 # A call that is to be started. In a closed workload `due` is how long its place rests after it.
-cdef packed struct Start:       # 32 bytes
+cdef packed struct Start:       # 40 bytes
     Nanos due
     uint64_t number             # of the call in its workload
     uint32_t row                # NONE: the engine's next, or its next free user
+    uint32_t others[3]          # rows of the other feeds
     uint32_t stream             # of its draws: the workload
     uint16_t entry
     uint16_t series
-    uint32_t spare
 
 # From `when` on a closed workload holds `wanted` calls open, whose results go to `series`.
 cdef packed struct Level:       # 16 bytes
@@ -312,7 +314,9 @@ cdef struct Core:
     uint32_t variable_count
     uint32_t text_count
     const Column* columns
-    uint32_t rows
+    uint32_t rows                   # of feed 0
+    uint32_t feeds
+    uint32_t feed_rows[4]
     uint32_t next_row
     Users users
     # --- identity ---
@@ -449,6 +453,16 @@ cdef inline int64_t* instance_variables(Core* core, Instance* instance) noexcept
 
 cdef inline uint32_t* instance_texts(Core* core, Instance* instance) noexcept nogil:
     return <uint32_t*>(<uint8_t*>instance + core.texts_at)
+
+cdef inline void rows_fill(StampFields* fields, uint32_t row,
+                           const Instance* instance) noexcept nogil:
+    """Rows of the feeds; messages with columns of others than the first are kept whole, so that
+    they need none once the instance is gone.
+    """
+    fields.rows[0] = row
+    fields.rows[1] = instance.others[0] if instance != NULL else 0
+    fields.rows[2] = instance.others[1] if instance != NULL else 0
+    fields.rows[3] = instance.others[2] if instance != NULL else 0
 
 cdef inline void texts_fill(Core* core, Instance* instance, StampFields* fields) noexcept nogil:
     """The texts that FIELD_TEXT writes."""

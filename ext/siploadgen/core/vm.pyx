@@ -267,7 +267,9 @@ cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
 
 cdef int64_t column_number(Core* core, Instance* instance, uint32_t column) noexcept nogil:
     """Digits of a row's text; 0 when it is no number."""
-    cdef const uint32_t* offsets = core.columns[column].offsets + instance.row
+    cdef uint32_t feed = core.columns[column].feed
+    cdef const uint32_t* offsets = core.columns[column].offsets \
+        + (instance.others[feed - 1] if feed else instance.row)
     cdef uint64_t value = 0
     span_to_uint(span_make(core.columns[column].blob + offsets[0], offsets[1] - offsets[0]), &value)
     return <int64_t>value

@@ -51,7 +51,8 @@ cdef inline Span segment_text(const Segment* segment, const uint8_t* text,
     if segment.field == FIELD_LITERAL:
         return span_make(text + segment.offset, segment.length)
     if segment.field == FIELD_COLUMN:
-        offsets = fields.columns[segment.arg].offsets + fields.row
+        offsets = fields.columns[segment.arg].offsets \
+            + fields.rows[fields.columns[segment.arg].feed]
         return span_make(fields.columns[segment.arg].blob + offsets[0], offsets[1] - offsets[0])
     if segment.field == FIELD_VARIABLE:
         return span_make(digits, decimal_signed(
@@ -184,6 +185,7 @@ cdef class Stamper:
             self.columns_held.append((blob, offsets))
             columns[i].blob = blob
             columns[i].offsets = ends
+            columns[i].feed = 0
         self.rows = <uint32_t>count
         return 0
 
@@ -218,7 +220,7 @@ cdef class Stamper:
             if not 0 <= row < self.rows:
                 raise ValueError(f"row {row}: there are {self.rows}")
             fields.columns = <const Column*><uint8_t*>self.columns_array
-            fields.row = row
+            fields.rows[0] = <uint32_t>row
             given |= 1 << FIELD_COLUMN
         if variables is not None:
             numbers = array("q", variables)
