@@ -18,6 +18,7 @@ _SYNONYMS = {
     "user": ("username", "user_name", "caller", "number"),
     "password": ("pass", "secret"),
 }
+_OPEN_QUOTE = 'a quote that is not closed on its line; write a quote in a cell as ""'
 MAX_ROWS = 2**32 - 1
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what a cell must not hold
 _SIPP_ORDERS: dict[str, Literal["sequential", "random", "user"]] = {
@@ -245,10 +246,11 @@ def _split(
         try:
             row = next(reader)
         except csv.Error as error:
-            raise ScenarioError(f"{path}:{number}: {error}") from None
+            open_quote = "unexpected end" in str(error)
+            raise ScenarioError(f"{path}:{number}: {_OPEN_QUOTE if open_quote else error}"
+                                ) from None
         if reader.line_num != len(rows) + 1:
-            raise ScenarioError(f"{path}:{number}: a quote that is not closed on its line; a "
-                                "control character in a cell is not allowed either")
+            raise ScenarioError(f"{path}:{number}: {_OPEN_QUOTE}")
         if any(CONTROL.search(cell) for cell in row):
             raise ScenarioError(f"{path}:{number}: a control character in a cell")
         rows.append([cell.strip() for cell in row])

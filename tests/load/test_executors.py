@@ -117,15 +117,16 @@ def rate_executors(draw):
         exp = st.builds(RateStage, positive, lengths, st.just("exp"))
         other = st.builds(RateStage, rates, st.just(0) | lengths, st.sampled_from(
             ["linear", "step"]))
-        stages = draw(st.lists(other, max_size=3)) + [RateStage(draw(positive), S)]
-        return RampingArrivalRate(draw(rates), stages + draw(st.lists(exp, max_size=3)), **common)
+        stages = [*draw(st.lists(other, max_size=3)), RateStage(draw(positive), S),
+                  *draw(st.lists(exp, max_size=3))]
+        return RampingArrivalRate(draw(rates), stages, **common)
     if kind == 2:
         return Stairs(draw(positive), draw(positive), draw(st.integers(1, 4)), draw(lengths),
                       draw(st.just(0) | lengths), **common)
     if kind == 3:
         mean = draw(positive)
-        return DayCurve(mean, mean * draw(st.floats(0, 1)), draw(lengths), draw(st.none() | lengths),
-                        duration=draw(lengths), **common)
+        return DayCurve(mean, mean * draw(st.floats(0, 1)), draw(lengths),
+                        draw(st.none() | lengths), duration=draw(lengths), **common)
     points = sorted(draw(st.sets(st.integers(0, 3 * S), min_size=2, max_size=6)))
     table = [(at, draw(positive)) for at in points]
     return DayCurve(table=table, duration=draw(st.none() | lengths), **common)
@@ -319,8 +320,8 @@ def test_factors_that_are_none(factor, tmp_path):
 # --- replay ---
 
 def test_replay_plays_the_file(tmp_path):
-    executor = Replay(trace_file(tmp_path, "at,call,prefix\n0,a,49\n0.5,b,1\n1s250ms,a,44\n3,a,7\n"),
-                      warmup=S)
+    path = trace_file(tmp_path, "at,call,prefix\n0,a,49\n0.5,b,1\n1s250ms,a,44\n3,a,7\n")
+    executor = Replay(path, warmup=S)
     due, _, phase = everything(executor)
     assert due.tolist() == [0, S // 2, 5 * S // 4, 3 * S]
     assert phase.tolist() == [0, 0, 1, 1]
@@ -526,7 +527,7 @@ def test_every_executor_describes_itself(tmp_path):
     (lambda: Stairs(10.0, 10.0, 0, S), "levels", "from 1"),
     (lambda: Stairs(10.0, 10.0, 300, S), "levels", "256"),
     (lambda: Stairs(10.0, math.inf, 3, S), "step", "rate"),
-    (lambda: DayCurve(), "mean", "above 0"),
+    (DayCurve, "mean", "above 0"),
     (lambda: DayCurve(1.0, 2.0), "amplitude", "no rate is below 0"),
     (lambda: DayCurve(1.0, table=[(0, 1.0), (S, 1.0)]), "table", "leave out"),
     (lambda: DayCurve(table=[(0, 1.0)]), "table", "no curve"),
