@@ -47,6 +47,7 @@ def prepare(
     dns: str | None,
     obey_overload: bool,
     compact: bool,
+    learn_contact: bool,
 ) -> Prepared:
     """Check everything and build the programs; only sockets of the answerer are opened."""
     from siploadgen.load.arrivals import parse_arrival
@@ -87,7 +88,7 @@ def prepare(
             shape=shape, arrival=process, seed=seed, calls=count, max_calls=bound,
             workers=engines, rows=load_rows(users, program.columns, total, settings, seed),
             settings=settings, graceful_stop_ns=graceful_stop_ns, tuning=tuning,
-            run_id=run_id, obey_overload=obey_overload, found=found)
+            run_id=run_id, obey_overload=obey_overload, learn_contact=learn_contact, found=found)
         answerer = None
         if sock is not None:
             with model_errors(usage=True):
@@ -123,7 +124,7 @@ def _head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
             "calls": plan.calls, "max_calls": plan.max_calls, "workers": plan.workers,
             "users": plan.rows.count if plan.rows else None,
             "graceful_stop_s": plan.graceful_stop_ns / units.NANOS,
-            "obey_overload": plan.obey_overload,
+            "obey_overload": plan.obey_overload, "learn_contact": plan.learn_contact,
             **plan.tuning.report(),
             "stages": [{"from_per_s": stage.rate, "to_per_s": stage.target,
                         "duration_s": None if stage.duration_ns is None

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -102,6 +102,10 @@ def run(
         "--obey-overload",
         help="Leave out calls that the target in overload does not want (RFC 7339, RFC 7415, "
              "Retry-After of a 503); each is counted.")] = False,
+    contact: Annotated[Literal["local", "learned"], typer.Option(
+        "--contact",
+        help="Address in Contact: our own, or for calls behind a NAT the one that the first "
+             "response tells in its Via (RFC 3581).")] = "local",
     may_load: Annotated[bool, typer.Option(
         "--i-may-load-this-target",
         help="Needed for a target outside loopback and private networks.")] = False,
@@ -128,7 +132,8 @@ def run(
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
-            may_load=may_load, dns=dns, obey_overload=obey_overload, compact=compact)
+            may_load=may_load, dns=dns, obey_overload=obey_overload, compact=compact,
+            learn_contact=contact == "learned")
         collector = make_collector(ready.plan.program, thresholds=thresholds,
                                    limit_values=limit_values, bounded=max_calls is not None)
         code = _perform(ready, collector, outputs, ui, strict, signals)

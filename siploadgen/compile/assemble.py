@@ -21,6 +21,7 @@ from siploadgen.compile.program import (
     MATCHER,
     NO_TEMPLATE,
     OPERAND,
+    SAMPLE,
     SEGMENT,
     TEMPLATE,
     Program,
@@ -58,12 +59,16 @@ from siploadgen.model.values import (
     Elapsed,
     Exponential,
     Fixed,
+    Gamma,
     Lognormal,
     Normal,
+    Pareto,
+    Samples,
     TimesT1,
     Uniform,
     Value,
     VariableRef,
+    Weibull,
 )
 
 VARIABLES_MAX = 24  # of one instance
@@ -221,6 +226,8 @@ class _Assembler:
         self.counters = _Rows("counters", 0xFFFF)
         self.columns = _Rows("columns", 0xFFFF)
         self.outcomes: dict[str, bool] = {}
+        self.samples: list[int] = []
+        self._sampled: dict[tuple[int, ...], int] = {}
 
     # --- tables ---
 
@@ -290,9 +297,25 @@ class _Assembler:
                 row = (OperandKind.OPERAND_LOGNORMAL, spare, 0, value.mu, float(sigma))
             case Exponential(mean):
                 row = (OperandKind.OPERAND_EXPONENTIAL, spare, 0, float(mean), 0.0)
+            case Weibull(scale, shape):
+                row = (OperandKind.OPERAND_WEIBULL, spare, 0, scale, shape)
+            case Pareto(least, shape):
+                row = (OperandKind.OPERAND_PARETO, spare, 0, least, shape)
+            case Gamma(scale, shape):
+                row = (OperandKind.OPERAND_GAMMA, spare, 0, scale, shape)
+            case Samples(values):
+                first = self.sampled(values)
+                row = (OperandKind.OPERAND_SAMPLES, spare, first, float(len(values)), 0.0)
             case TimesT1(times):
                 row = (OperandKind.OPERAND_T1, spare, times, 0.0, 0.0)
         return self.operands.number(row)
+
+    def sampled(self, values: tuple[int, ...]) -> int:
+        """Where these samples begin in the table."""
+        if values not in self._sampled:
+            self._sampled[values] = len(self.samples)
+            self.samples += values
+        return self._sampled[values]
 
     def outcome(self, name: str, ok: bool) -> int:
         if name in OUTCOMES:
@@ -340,6 +363,7 @@ class _Assembler:
             operands=np.array(self.operands.rows, OPERAND),
             entries=np.array(entries, ENTRY),
             answers=np.array(answers, ANSWER),
+            samples=np.array(self.samples, SAMPLE),
             text=bytes(self.text),
             clocks=tuple(row[0] for row in self.clocks.rows),
             variables=self.variables.names(),

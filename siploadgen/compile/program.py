@@ -37,6 +37,7 @@ OPERAND = np.dtype([("kind", "u1"), ("spare", "u1", 7), ("value", "<i8"), ("p1",
 ENTRY = np.dtype([("pc", "<u4"), ("role", "<u2"), ("flags", "<u2"), ("legs", "<u2"),
                   ("spare", "<u2"), ("weight", "<u4"), ("supported_offset", "<u4"),
                   ("supported_length", "<u4")])
+SAMPLE = np.dtype("<i8")
 ANSWER = np.dtype([("method", "u1"), ("spare", "u1"), ("entry", "<u2"), ("user_offset", "<u4"),
                    ("user_length", "<u4"), ("flags", "<u4")])
 
@@ -74,7 +75,7 @@ _OPERANDS: dict[int, dict[str, str]] = {
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
 _MAGIC = b"siploadgen program 1\n"
 _ARRAYS = {"code": INSN, "templates": TEMPLATE, "segments": SEGMENT, "matchers": MATCHER,
-           "operands": OPERAND, "entries": ENTRY, "answers": ANSWER}
+           "operands": OPERAND, "entries": ENTRY, "answers": ANSWER, "samples": SAMPLE}
 
 Array = NDArray[Any]
 
@@ -83,7 +84,7 @@ Array = NDArray[Any]
 class Program:
     """What the engine executes. Two programs are equal when their digests are.
 
-    `text` holds every literal; templates, matchers and so on refer to each other by index.
+    `samples` are the numbers that operands draw from, `text` holds every literal; templates, matchers and so on refer to each other by index.
     `outcomes` are the scenario's own: (name, whether it counts as success), the first has the
     number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `packages`
     are the event packages that are known, all when there are none. `registrar` has the settings of
@@ -99,6 +100,7 @@ class Program:
     operands: Array
     entries: Array
     answers: Array
+    samples: Array
     text: bytes
     clocks: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
@@ -291,6 +293,10 @@ class Program:
         for number, row in enumerate(self.operands):
             kind = int(row["kind"])
             need(kind in list(OperandKind), f"operand {number}", "its kind")
+            drawn = kind == OperandKind.OPERAND_SAMPLES
+            need(not drawn or (1 <= row["p1"] <= len(self.samples)
+                               and 0 <= row["value"] <= len(self.samples) - row["p1"]),
+                 f"operand {number}", "its samples")
             pseudo = kind == OperandKind.OPERAND_VARIABLE and int(row["value"]) in _PSEUDO
             need(kind not in limits or pseudo or 0 <= row["value"] < limits[kind],
                  f"operand {number}", "its value")

@@ -39,13 +39,14 @@ FIELDS: Mapping[str, tuple[Field, int]] = {  # name -> field, arg
     "rack": (Field.FIELD_RACK, 0),
     "sdp_address": (Field.FIELD_SDP_ADDRESS, 0),
     "uuid": (Field.FIELD_UUID, 0),
+    "own_address": (Field.FIELD_OWN_ADDRESS, 0),
 }
 # Fields whose text has one length in every instance of an engine. The length of the body varies
 # only when the body does, so it needs no entry of its own.
 FIXED_WIDTH = frozenset({
     Field.FIELD_LITERAL, Field.FIELD_BRANCH, Field.FIELD_CALL_ID, Field.FIELD_LOCAL_TAG,
     Field.FIELD_TOKEN, Field.FIELD_CSEQ, Field.FIELD_LOCAL, Field.FIELD_LOCAL_HOST,
-    Field.FIELD_CONTENT_LENGTH, Field.FIELD_SDP_ADDRESS, Field.FIELD_UUID,
+    Field.FIELD_CONTENT_LENGTH, Field.FIELD_SDP_ADDRESS, Field.FIELD_UUID, Field.FIELD_OWN_ADDRESS,
 })
 # Fields that a body may hold; all others belong into the head.
 _BODY_FIELDS = frozenset({

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 HIST_LATENESS: int  # histogram 0: send minus due time, of calls and requests inside them
 HIST_RECEIVE_DELAY: int  # histogram 1: kernel receive time stamp to processing
-HIST_CLOCKS: int  # 2: clock k has histogram 2 + 2k (from the due time) and 3 + 2k (from the send)
+# 2: clock k of series s has histogram 2 + 2 (s * clocks + k) from the due time, and the next one from
+# the send
+HIST_CLOCKS: int
+# A call of the schedule: due (ns; of a closed workload: ns that its place rests after it), number of
+# the call in its workload, row of its user (2**32 - 1: the engine's next), stream (the workload, which
+# its random numbers come from together with the number), entry of the program, series of its results.
+START_DTYPE: np.dtype[np.void]
+# From `when` (ns) on a closed workload holds `wanted` calls open, whose results go to `series`.
+LEVEL_DTYPE: np.dtype[np.void]
 
 class Engine:
     """One nogil engine: program and due times in, counters, histograms and traces out.
@@ -69,6 +77,14 @@ class Engine:
         oc_algorithm: str = "",
         oc_value: int = 0,
         oc_validity: int = 500,
+        # Contacts of calls that begin after the first response with `received` or `rport` have that
+        # address (RFC 3581 4), for callers behind a NAT
+        learn_contact: bool = False,
+        series: int = 1,  # of results, 1 .. 256
+        answer_series: int = 0,  # ... of instances that requests start
+        bounds: Sequence[int] = (0,),  # for each stream: most open calls, 0: no bound of its own
+        closed: int = 0,  # workloads that hold their calls open, 0 .. 64
+        draw_seed: int | None = None,  # of the calls' random numbers; None: `seed`
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---
@@ -82,8 +98,25 @@ class Engine:
     def next_event(self) -> int:
         """When `advance` has something to do; 2**63 - 1: never."""
     # --- schedule and control (any thread) ---
-    def schedule(self, due: NDArray[np.int64], last: bool = True) -> None:
-        """Append sorted due times, kept and not copied; `last` says that no more will come."""
+    def schedule(
+        self, starts: NDArray[Any], last: bool = True, closed: int | None = None
+    ) -> None:
+        """Append starts in the order of their due times, kept and not copied.
+
+        `last` says that no more will come. With `closed` they are the calls of that workload, which
+        start as soon as it has room for them. An array of int64 stands for starts of entry 0.
+        ValueError: not sorted, or what is named is not there; BufferError: 64 chunks wait already.
+        """
+    def hold(self, closed: int, levels: NDArray[Any], keeps: bool = False) -> None:
+        """Say how many calls a closed workload holds open, and when: LEVEL_DTYPE, sorted.
+
+        With `keeps` a place keeps its row for all its calls, and rests between them. ValueError:
+        it has its levels already, or they are not sound.
+        """
+    def scale_closed(self, closed: int, factor: float) -> None:
+        """Hold so many times the calls that the levels say, at most four times their highest."""
+    def closed_state(self, closed: int) -> dict[str, int]:
+        """Return calls wanted by the level, places busy and at rest, chunks of starts that wait."""
     def stop_starts(self) -> None:
         """Start no more calls; those still due are counted as not started (stopped)."""
     def hang_up(self) -> None:
@@ -109,7 +142,12 @@ class Engine:
         """After `run`: due times never reached are counted as not started (stopped)."""
     # --- results: views of the engine's own arrays; single writer, monotone ---
     counters: NDArray[np.int64]  # [counters.Counter]
-    outcomes: NDArray[np.int64]  # [program.Outcome] of calls started by the schedule
+    series_outcomes: NDArray[np.int64]  # [series, program.Outcome] of calls of the schedule
+    # [series, (due, started, and not started: no_slot, stopped, no_user, throttled)]
+    series_starts: NDArray[np.int64]
+    @property
+    def outcomes(self) -> NDArray[np.int64]:
+        """[program.Outcome]: of all series together."""
     answered_outcomes: NDArray[np.int64]  # [program.Outcome] of instances started by requests
     sent_requests: NDArray[np.int64]  # [Method], first sendings and retransmissions
     sent_responses: NDArray[np.int64]  # [Method, status - 100]

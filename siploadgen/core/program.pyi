@@ -78,6 +78,10 @@ class OperandKind(IntEnum):
     OPERAND_LOGNORMAL = 5
     OPERAND_EXPONENTIAL = 6
     OPERAND_T1 = 7
+    OPERAND_WEIBULL = 8
+    OPERAND_PARETO = 9
+    OPERAND_GAMMA = 10
+    OPERAND_SAMPLES = 11
 
 class TemplateKind(IntEnum):
     TEMPLATE_REQUEST = 0
@@ -121,6 +125,7 @@ class Field(IntEnum):
     FIELD_SDP_ADDRESS = 25
     FIELD_FILL = 26
     FIELD_UUID = 27
+    FIELD_OWN_ADDRESS = 28
 
 class MatcherKind(IntEnum):
     MATCH_RESPONSE = 0

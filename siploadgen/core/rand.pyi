@@ -15,5 +15,10 @@ class Random:
         """Uniform in 0 .. n - 1; ValueError for n = 0."""
     def normal(self) -> float:
         """Draw from the normal distribution of mean 0 and deviation 1."""
+    def draws(self, kind: str, shape: float, count: int) -> list[float]:
+        """Deviates as a call draws them: unit, normal, exponential, gamma, weibull or pareto.
+
+        Scale 1; `shape` is that of the last three. KeyError: another kind.
+        """
     def exponential(self) -> float:
         """Draw from the exponential distribution of mean 1."""

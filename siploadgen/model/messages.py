@@ -119,7 +119,7 @@ def via(transport: str) -> str:
 def contact_line(transport: str) -> str:
     """Write the Contact, where requests of the dialog come in; its token carries the leg."""
     parameter = "" if transport == "UDP" else f";transport={transport.lower()}"
-    return f"Contact: <sip:{{token}}@{{local}}{parameter}>"
+    return f"Contact: <sip:{{token}}@{{own_address}}{parameter}>"
 
 
 def _finish(lines: list[str], headers: tuple[tuple[str, str], ...], content_type: str,

@@ -5,9 +5,10 @@ Durations are nanoseconds inside, text such as `250ms`, `30s` or `1h30m` outside
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from siploadgen.errors import UsageError
 from siploadgen.model.errors import ModelError
@@ -25,6 +26,8 @@ UNITS_NS = {
 LONGEST_NS = 10 * 365 * UNITS_NS["d"]  # far above any test, far below the end of int64
 _CALL = re.compile(r"([a-z]+)\((.*)\)")
 T1_TIMES_MAX = 100_000
+SHAPE_MIN, SHAPE_MAX = 0.01, 1_000_000
+SAMPLES_MAX = 1_000_000
 SHARE_UNIT = 1_000_000_000  # a share of 1 in the units of OP_MUL and OP_CHANCE
 
 
@@ -122,6 +125,37 @@ class Exponential:
 
 
 @dataclass(frozen=True, slots=True)
+class Weibull:
+    """Weibull deviates: `scale` times a deviate of scale 1; shape 1 is exponential."""
+
+    scale: float
+    shape: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pareto:
+    """Pareto deviates (type I): never below `least`; the mean is infinite up to shape 1."""
+
+    least: float
+    shape: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gamma:
+    """Gamma deviates; their mean is scale times shape."""
+
+    scale: float
+    shape: float
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One of these numbers, each as likely."""
+
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VariableRef:
     """The value that a variable of the instance has at that moment."""
 
@@ -147,9 +181,35 @@ class TimesT1:
     times: int
 
 
-Distribution: TypeAlias = Fixed | Uniform | Normal | Lognormal | Exponential
+Distribution: TypeAlias = (
+    Fixed | Uniform | Normal | Lognormal | Exponential | Weibull | Pareto | Gamma | Samples)
 Value: TypeAlias = Distribution | VariableRef | Elapsed | ColumnRef | TimesT1
 ZERO = Fixed(0)
+
+
+def mean_of(value: Value) -> float:
+    """Mean of a distribution in its own unit; infinite where there is none, 0 for what a call knows.
+
+    >>> mean_of(uniform("1s", "3s")), mean_of(Gamma(2, 3))
+    (2000000000.0, 6)
+    """
+    match value:
+        case Fixed(number):
+            return number
+        case Uniform(low, high):
+            return (low + high) / 2
+        case Normal(mean, _) | Lognormal(mean, _) | Exponential(mean):
+            return mean
+        case Weibull(scale, shape):
+            return scale * math.gamma(1 + 1 / shape)
+        case Pareto(least, shape):
+            return least * shape / (shape - 1) if shape > 1 else math.inf
+        case Gamma(scale, shape):
+            return scale * shape
+        case Samples(values):
+            return sum(values) / len(values)
+        case _:
+            return 0
 
 
 def _number(value: str | float, unit: Callable[[str], float] = parse_duration_ns) -> float:
@@ -209,6 +269,78 @@ def exponential(mean: str | float) -> Exponential:
     return Exponential(_number(mean))
 
 
+def _shaped(name: str, kind: type, size: str | float, shape: float) -> Any:
+    value = _number(size), float(shape)
+    if value[0] <= 0 or not SHAPE_MIN <= value[1] <= SHAPE_MAX:
+        raise ModelError(f"{name}({size}, {shape}): the first number must be above 0, the shape "
+                         f"from {SHAPE_MIN} to {SHAPE_MAX:,}",
+                         mend=f"write it as {_FORMS[name][1]}")
+    return kind(*value)
+
+
+def weibull(scale: str | float, shape: float) -> Weibull:
+    """Make a Weibull distribution of durations; its mean is scale times gamma(1 + 1/shape).
+
+    >>> weibull("2s", 1.5)
+    Weibull(scale=2000000000, shape=1.5)
+    """
+    return _shaped("weibull", Weibull, scale, shape)  # type: ignore[no-any-return]
+
+
+def pareto(least: str | float, shape: float) -> Pareto:
+    """Make a Pareto distribution of durations; its mean is least times shape / (shape - 1).
+
+    >>> pareto("1s", 2.5)
+    Pareto(least=1000000000, shape=2.5)
+    """
+    return _shaped("pareto", Pareto, least, shape)  # type: ignore[no-any-return]
+
+
+def gamma(scale: str | float, shape: float) -> Gamma:
+    """Make a gamma distribution of durations; its mean is scale times shape.
+
+    >>> gamma("500ms", 2)
+    Gamma(scale=500000000, shape=2.0)
+    """
+    return _shaped("gamma", Gamma, scale, shape)  # type: ignore[no-any-return]
+
+
+def samples(source: str | Path | Iterable[str | float],
+            unit: Callable[[str], float] = parse_duration_ns) -> Samples:
+    """Make a distribution of samples: a file with one duration a line, or the durations.
+
+    Empty lines and those that begin with `#` are skipped. ModelError with file:line.
+
+    >>> samples(["1s", "3s"])
+    Samples(values=(1000000000, 3000000000))
+    """
+    if not isinstance(source, str | Path):
+        found = [int(_number(one, unit)) for one in source]
+        if not found or len(found) > SAMPLES_MAX or min(found) < 0:
+            raise ModelError(f"{len(found)} samples", mend=f"give 1 to {SAMPLES_MAX:,}, none below "
+                             "0")
+        return Samples(tuple(found))
+    path = Path(source)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ModelError(f"{source}: {why}", mend="name a file of durations, one a line") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            try:
+                found.append(int(unit(text)))
+            except ModelError as error:
+                raise ModelError(error.message, place=f"{source}:{number}",
+                                 mend=error.mend) from None
+    if not 0 < len(found) <= SAMPLES_MAX:
+        raise ModelError(f"{len(found)} samples", place=str(source),
+                         mend=f"give 1 to {SAMPLES_MAX:,} of them, one a line")
+    return Samples(tuple(found))
+
+
 def parse_limit(text: str) -> Fixed | TimesT1:
     """Read how long a wait may last: a duration, or a multiple of T1 such as `64*T1`.
 
@@ -231,6 +363,10 @@ _FORMS: dict[str, tuple[str, str]] = {
     "normal": ("uu", "normal(2s,100ms)"),
     "lognormal": ("uf", "lognormal(200ms,0.4)"),
     "exponential": ("u", "exponential(2s)"),
+    "weibull": ("uf", "weibull(2s,1.5)"),
+    "pareto": ("uf", "pareto(1s,2.5)"),
+    "gamma": ("uf", "gamma(500ms,2)"),
+    "samples": ("t", "samples(holds.txt)"),
 }
 
 
@@ -257,10 +393,13 @@ def parse_distribution(text: str,
         raise ModelError(f"{text!r}: {name} takes {len(kinds)} parameters",
                          mend=f"write it as {example}")
     try:
+        if name == "samples":
+            return samples(inner.strip(), unit)
         numbers = [unit(p) if kind == "u" else float(p)
                    for p, kind in zip(parameters, kinds, strict=True)]
     except ModelError as error:
-        raise ModelError(f"{text!r}: {error.message}", mend=error.mend) from None
+        raise ModelError(f"{text!r}: {error.message}", place=error.place,
+                         mend=error.mend) from None
     except ValueError:
         raise ModelError(f"{text!r} is not a distribution",
                          mend=f"write it as {example}") from None
@@ -272,7 +411,9 @@ def parse_distribution(text: str,
         return Normal(*numbers)
     if name == "lognormal":
         return lognormal(*numbers)
-    return Exponential(*numbers)
+    if name == "exponential":
+        return Exponential(*numbers)
+    return {"weibull": weibull, "pareto": pareto, "gamma": gamma}[name](*numbers)
 
 
 def parse_share_distribution(text: str) -> Distribution:
@@ -301,6 +442,14 @@ def describe_value(value: Value, unit: Callable[[float], str] = format_duration)
             return f"lognormal({unit(mean)},{sigma:g})"
         case Exponential(mean):
             return f"exponential({unit(mean)})"
+        case Weibull(scale, shape):
+            return f"weibull({unit(scale)},{shape:g})"
+        case Pareto(least, shape):
+            return f"pareto({unit(least)},{shape:g})"
+        case Gamma(scale, shape):
+            return f"gamma({unit(scale)},{shape:g})"
+        case Samples(values):
+            return f"samples({len(values)} from {unit(min(values))} to {unit(max(values))})"
         case VariableRef(name) | ColumnRef(name):
             return f"{{{name}}}"
         case Elapsed():
@@ -326,3 +475,11 @@ def scaled(value: Distribution, factor: float) -> Distribution:
             return Lognormal(mean * factor, sigma)
         case Exponential(mean):
             return Exponential(mean * factor)
+        case Weibull(scale, shape):
+            return Weibull(scale * factor, shape)
+        case Pareto(least, shape):
+            return Pareto(least * factor, shape)
+        case Gamma(scale, shape):
+            return Gamma(scale * factor, shape)
+        case Samples(values):
+            return Samples(tuple(round(one * factor) for one in values))

@@ -139,6 +139,7 @@ class RunPlan:
     tuning: Tuning = field(default_factory=Tuning)
     run_id: int = 1
     obey_overload: bool = False  # calls that a target in overload does not want are left out
+    learn_contact: bool = False  # Contacts have the address that the first response tells
     found: Found | None = None  # the servers behind the target; without it `target` is the only one
 
     def __post_init__(self) -> None:
@@ -200,7 +201,7 @@ class RunPlan:
             "max_transactions": min(MAX_TRANSACTIONS, 8 * instances),
             **self._ready(instances),
             "first_row": engine, "row_stride": self.workers,
-            "obey_overload": self.obey_overload,
+            "obey_overload": self.obey_overload, "learn_contact": self.learn_contact,
             **self.tuning.engine_arguments(),
         }
 

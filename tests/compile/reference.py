@@ -123,6 +123,7 @@ def stamp(program: Program, number: int, leg: Leg, *, local: str = "127.0.0.1:50
             Field.FIELD_LOCAL_PARTY: leg.local_party,
             Field.FIELD_REMOTE_PARTY: leg.remote_party,
             Field.FIELD_LOCAL: local,
+            Field.FIELD_OWN_ADDRESS: local,
             Field.FIELD_LOCAL_HOST: local.partition(":")[0],
             Field.FIELD_SDP_ADDRESS: f"IP4 {local.partition(':')[0]}",
             Field.FIELD_AUTHORIZATION: leg.authorization,

@@ -244,7 +244,7 @@ def test_the_contact_names_a_transport_that_is_not_udp():
         program = build_answerer(transport=transport)
         text = next(template_text(program, number) for number, template in templates(program)
                     if template["status"] == 180)
-        assert f"Contact: <sip:{{token}}@{{local}}{end}\r\n" in text
+        assert f"Contact: <sip:{{token}}@{{own_address}}{end}\r\n" in text
 
 
 def test_the_transport_stands_in_the_via():

@@ -166,7 +166,7 @@ def cell(program: Program, table: str, where: Any, **values: int) -> Program:
     return dataclasses.replace(program, **{table: array})
 
 
-BROKEN = "leads nowhere|kind|status|companion|beyond|op |runs off|broken"
+BROKEN = "leads nowhere|kind|samples|status|companion|beyond|op |runs off|broken"
 
 
 def refused(table: str, where: Any, **values: int) -> None:
@@ -204,7 +204,8 @@ def test_each_index_is_checked() -> None:
     refused("templates", 0, kind=int(TemplateKind.TEMPLATE_RESPONSE), status=99)
     refused("segments", 0, field=22)
     refused("segments", 0, offset=2**32 - 1)
-    refused("operands", 0, kind=int(OperandKind.OPERAND_T1) + 1)
+    refused("operands", 0, kind=int(OperandKind.OPERAND_SAMPLES) + 1)
+    refused("operands", 0, kind=int(OperandKind.OPERAND_SAMPLES))
     refused("operands", 0, kind=int(OperandKind.OPERAND_T1), value=100_001)
     refused("entries", 0, pc=len(code))
     refused("entries", 0, legs=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.drive import Address, Sent, answerer, ask, names, only
+from tests.engine.drive import Address, Sent, answerer, ask, caller, names, only, reply
 
 NEAR = ("192.0.2.20", 5060)
 
@@ -142,3 +142,46 @@ def test_the_answers_go_where_the_first_request_came_from() -> None:
     assert bench.wire[0].to == ("192.0.2.20", 7000)
     ok = only(bench.run(1_000_000_000))
     assert ok.to == ("192.0.2.20", 7000)
+
+
+def learned(via: str, **options: object) -> tuple[str, str]:
+    """Contact and Via of the call after one whose first answer had these Via parameters."""
+    bench = caller(learn_contact=True, **options)
+    first = bench.start()
+    assert "@192.0.2.10:5070>" in first.header("Contact")
+    value = first.header("Via").replace(";rport", f";{via}")
+    assert names(bench.feed(reply(first, 200, via=value))) == ["ACK", "BYE"]
+    second = bench.start()
+    return second.header("Contact").partition("@")[2].rstrip(">"), second.header("Via")
+
+
+@pytest.mark.parametrize(("via", "contact"), {
+    "rport=40001;received=203.0.113.7": "203.0.113.7:40001",
+    "received=203.0.113.7": "203.0.113.7:5070",
+    "rport=40001": "192.0.2.10:40001",
+    "rport=5070;received=192.0.2.10": "192.0.2.10:5070",
+    "rport=6000;received=2001:db8::7": "[2001:db8::7]:6000",
+    "rport=6000;received=[2001:db8::7]": "[2001:db8::7]:6000",
+    "rport": "192.0.2.10:5070",
+    "rport=6000;received=evil.example": "192.0.2.10:5070",
+}.items())
+def test_the_contact_can_be_the_learned_address(via: str, contact: str) -> None:
+    """RFC 3581 4: a client behind a NAT learns from its Via how others see it."""
+    found, own = learned(via)
+    assert found == contact
+    assert "192.0.2.10:5070" in own
+
+
+def test_the_learned_address_stands() -> None:
+    """The dialog that taught it keeps its Contact; what other responses say changes nothing."""
+    bench = caller(learn_contact=True, settings={"hold": "1s"})
+    first, other = (bench.start() for _ in range(2))
+    for port, one in ((7001, first), (7002, other)):
+        via = one.header("Via").replace(";rport", f";rport={port};received=198.51.100.1")
+        bench.feed(reply(one, 200, via=via, tag=f"peer{port}"))
+    assert "@198.51.100.1:7001>" in bench.start().header("Contact")
+    plain = caller()
+    one = plain.start()
+    via = one.header("Via").replace(";rport", ";rport=9;received=10.0.0.9")
+    plain.feed(reply(one, 200, via=via))
+    assert "@192.0.2.10:5070>" in plain.start().header("Contact")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -104,3 +105,33 @@ def test_reserved_memory_is_not_touched():
     for slab in slabs:
         assert slab.take() == 1 << 32
         slab.check()
+
+
+def test_ten_million_identifiers_are_all_different() -> None:
+    """Call-ID, tags and branches are made of these (RFC 3261 8.1.1.4): none comes again.
+
+    In the three ways in which records are used: each once, one over and over, and a crowd that
+    comes and goes.
+    """
+    count = 10_000_000
+    minted = np.zeros(count, dtype=np.uint64)
+    slab = SlabTable(1_000_000, 8)
+    take, give = slab.take, slab.give
+    live = [take() for _ in range(1_000_000)]
+    minted[: len(live)] = live
+    number = len(live)
+    for handle in live:
+        give(handle)
+    for number in range(1_000_000, 3_000_000):
+        minted[number] = handle = take()
+        give(handle)
+    number = 3_000_000
+    while number < count:
+        crowd = [take() for _ in range(min(count - number, 1 + number * 7919 % 5000))]
+        minted[number : number + len(crowd)] = crowd
+        number += len(crowd)
+        for handle in crowd[::2] + crowd[1::2]:
+            give(handle)
+    assert minted.all()
+    assert len(np.unique(minted)) == count
+    slab.check()

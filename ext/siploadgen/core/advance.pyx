@@ -1,17 +1,19 @@
 """What time brings (see advance.pxd)."""
 
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, uint16_t, uint32_t, uint64_t
 from siploadgen.core.counters cimport (
     COUNT_DUE, COUNT_NOT_STARTED_NO_SLOT, COUNT_NOT_STARTED_NO_USER, COUNT_NOT_STARTED_STOPPED,
     COUNT_NOT_STARTED_THROTTLED, COUNT_STARTED,
 )
 from siploadgen.core.feed cimport feed_failure
+from siploadgen.core.rand cimport draw_seed
 from siploadgen.core.outgoing cimport send_again, send_plain, tx_event, tx_free
 from siploadgen.core.overload cimport overload_admits, overload_closed
 from siploadgen.core.program cimport ENTRY_OWNS_USER, OUTCOME_ABORTED
 from siploadgen.core.records cimport (
-    Chunk, CHUNKS, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE, COMMAND_STOP_STARTS,
-    Core, core_count, instance_at, instance_legs, leg_at, ROLE_CALLER, Target, tx_at, tx_node,
+    Chunk, CHUNKS, Closed, COMMAND_HANG_UP, COMMAND_PAUSE, COMMAND_STOP_STARTS, Core, core_count, Instance,
+    instance_at, instance_legs, leg_at, Queue, Rest, ROLE_CALLER, Start,
+    STARTS_COUNT, STARTS_THROTTLED, Target, tx_at, tx_node,
 )
 from siploadgen.core.tx cimport (
     Tx, tx_due, tx_next, TXA_END, TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_RESEND, TXA_SEND,
@@ -47,68 +49,178 @@ cdef void tx_timer(Core* core, uint32_t index) noexcept nogil:
         tx_free(core, index)
 
 
-cdef inline const int64_t* due_peek(Core* core) noexcept nogil:
-    """Next due time, NULL when no chunk has one."""
+cdef inline const Start* queue_peek(Queue* queue) noexcept nogil:
+    """Next start, NULL when no chunk has one."""
     cdef Chunk* chunk
-    while core.chunk_tail != slg_load_acquire(&core.chunk_head):
-        chunk = &core.chunks[core.chunk_tail % CHUNKS]
-        if core.chunk_at < chunk.count:
-            return chunk.due + core.chunk_at
-        core.chunk_at = 0
-        slg_store_release(&core.chunk_tail, core.chunk_tail + 1)
+    while queue.tail != slg_load_acquire(&queue.head):
+        chunk = &queue.chunks[queue.tail % CHUNKS]
+        if queue.at < chunk.count:
+            return chunk.starts + queue.at
+        queue.at = 0
+        slg_store_release(&queue.tail, queue.tail + 1)
     return NULL
 
 
-cdef void call_start(Core* core, Nanos due) noexcept nogil:
+cdef inline void start_note(Core* core, uint32_t series, uint32_t counter) noexcept nogil:
+    """Count what became of a start, in all and by series."""
+    cdef uint32_t column = counter if counter <= COUNT_NOT_STARTED_NO_USER else STARTS_THROTTLED
+    core_count(core, counter)
+    core.starts[series * STARTS_COUNT + column] += 1
+
+
+cdef uint32_t row_take(Core* core) noexcept nogil:
+    """The engine's next row: it has its rows to itself, so that a user is in one engine only."""
     cdef uint32_t row = core.next_row
-    cdef uint32_t index
-    cdef const Target* target = NULL
-    cdef bint owns = core.entries[core.entry].flags & ENTRY_OWNS_USER != 0
-    core_count(core, COUNT_DUE)
     if core.rows:
-        # An engine has its rows to itself, so that a user is in one engine only.
         core.next_row = row + core.users.row_stride
         if core.next_row >= core.rows:
             core.next_row = core.users.first_row
+    return row
+
+
+cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, uint32_t series,
+                     uint32_t closed) noexcept nogil:
+    """Whether the call was started; if not, why is counted."""
+    cdef uint32_t index
+    cdef Instance* instance
+    cdef const Target* target = NULL
+    cdef bint owns = core.entries[start.entry].flags & ENTRY_OWNS_USER != 0
+    cdef bint named = row != NONE
+    start_note(core, series, COUNT_DUE)
+    if not named:
+        row = row_take(core)
     if core.obey and core.targets.count:
         target = target_choose(core, overload_closed(core))
         if target == NULL or not overload_admits(core, target):
-            core_count(core, COUNT_NOT_STARTED_THROTTLED)
-            return
-    if core.open_calls >= core.max_calls:
-        core_count(core, COUNT_NOT_STARTED_NO_SLOT)
-        return
-    if owns:
+            start_note(core, series, COUNT_NOT_STARTED_THROTTLED)
+            return False
+    if core.open_calls >= core.max_calls or (
+            core.bounds[start.stream] and core.opened[start.stream] >= core.bounds[start.stream]):
+        start_note(core, series, COUNT_NOT_STARTED_NO_SLOT)
+        return False
+    if owns and not (named and closed):           # a place that keeps its row has the user already
         row = user_take(core)
         if row == NONE:
-            core_count(core, COUNT_NOT_STARTED_NO_USER)
-            return
-    index = vm_take(core, core.entry, ROLE_CALLER, due)
+            start_note(core, series, COUNT_NOT_STARTED_NO_USER)
+            return False
+    index = vm_take(core, start.entry, ROLE_CALLER, due)
     if index == NONE:
-        core_count(core, COUNT_NOT_STARTED_NO_SLOT)
+        start_note(core, series, COUNT_NOT_STARTED_NO_SLOT)
         if owns:
             user_give(core, row)
-        return
-    core_count(core, COUNT_STARTED)
-    instance_at(core, index).row = row
+        return False
+    start_note(core, series, COUNT_STARTED)
+    core.opened[start.stream] += 1
+    instance = instance_at(core, index)
+    instance.row = row
+    instance.others[0] = start.others[0]
+    instance.others[1] = start.others[1]
+    instance.others[2] = start.others[2]
+    instance.series = <uint16_t>series
+    instance.stream = start.stream
+    instance.closed = <uint16_t>closed
+    instance.rest = start.due
+    instance.number = start.number
+    instance.draws = draw_seed(core.draw_seed, start.stream, start.number)
     if target != NULL:              # the one that admits it is the one that it goes to
-        target_bind(core, leg_at(core, instance_legs(core, instance_at(core, index))[0]), target)
+        target_bind(core, leg_at(core, instance_legs(core, instance)[0]), target)
     vm_run(core, index)
+    return True
 
 
 cdef uint32_t calls_start(Core* core, uint32_t budget) noexcept nogil:
-    cdef const int64_t* due
+    cdef const Start* start
     cdef uint32_t count = 0
-    if slg_load_acquire(&core.command) & (COMMAND_STOP_STARTS | COMMAND_PAUSE):
-        return 0
     while count < budget:
-        due = due_peek(core)
-        if due == NULL or due[0] > core.now:
+        start = queue_peek(&core.queue)
+        if start == NULL or start.due > core.now:
             break
-        core.chunk_at += 1
-        call_start(core, due[0])
+        core.queue.at += 1
+        call_start(core, start, start.due, start.row, start.series, 0)
         count += 1
     return count
+
+
+# --- closed workloads ---
+
+cdef uint32_t closed_wanted(const Closed* closed) noexcept nogil:
+    cdef double wanted = closed.wanted * closed.factor + 0.5
+    return <uint32_t>wanted if wanted < closed.room else closed.room
+
+
+cdef Rest rest_pop(Closed* closed) noexcept nogil:
+    """The place that has rested longest."""
+    cdef Rest* rests = closed.rests
+    cdef Rest first = rests[0]
+    cdef Rest last
+    cdef uint32_t at = 0
+    cdef uint32_t below
+    closed.resting -= 1
+    last = rests[closed.resting]
+    while True:
+        below = 2 * at + 1
+        if below >= closed.resting:
+            break
+        if below + 1 < closed.resting and rests[below + 1].until < rests[below].until:
+            below += 1
+        if last.until <= rests[below].until:
+            break
+        rests[at] = rests[below]
+        at = below
+    rests[at] = last
+    return first
+
+
+cdef Nanos closed_next(Closed* closed, Nanos now) noexcept nogil:
+    """When a closed workload has something to do."""
+    cdef Nanos when = INT64_MAX
+    if closed.level_at < closed.level_count:
+        when = closed.levels[closed.level_at].when
+    if queue_peek(&closed.queue) == NULL:
+        return when
+    if closed.busy - closed.resting < closed_wanted(closed):
+        if closed.resting:
+            when = min(when, max(closed.rests[0].until, now))
+        if closed.busy < closed_wanted(closed):
+            when = now
+    return when
+
+
+cdef uint32_t closed_fill(Core* core, uint32_t number, uint32_t budget) noexcept nogil:
+    """Fill the places that are free; how many calls that were."""
+    cdef Closed* closed = core.closed + number
+    cdef const Start* start
+    cdef uint32_t count = 0
+    cdef uint32_t row
+    cdef Nanos due
+    while closed.level_at < closed.level_count and closed.levels[closed.level_at].when <= core.now:
+        closed.wanted = closed.levels[closed.level_at].wanted
+        closed.series = closed.levels[closed.level_at].series
+        closed.level_at += 1
+    while count < budget:
+        start = queue_peek(&closed.queue)
+        if start == NULL or closed.busy - closed.resting >= closed_wanted(closed):
+            break
+        row = start.row
+        due = core.now
+        if closed.resting and closed.rests[0].until <= core.now:
+            due = closed.rests[0].until
+            row = rest_pop(closed).row
+        elif closed.busy < closed_wanted(closed):
+            closed.busy += 1
+        else:
+            break
+        closed.queue.at += 1
+        count += 1
+        if not call_start(core, start, due, row, closed.series, number + 1):
+            closed.busy -= 1
+            break                               # no room: it is tried again when a call ends
+    return count
+
+
+cdef inline bint held(uint64_t command) noexcept nogil:
+    """No call may start."""
+    return command & (COMMAND_STOP_STARTS | COMMAND_PAUSE) != 0
 
 
 cdef uint32_t calls_hang_up(Core* core, uint32_t budget) noexcept nogil:
@@ -128,7 +240,7 @@ cdef uint32_t calls_hang_up(Core* core, uint32_t budget) noexcept nogil:
 
 
 cdef bint advance(Core* core, uint32_t budget) noexcept nogil:
-    cdef uint32_t node, started, count = 0
+    cdef uint32_t node, number, started, count = 0
     if slg_load_acquire(&core.targets_given) != core.targets_taken:
         targets_take(core)
     while count < budget:
@@ -141,37 +253,58 @@ cdef bint advance(Core* core, uint32_t budget) noexcept nogil:
             tx_timer(core, node - core.instances.capacity)
         count += 1
     # Starts have a share of their own, so that a flood of timers does not hold them back.
-    started = calls_start(core, budget)
+    started = 0
+    if not held(slg_load_acquire(&core.command)):
+        started = calls_start(core, budget)
+        for number in range(core.closed_count):
+            started += closed_fill(core, number, budget)
     return calls_hang_up(core, budget) >= budget or started >= budget or count >= budget
 
 
 cdef Nanos advance_next(Core* core) noexcept nogil:
     cdef Nanos when = wheel_next(&core.wheel)
-    cdef const int64_t* due
+    cdef const Start* start
+    cdef uint32_t number
     cdef uint64_t command = slg_load_acquire(&core.command)
-    if not command & (COMMAND_STOP_STARTS | COMMAND_PAUSE):
-        due = due_peek(core)
-        if due != NULL and due[0] < when:
-            when = due[0]
+    if not held(command):
+        start = queue_peek(&core.queue)
+        if start != NULL and start.due < when:
+            when = start.due
+        for number in range(core.closed_count):
+            when = min(when, closed_next(core.closed + number, core.now))
     if command & COMMAND_HANG_UP and (not core.applied & COMMAND_HANG_UP or core.hang_up_at > 0):
         return core.now
     return when
 
 
+cdef bint queue_over(Queue* queue) noexcept nogil:
+    return slg_load_acquire(&queue.last) != 0 and queue_peek(queue) == NULL
+
+
 cdef bint advance_done(Core* core) noexcept nogil:
-    cdef uint64_t command = slg_load_acquire(&core.command)
+    cdef uint32_t number
     if core.open_calls:
         return False
-    if command & COMMAND_STOP_STARTS:
+    if slg_load_acquire(&core.command) & COMMAND_STOP_STARTS:
         return True
-    return command & COMMAND_LAST_CHUNK != 0 and due_peek(core) == NULL
+    if not queue_over(&core.queue):
+        return False
+    for number in range(core.closed_count):
+        # Over when its supply is, or when it shall hold no calls any more.
+        if not queue_over(&core.closed[number].queue) and (
+                core.closed[number].level_at < core.closed[number].level_count
+                or core.closed[number].wanted > 0):
+            return False
+    return True
 
 
 cdef void advance_finish(Core* core) noexcept nogil:
-    while due_peek(core) != NULL:
-        core.chunk_at += 1
-        core_count(core, COUNT_DUE)
-        core_count(core, COUNT_NOT_STARTED_STOPPED)
+    cdef const Start* start = queue_peek(&core.queue)
+    while start != NULL:
+        core.queue.at += 1
+        start_note(core, start.series, COUNT_DUE)
+        start_note(core, start.series, COUNT_NOT_STARTED_STOPPED)
+        start = queue_peek(&core.queue)
 
 
 cdef void advance_abort(Core* core) noexcept nogil:

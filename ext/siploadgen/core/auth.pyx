@@ -8,8 +8,8 @@ from siploadgen.core.program cimport (
     CHALLENGE_SESSION, ENTRY_KEEPS_NONCES, FIELD_CHALLENGE, FIELD_TOKEN, Insn, Segment,
 )
 from siploadgen.core.records cimport (
-    Core, core_count, Instance, instance_legs, instance_variables, Leg, leg_handle, texts_fill,
-    tx_at,
+    Core, core_count, Instance, instance_legs, instance_variables, Leg, leg_handle, rows_fill,
+    texts_fill, tx_at,
 )
 from siploadgen.core.sip.aka cimport (
     aka_answer, AKA_AUTS, AKA_AUTS_LENGTH, aka_is_secret, AKA_LENGTH, AKA_NONE, AKA_RES,
@@ -59,7 +59,7 @@ cdef uint32_t text_stamp(Core* core, const Instance* instance, uint16_t number, 
         slg_hex16(token + 8, leg_handle(core, instance_legs(core, <Instance*>instance)[0]))
         fields.values[<int>FIELD_TOKEN] = span_make(token, TOKEN_LENGTH)
     fields.columns = core.columns
-    fields.row = instance.row
+    rows_fill(&fields, instance.row, instance)
     fields.variables = instance_variables(core, <Instance*>instance)
     texts_fill(core, <Instance*>instance, &fields)
     return stamp_message(core.templates + number, core.segments, core.text, &fields, out, room)

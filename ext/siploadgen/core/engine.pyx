@@ -25,18 +25,19 @@ from siploadgen.core.program cimport (
     OP_SAME, OP_SEND, OP_SET, CAPTURE_BODY, CAPTURE_DIALOG, CAPTURE_HEADER, CAPTURE_LIST,
     CAPTURE_OWN, CAPTURE_RANKED, CAPTURE_REQUEST_URI, CAPTURE_TEXT, CAPTURE_URI,
     EXTRACT_CONTENT_LENGTH, EXTRACT_NUMBER, EXTRACT_PARAMETER, EXTRACT_SIPFRAG, Operand,
-    OPERAND_COLUMN, OPERAND_T1, OPERAND_VARIABLE,
+    OPERAND_COLUMN, OPERAND_GAMMA, OPERAND_SAMPLES, OPERAND_T1, OPERAND_VARIABLE, OPERAND_WEIBULL,
     OUTCOME_COUNT, OUTCOME_USER, Segment, Template, MATCH_REQUEST, TEMPLATE_ACK,
     TEMPLATE_ACK_FAILURE, TEMPLATE_CANCEL, TEMPLATE_REQUEST, TEMPLATE_RESPONSE, TEMPLATE_TEXT,
     VAR_RETRIES, ENTRY_KEEPS_NONCES, VAR_ELAPSED, ENTRY_OWNS_USER, FIELD_AUTHORIZATION,
-    FIELD_FILL, FIELD_TOKEN, FIELD_UUID, OP_LEAVE, CAPTURE_ESCAPED, CAPTURE_STATUS_LINE,
+    FIELD_OWN_ADDRESS, FIELD_FILL, FIELD_TOKEN, FIELD_UUID, OP_LEAVE, CAPTURE_ESCAPED,
+    CAPTURE_STATUS_LINE,
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
-    Chunk, CHUNKS, Clock, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_LAST_CHUNK, COMMAND_PAUSE,
-    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, OC_LOSS, OC_NONE, OC_RATE,
-    ROLE_ANSWERER, STATUS_SPAN, STEP_FIELDS, Target, TARGET_NUMBERS, Targets, TARGETS_MAX,
-    TEMPLATE_NONE, User, Users,
+    Chunk, CHUNKS, Clock, Closed, CLOSED_MAX, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_PAUSE,
+    COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, Level, OC_LOSS, OC_NONE, OC_RATE,
+    FEEDS_MAX, Queue, Rest, ROLE_ANSWERER, SERIES_MAX, Start, STARTS_COUNT, STATUS_SPAN, STEP_FIELDS,
+    STREAMS_MAX, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
 from siploadgen.core.records cimport HIST_LATENESS as _LATENESS
@@ -70,6 +71,11 @@ cdef extern from "slg_atomic.h" nogil:
 HIST_LATENESS = _LATENESS
 HIST_RECEIVE_DELAY = _RECEIVE_DELAY
 HIST_CLOCKS = _CLOCKS
+# A call of the schedule, and a level of a closed workload, as records.pxd lays them out.
+START_DTYPE = np.dtype([("due", "<i8"), ("number", "<u8"), ("row", "<u4"),
+                        ("others", "<u4", 3), ("stream", "<u4"), ("entry", "<u2"),
+                        ("series", "<u2")])
+LEVEL_DTYPE = np.dtype([("when", "<i8"), ("wanted", "<u4"), ("series", "<u2"), ("spare", "<u2")])
 
 cdef enum:
     OUTBOX_TURN = 32            # budget of one advance between two emptyings of the outbox
@@ -88,13 +94,16 @@ cdef class Engine:
 
     cdef Core* core
     cdef list keep                      # buffers that the core borrows
-    cdef list lent                      # due times of the chunks that may still be in use
+    cdef dict lent                      # starts of the chunks that may still be in use, by closed workload
     cdef dict peers                     # address tuple -> Peer octets
     cdef dict names                     # Peer octets -> address tuple
     cdef list pending                   # datagrams of the sans-IO outbox
+    cdef uint32_t template_count
+    cdef uint64_t numbered              # starts that were given as due times alone
     cdef bint busy
     cdef readonly object counters
-    cdef readonly object outcomes
+    cdef readonly object series_outcomes
+    cdef readonly object series_starts
     cdef readonly object answered_outcomes
     cdef readonly object sent_requests
     cdef readonly object sent_responses
@@ -116,7 +125,9 @@ cdef class Engine:
         str supported="", str packages="", targets=None,
         uint32_t ready_instances=0, uint32_t ready_transactions=0,
         bint obey_overload=False, uint32_t retry_after=1, str oc_algorithm="",
-        uint32_t oc_value=0, uint32_t oc_validity=500,
+        uint32_t oc_value=0, uint32_t oc_validity=500, bint learn_contact=False,
+        uint32_t series=1, uint32_t answer_series=0, bounds=(0,), uint32_t closed=0,
+        draw_seed=None,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -132,15 +143,19 @@ cdef class Engine:
         core.request_user = NONE
         core.fresh = NONE
         self.keep = []
-        self.lent = []
+        self.lent = {}
         self.peers = {}
         self.names = {}
         self.pending = []
         self._load_program(program)
         self._load_rows(program, rows, first_row, row_stride)
+        self._keep_whole()
+        self._load_streams(series, answer_series, bounds, closed)
+        core.draw_seed = seed if draw_seed is None else <uint64_t>draw_seed
         self._load_results(len(program.clocks), len(program.counters))
         self._load_identity(local, target, engine_id, run_id, seed, targets)
         core.merge = merge
+        core.learns = learn_contact
         core.strict = strict
         core.supported_given = len(supported) > 0
         core.supported_length = _copy_list(core.supported, supported or self._extensions())
@@ -195,6 +210,7 @@ cdef class Engine:
 
     def __dealloc__(self):
         cdef Core* core = self.core
+        cdef uint32_t i
         if core == NULL:
             return
         loop_close(core)
@@ -211,6 +227,11 @@ cdef class Engine:
         slab_close(&core.txs)
         slab_close(&core.legs)
         slab_close(&core.instances)
+        if core.closed != NULL:
+            for i in range(core.closed_count):
+                free(core.closed[i].rests)
+        free(core.closed)
+        free(core.bounds)
         free(core.needs)
         free(<void*>core.columns)
         free(core)
@@ -241,7 +262,7 @@ cdef class Engine:
 
     cdef int _load_program(self, program) except -1:
         cdef Core* core = self.core
-        cdef uint32_t templates, segments, text, matchers, operands, entries, i
+        cdef uint32_t templates, segments, text, matchers, operands, entries, samples, i
         core.code = <const Insn*>self._borrow(program.code, sizeof(Insn), &core.insns)
         core.templates = <const Template*>self._borrow(
             program.templates, sizeof(Template), &templates)
@@ -249,6 +270,7 @@ cdef class Engine:
         core.text = <const uint8_t*>self._borrow(program.text, 1, &text)
         core.matchers = <const Matcher*>self._borrow(program.matchers, sizeof(Matcher), &matchers)
         core.operands = <const Operand*>self._borrow(program.operands, sizeof(Operand), &operands)
+        core.samples = <const int64_t*>self._borrow(program.samples, sizeof(int64_t), &samples)
         core.entries = <const Entry*>self._borrow(program.entries, sizeof(Entry), &entries)
         core.answers = <const Answer*>self._borrow(
             program.answers, sizeof(Answer), &core.answer_count)
@@ -259,10 +281,9 @@ cdef class Engine:
         core.text_count = len(program.texts)
         core.entry_count = entries
         core.leg_max = 1
-        core.entry = 0
         for i in range(entries):
             core.leg_max = max(core.leg_max, <uint32_t>core.entries[i].legs)
-        _check_program(core, templates, segments, text, matchers, operands, entries,
+        _check_program(core, templates, segments, text, matchers, operands, entries, samples,
                        len(program.columns), len(program.counters), len(program.registrar) > 0)
         core.legs_at = sizeof(Instance)
         core.clocks_at = (core.legs_at + 4 * core.leg_max + 7) // 8 * 8
@@ -274,6 +295,7 @@ cdef class Engine:
         self._load_allow(matchers)
         for i in range(templates):
             core.needs[i] = stamp_needs(core.templates + i, core.segments)
+        self.template_count = templates
         return 0
 
     cdef str _extensions(self):
@@ -324,22 +346,72 @@ cdef class Engine:
         core.users.row_stride = row_stride if row_stride else 1
         if not wanted:
             return 0
-        if rows is None or list(rows.names)[:wanted] != list(program.columns) or rows.count < 1:
+        feeds = [] if rows is None else list(rows) if isinstance(rows, (list, tuple)) else [rows]
+        if len(feeds) > FEEDS_MAX:
+            raise ValueError(f"{len(feeds)} feeds: {FEEDS_MAX} are possible")
+        places = {}
+        for number, feed in enumerate(feeds):
+            core.feed_rows[<int>number] = feed.count
+            for place, name in enumerate(feed.names):
+                places.setdefault(name, (number, place))
+        core.feeds = len(feeds)
+        missing = [name for name in program.columns if name not in places]
+        if missing or min((feed.count for feed in feeds), default=0) < 1:
             raise ValueError(f"the program needs rows with the columns {list(program.columns)}")
-        core.rows = rows.count
+        core.rows = core.feed_rows[0]
         columns = <Column*>calloc(wanted, sizeof(Column))
         if columns == NULL:
             raise MemoryError("columns")
         core.columns = columns
         for i in range(wanted):
-            offsets = np.ascontiguousarray(rows.offsets[i], dtype=np.uint32)
-            if len(offsets) != core.rows + 1 or int(offsets[core.rows]) > len(rows.blobs[i]) \
+            number, place = places[program.columns[i]]
+            feed = feeds[number]
+            offsets = np.ascontiguousarray(feed.offsets[place], dtype=np.uint32)
+            if len(offsets) != feed.count + 1 or int(offsets[-1]) > len(feed.blobs[place]) \
                     or (np.diff(offsets.astype(np.int64)) < 0).any():
                 raise ValueError(f"column {program.columns[i]}: broken offsets")
-            columns[i].blob = <const uint8_t*>self._borrow(rows.blobs[i], 1, NULL)
+            columns[i].blob = <const uint8_t*>self._borrow(feed.blobs[place], 1, NULL)
             columns[i].offsets = <const uint32_t*>self._borrow(offsets, 4, NULL)
+            columns[i].feed = number
         core.users.first_row = first_row % core.rows
         core.next_row = core.users.first_row
+        return 0
+
+    cdef void _keep_whole(self):
+        """Templates with columns that go with the instance are kept as those with variables are."""
+        cdef Core* core = self.core
+        cdef const Template* template
+        cdef const Segment* segment
+        cdef uint32_t i, k
+        for i in range(self.template_count):
+            template = core.templates + i
+            for k in range(template.count):
+                segment = core.segments + template.first + k
+                if segment.field == FIELD_COLUMN and core.columns[segment.arg].feed:
+                    core.needs[i] |= <uint32_t>1 << <int>FIELD_VARIABLE
+
+    cdef int _load_streams(self, uint32_t series, uint32_t answer_series, bounds,
+                           uint32_t closed) except -1:
+        """Room for what is told apart: results, bounds, closed workloads."""
+        cdef Core* core = self.core
+        cdef uint32_t i
+        if not 1 <= series <= SERIES_MAX or answer_series >= series:
+            raise ValueError(f"series: 1 .. {SERIES_MAX}; answer_series: one of them")
+        if not 1 <= len(bounds) <= STREAMS_MAX or closed > CLOSED_MAX:
+            raise ValueError(f"bounds: 1 .. {STREAMS_MAX}; closed: 0 .. {CLOSED_MAX}")
+        core.series_count = series
+        core.answer_series = answer_series
+        core.streams = len(bounds)
+        core.bounds = <uint32_t*>calloc(2 * core.streams, sizeof(uint32_t))
+        core.closed = <Closed*>calloc(closed + 1, sizeof(Closed))
+        if core.bounds == NULL or core.closed == NULL:
+            raise MemoryError("streams")
+        core.opened = core.bounds + core.streams
+        for i in range(core.streams):
+            core.bounds[i] = bounds[i]
+        core.closed_count = closed
+        for i in range(closed):
+            core.closed[i].factor = 1.0
         return 0
 
     cdef object _zeroes(self, shape, int64_t** place):
@@ -354,7 +426,8 @@ cdef class Engine:
     cdef int _load_results(self, uint32_t clocks, uint32_t user_counters) except -1:
         cdef Core* core = self.core
         self.counters = self._zeroes(COUNT_COUNT, &core.counters)
-        self.outcomes = self._zeroes(OUTCOME_COUNT, &core.outcomes)
+        self.series_outcomes = self._zeroes((core.series_count, OUTCOME_COUNT), &core.outcomes)
+        self.series_starts = self._zeroes((core.series_count, STARTS_COUNT), &core.starts)
         self.answered_outcomes = self._zeroes(OUTCOME_COUNT, &core.answered_outcomes)
         self.sent_requests = self._zeroes(METHOD_COUNT, &core.sent_requests)
         self.sent_responses = self._zeroes((METHOD_COUNT, STATUS_SPAN), &core.sent_responses)
@@ -362,7 +435,8 @@ cdef class Engine:
         self.received_responses = self._zeroes((METHOD_COUNT, STATUS_SPAN),
                                                &core.received_responses)
         self.retransmitted = self._zeroes(METHOD_COUNT, &core.retransmitted)
-        self.histograms = self._zeroes((_CLOCKS + 2 * clocks, HIST_STRIDE), &core.histograms)
+        self.histograms = self._zeroes(
+            (_CLOCKS + 2 * clocks * core.series_count, HIST_STRIDE), &core.histograms)
         self.steps = self._zeroes((core.insns + 1, STEP_FIELDS), &core.steps)[:core.insns]
         self.user_counters = self._zeroes(max(user_counters, 1),
                                           &core.user_counters)[:user_counters]
@@ -491,31 +565,99 @@ cdef class Engine:
 
     # --- schedule and control ---
 
-    def schedule(self, due, last=True):
+    def schedule(self, starts, last=True, closed=None):
         cdef Core* core = self.core
-        cdef const int64_t[::1] view
-        cdef uint64_t head = core.chunk_head
+        cdef Queue* queue = &core.queue
+        cdef const Start[::1] view
+        cdef uint64_t head
         cdef Chunk* chunk
-        del self.lent[:len(self.lent) - self.chunks_waiting]
-        array = np.ascontiguousarray(due, dtype=np.int64)
-        if len(array) > 1 and (np.diff(array) < 0).any():
-            raise ValueError("due times must be sorted")
+        if closed is not None:
+            if not 0 <= closed < core.closed_count:
+                raise ValueError(f"closed workload {closed}: there are {core.closed_count}")
+            queue = &core.closed[<uint32_t>closed].queue
+        lent = self.lent.setdefault(closed, [])
+        head = queue.head
+        del lent[:len(lent) - (head - slg_load_acquire(&queue.tail))]
+        array = np.ascontiguousarray(starts)
+        if array.dtype != START_DTYPE:
+            array = _due_alone(array, self.numbered)
+            self.numbered += len(array)
+        self._check_starts(array, closed is None)
         if len(array):
-            if head - slg_load_acquire(&core.chunk_tail) == CHUNKS:
+            if head - slg_load_acquire(&queue.tail) == CHUNKS:
                 raise BufferError(f"{CHUNKS} schedule chunks are waiting already")
             view = array
-            chunk = &core.chunks[head % CHUNKS]
-            chunk.due = &view[0]
+            chunk = &queue.chunks[head % CHUNKS]
+            chunk.starts = &view[0]
             chunk.count = len(array)
-            self.lent.append(array)
-            slg_store_release(&core.chunk_head, head + 1)
+            lent.append(array)
+            slg_store_release(&queue.head, head + 1)
         if last:
-            self._command(COMMAND_LAST_CHUNK, True)
+            slg_store_release(&queue.last, 1)
+
+    cdef int _check_starts(self, array, bint ordered) except -1:
+        cdef Core* core = self.core
+        if not len(array):
+            return 0
+        if ordered and (np.diff(array["due"]) < 0).any():
+            raise ValueError("due times must be sorted")
+        if array["due"].min() < (INT64_MIN if ordered else 0):
+            raise ValueError("a place cannot rest for less than no time")
+        if array["entry"].max() >= core.entry_count or array["series"].max() >= core.series_count \
+                or array["stream"].max() >= core.streams:
+            raise ValueError("a start names an entry, a series or a stream that there is not")
+        for number in range(3):
+            if array["others"][:, number].max() >= max(core.feed_rows[<int>number + 1], 1):
+                raise ValueError(f"a start names a row of feed {number + 1} that there is not")
+        rows = array["row"][array["row"] != <uint32_t>NONE]
+        if len(rows) and rows.max() >= max(core.rows, 1):
+            raise ValueError(f"a start names row {rows.max()} of {core.rows}")
+        return 0
+
+    def hold(self, uint32_t closed, levels, bint keeps=False):
+        cdef Core* core = self.core
+        cdef Closed* one
+        cdef const Level[::1] view
+        if closed >= core.closed_count or core.closed[closed].levels != NULL:
+            raise ValueError(f"closed workload {closed}: not one that waits for its levels")
+        array = np.ascontiguousarray(levels, dtype=LEVEL_DTYPE)
+        if not len(array) or (np.diff(array["when"]) < 0).any() \
+                or array["series"].max() >= core.series_count:
+            raise ValueError("levels: some, sorted, of series that there are")
+        one = &core.closed[closed]
+        # Live changes may ask for more than the plan; a place is 16 octets.
+        one.room = <uint32_t>min(max(4 * int(array["wanted"].max()), 64), INDEX_MAX)
+        one.rests = <Rest*>calloc(one.room if keeps else 1, sizeof(Rest))
+        if one.rests == NULL:
+            raise MemoryError("places")
+        one.keeps = keeps
+        view = array
+        one.levels = &view[0]
+        one.level_count = len(array)
+        self.keep.append(array)
+
+    def scale_closed(self, uint32_t closed, double factor):
+        if closed >= self.core.closed_count or not 0 <= factor <= 1e6:
+            raise ValueError(f"closed workload {closed} times {factor}")
+        self.core.closed[closed].factor = factor
+
+    def closed_state(self, uint32_t closed):
+        cdef Closed* one
+        if closed >= self.core.closed_count:
+            raise ValueError(f"closed workload {closed}: there are {self.core.closed_count}")
+        one = &self.core.closed[closed]
+        return {"wanted": one.wanted, "busy": one.busy, "resting": one.resting,
+                "chunks": one.queue.head - slg_load_acquire(&one.queue.tail)}
+
+    @property
+    def outcomes(self):
+        """Outcomes of all series together."""
+        return self.series_outcomes.sum(axis=0)
 
     @property
     def chunks_waiting(self):
         """Schedule chunks not yet used up (at most 64 may wait)."""
-        return self.core.chunk_head - slg_load_acquire(&self.core.chunk_tail)
+        return self.core.queue.head - slg_load_acquire(&self.core.queue.tail)
 
     cdef void _command(self, uint64_t bit, bint on):
         cdef uint64_t word = self.core.command
@@ -706,6 +848,15 @@ cdef uint32_t _record_size(Core* core) noexcept:
     return (core.texts_at + 4 * core.text_count + 63) // 64 * 64
 
 
+cdef object _due_alone(due, uint64_t first):
+    """Starts of entry 0 at these times, each with the engine's next row."""
+    starts = np.zeros(len(due), dtype=START_DTYPE)
+    starts["due"] = due
+    starts["number"] = np.arange(first, first + len(due))
+    starts["row"] = <uint32_t>NONE
+    return starts
+
+
 cdef uint32_t _users_needed(Core* core, uint32_t first_row) noexcept:
     """Users of this engine: none when the program needs none; without rows there is one."""
     cdef uint32_t flags = 0
@@ -744,8 +895,8 @@ cdef bint _is_text(Core* core, int64_t number, uint32_t templates) noexcept:
 
 
 cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint32_t text,
-                        uint32_t matchers, uint32_t operands, uint32_t entries, uint32_t columns,
-                        uint32_t counters, bint binds) except -1:
+                        uint32_t matchers, uint32_t operands, uint32_t entries, uint32_t samples,
+                        uint32_t columns, uint32_t counters, bint binds) except -1:
     """Every number in a program leads somewhere, so that the VM need not look; ValueError says
     which does not.
     """
@@ -792,14 +943,22 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             elif segment.field == FIELD_CONTENT_LENGTH:
                 good = k < template.body
             else:
-                good = segment.field <= FIELD_SDP_ADDRESS or segment.field == FIELD_UUID
+                good = segment.field <= FIELD_SDP_ADDRESS or segment.field in (
+                    FIELD_UUID, FIELD_OWN_ADDRESS)
             if not good:
                 raise ValueError(f"template {i}: segment {k} leads nowhere")
     for i in range(operands):
-        if core.operands[i].kind > OPERAND_T1:
+        if core.operands[i].kind > OPERAND_SAMPLES:
             raise ValueError(f"operand {i}: kind {core.operands[i].kind}")
         if core.operands[i].kind == OPERAND_T1 and not 0 <= core.operands[i].value < T1_TIMES_MAX:
             raise ValueError(f"operand {i}: {core.operands[i].value} times T1 is beyond all waits")
+        if OPERAND_WEIBULL <= core.operands[i].kind <= OPERAND_GAMMA and not (
+                core.operands[i].p1 >= 0 and 0.01 <= core.operands[i].p2 <= 1e6):
+            raise ValueError(f"operand {i}: a shape of {core.operands[i].p2}")
+        if core.operands[i].kind == OPERAND_SAMPLES and not (
+                core.operands[i].value >= 0 and 1 <= core.operands[i].p1 <= samples
+                and core.operands[i].value <= samples - <int64_t>core.operands[i].p1):
+            raise ValueError(f"operand {i}: samples beyond the table")
         if core.operands[i].kind == OPERAND_COLUMN and not 0 <= core.operands[i].value < columns:
             raise ValueError(f"operand {i}: no such column")
         if core.operands[i].kind == OPERAND_VARIABLE and not (

@@ -3,7 +3,7 @@ the code.
 """
 
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_FORKED_2XX, COUNT_KEEPALIVE, COUNT_LIMITED,
     COUNT_MALFORMED, COUNT_MERGED, COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED,
@@ -46,7 +46,7 @@ from siploadgen.core.refuse cimport (
 from siploadgen.core.sip.parse cimport (
     contact_expires, header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK,
     parameter_find, ParseStatus, sip_header, sip_parse, sip_validate, SipHeader, SipMessage,
-    SipUri, uri_parse,
+    SipUri, SipVia, uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
     HEADER_RACK, HEADER_REPLACES, HEADER_REQUIRE, HEADER_RSEQ, HEADER_SIP_IF_MATCH, METHOD_ACK,
@@ -75,6 +75,7 @@ from siploadgen.core.vm cimport vm_end, vm_event, vm_invites, vm_run, vm_take
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
+    uint32_t slg_decimal(uint8_t* out, uint64_t value)
 
 cdef const char* COOKIE = b"z9hG4bK"
 
@@ -296,6 +297,36 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
         response_unwanted(core, index, instance, status)
 
 
+cdef void contact_learn(Core* core) noexcept nogil:
+    """Take our address as the first response that has one shows it (RFC 3581 4)."""
+    cdef const SipVia* via = &core.message.via
+    cdef Span host = via.received if via.received.length else via.host
+    cdef uint32_t port = via.rport_value if via.has_rport_value else core.local_port
+    cdef uint8_t* at = core.learned
+    cdef bint bare = memchr(host.data, 58, host.length) != NULL and host.data[0] != 91
+    cdef uint32_t i
+    if not via.received.length and not via.has_rport_value:
+        return
+    core.learns = False
+    if host.length > sizeof(core.learned) - 8 or port == 0 \
+            or (port == core.local_port and host_is_local(core, host)):
+        return
+    for i in range(host.length):    # it comes from outside and goes into messages
+        if memchr(b"0123456789abcdefABCDEF.:[]", host.data[i], 26) == NULL:
+            return
+    if bare:                        # an IPv6 address: in brackets where a port follows
+        at[0] = 91
+        at += 1
+    memcpy(at, host.data, host.length)
+    at += host.length
+    if bare:
+        at[0] = 93
+        at += 1
+    at[0] = 58
+    at += 1 + slg_decimal(at + 1, port)
+    core.learned_length = <uint32_t>(at - core.learned)
+
+
 cdef void feed_response(Core* core) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint32_t index = client_find(core)
@@ -308,6 +339,8 @@ cdef void feed_response(Core* core) noexcept nogil:
             core_count(core, COUNT_STRAY_RESPONSE)
         return
     tx = tx_at(core, index)
+    if core.learns:
+        contact_learn(core)
     # Sent again although this answer was already here: our own slowness, not the peer's.
     if tx.retransmits and tx.method != METHOD_CANCEL and tx.template != TEMPLATE_NONE \
             and not tx.flags & TXF_PASSED_2XX and core.received < <Nanos>tx.key:

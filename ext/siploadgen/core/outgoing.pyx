@@ -14,15 +14,17 @@ from siploadgen.core.overload cimport overload_announce, overload_spend
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
     ENTRY_OWNS_USER, FIELD_AUTHORIZATION, FIELD_BRANCH, FIELD_CALL_ID, FIELD_CHALLENGE,
-    FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL, FIELD_INITIAL_URI,
-    FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG, FIELD_RACK,
+    FIELD_OWN_ADDRESS, FIELD_CONTACTS, FIELD_CSEQ, FIELD_ECHO, FIELD_ECHO_PARTIES, FIELD_FILL,
+    FIELD_INITIAL_URI, FIELD_LOCAL, FIELD_LOCAL_HOST, FIELD_LOCAL_PARTY, FIELD_LOCAL_TAG,
+    FIELD_RACK,
     FIELD_REMOTE_PARTY, FIELD_REMOTE_TAG, FIELD_REQUEST_URI, FIELD_ROUTES, FIELD_RSEQ,
     FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_TOKEN, FIELD_UUID, FIELD_VARIABLE, Template,
     TEMPLATE_RELIABLE, TEMPLATE_RESPONSE,
 )
 from siploadgen.core.records cimport (
     Core, CSEQ_BASE, Instance, instance_at, instance_rung, instance_variables, Leg, leg_at,
-    LEG_CONFIRMED, leg_handle, OC_NONE, RUNG_SENT, STATUS_SPAN, STEP_FIELDS, STEP_RETRANSMITTED,
+    LEG_CONFIRMED, leg_handle, OC_NONE, rows_fill, RUNG_SENT, STATUS_SPAN, STEP_FIELDS,
+    STEP_RETRANSMITTED,
     STEP_SENT, TEMPLATE_NONE, texts_fill, tx_at, tx_handle, tx_node, core_count, User,
 )
 from siploadgen.core.sip.parse cimport sip_header, sip_header_next, SipHeader, SipMessage
@@ -553,6 +555,9 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
     if needs & (1 << FIELD_LOCAL | 1 << FIELD_LOCAL_HOST):
         fields.values[<int>FIELD_LOCAL] = span_make(core.local, core.local_length)
         fields.values[<int>FIELD_LOCAL_HOST] = span_make(core.local, core.local_host_length)
+    if needs & (1 << FIELD_OWN_ADDRESS):
+        fields.values[<int>FIELD_OWN_ADDRESS] = span_make(core.learned, core.learned_length) \
+            if leg != NULL and leg.learned else span_make(core.local, core.local_length)
     if needs & (1 << FIELD_SDP_ADDRESS):
         fields.values[<int>FIELD_SDP_ADDRESS] = span_make(core.sdp_address,
                                                           core.sdp_address_length)
@@ -660,7 +665,8 @@ cdef bint template_send(Core* core, Instance* instance, uint16_t number, StampFi
     if not fields_whole(core.needs[number], fields):
         return False
     fields.columns = core.columns
-    fields.row = tx.row if tx != NULL else (instance.row if instance != NULL else 0)
+    rows_fill(fields, tx.row if tx != NULL else (instance.row if instance != NULL else 0),
+              instance)
     fields.variables = instance_variables(core, instance) if instance != NULL else NULL
     fields.texts_known = False
     if core.needs[number] & (1 << FIELD_TEXT):

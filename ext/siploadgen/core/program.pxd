@@ -116,6 +116,10 @@ cpdef enum OperandKind:
     OPERAND_LOGNORMAL           # exp(normal(p1, p2))
     OPERAND_EXPONENTIAL         # mean p1
     OPERAND_T1                  # value times T1, in ns
+    OPERAND_WEIBULL             # scale p1, shape p2
+    OPERAND_PARETO              # smallest p1, shape p2
+    OPERAND_GAMMA               # scale p1, shape p2
+    OPERAND_SAMPLES             # one of the p1 samples from number value on
 
 cpdef enum TemplateKind:
     TEMPLATE_REQUEST = 0        # new transaction, CSeq + 1
@@ -169,6 +173,7 @@ cpdef enum Field:
     FIELD_SDP_ADDRESS           # "IP4 host" or "IP6 host" of the engine's socket (RFC 4566 5.7)
     FIELD_FILL                  # arg: variable; so many octets of text, at most FILL_MAX
     FIELD_UUID                  # made of what FIELD_TOKEN writes: 36 octets (RFC 4122 3)
+    FIELD_OWN_ADDRESS               # "host:port" of our Contacts: FIELD_LOCAL, or what was learned
 
 cpdef enum MatcherKind:
     MATCH_RESPONSE = 0          # status range and CSeq method

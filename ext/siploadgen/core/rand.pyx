@@ -91,6 +91,29 @@ cdef class Random:
         """Draw from the normal distribution of mean 0 and deviation 1."""
         return rand_normal(&self.rand)
 
+    def draws(self, kind, shape, count):
+        """`count` deviates of one call whose state is this generator's next word."""
+        cdef uint64_t state = rand_next(&self.rand)
+        cdef double wanted = shape
+        cdef dict ways = {"unit": 0, "normal": 1, "exponential": 2, "gamma": 3, "weibull": 4,
+                          "pareto": 5}
+        cdef int way = ways[kind]
+        found = []
+        for _ in range(count):
+            if way == 0:
+                found.append(draw_unit(&state))
+            elif way == 1:
+                found.append(draw_normal(&state))
+            elif way == 2:
+                found.append(draw_exponential(&state))
+            elif way == 3:
+                found.append(draw_gamma(&state, wanted))
+            elif way == 4:
+                found.append(draw_weibull(&state, wanted))
+            else:
+                found.append(draw_pareto(&state, wanted))
+        return found
+
     def exponential(self):
         """Draw from the exponential distribution of mean 1."""
         return rand_exponential(&self.rand)

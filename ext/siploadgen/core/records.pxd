@@ -49,11 +49,17 @@ cdef enum:
     COMMAND_HANG_UP = 2
     COMMAND_ABORT = 4
     COMMAND_PAUSE = 8
-    COMMAND_LAST_CHUNK = 16     # no chunk will follow those in the ring
 
     OC_NONE = 0                 # algorithms of overload control (RFC 7339 4.2, RFC 7415 3)
     OC_LOSS = 1
     OC_RATE = 2
+
+    STARTS_COUNT = 6            # columns of Core.starts: those of COUNT_DUE to ..._NO_USER, and
+    STARTS_THROTTLED = 5
+    CLOSED_MAX = 64
+    STREAMS_MAX = 64
+    FEEDS_MAX = 4
+    SERIES_MAX = 256
 
     REGISTRAR_LINES = 65536     # octets of Registrar.lines
 
@@ -83,7 +89,8 @@ cdef struct Instance:
     uint32_t generation
     uint32_t pc
     uint32_t wait_pc            # the AWAIT or PAUSE that it stands at, NONE
-    uint32_t row
+    uint32_t row                # of feed 0, its user
+    uint32_t others[3]          # of the other feeds
     uint8_t wait                # WAIT_
     uint8_t role                # ROLE_
     uint8_t retries             # challenges answered in a row: two bits for each realm
@@ -95,6 +102,12 @@ cdef struct Instance:
     uint16_t failed_status      # final response that decided a failure
     uint32_t auth               # text with the challenges being answered, plus 1; 0: none
     OutOrder order
+    uint16_t series
+    uint16_t closed             # closed workload that it belongs to, plus 1; 0: none
+    uint32_t stream
+    Nanos rest                  # of its place after it
+    uint64_t draws              # state of its random numbers
+    uint64_t number
     Nanos due
     Nanos intended              # when what is being done now should have been done
     Nanos deadline              # of the AWAIT; INT64_MAX: none
@@ -131,6 +144,7 @@ cdef struct Leg:
     uint32_t call_id_hash       # peer's Call-ID; 0: ours
     uint32_t remote_tag_hash
     uint8_t target              # number of the target it goes to, and 1; 0: nothing sent yet
+    uint8_t learned             # its Contact has the address that a response told
     # hash of our address as the first answer to a STUN Binding request had it; 0: none yet
     uint32_t mapped
     uint64_t dialog_hash        # of all that `text` was made from
@@ -212,9 +226,54 @@ cdef struct Registrar:
     uint32_t flow_timer         # seconds, 0: none is given
     uint8_t lines[65536]        # texts of the Contacts of the request at hand
 
+# A call that is to be started. In a closed workload `due` is how long its place rests after it.
+cdef packed struct Start:       # 40 bytes
+    Nanos due
+    uint64_t number             # of the call in its workload
+    uint32_t row                # NONE: the engine's next, or its next free user
+    uint32_t others[3]          # rows of the other feeds
+    uint32_t stream             # of its draws: the workload
+    uint16_t entry
+    uint16_t series
+
+# From `when` on a closed workload holds `wanted` calls open, whose results go to `series`.
+cdef packed struct Level:       # 16 bytes
+    Nanos when
+    uint32_t wanted
+    uint16_t series
+    uint16_t spare
+
 cdef struct Chunk:
-    const int64_t* due
+    const Start* starts
     uint64_t count
+
+# Starts in order: the ring is filled by Python, emptied by the engine.
+cdef struct Queue:
+    Chunk chunks[64]             # CHUNKS
+    uint64_t head               # chunks ever added (release)
+    uint64_t tail               # chunks used up (release)
+    uint64_t at                 # next start of the chunk at hand
+    uint64_t last               # no chunk will follow those in the ring (release)
+
+# A place whose call is over, and which rests before its next one.
+cdef struct Rest:
+    Nanos until
+    uint32_t row
+
+# A closed workload: as soon as one of its calls ends the next one starts.
+cdef struct Closed:
+    Queue queue
+    const Level* levels
+    uint32_t level_count
+    uint32_t level_at           # levels in force or past
+    uint32_t wanted
+    uint16_t series
+    bint keeps                  # a place keeps its row, and rests
+    double factor               # of the wanted calls, set live
+    uint32_t busy               # places with a call, or at rest
+    Rest* rests                 # a heap, the earliest first
+    uint32_t resting
+    uint32_t room
 
 # A call's end as it goes to Python, followed by `length` octets of the message that decided it.
 cdef struct Failure:
@@ -239,6 +298,7 @@ cdef struct Core:
     const uint8_t* text
     const Matcher* matchers
     const Operand* operands
+    const int64_t* samples
     const Entry* entries
     const Answer* answers
     uint32_t* needs                 # by template: bit f set when it has Field f
@@ -253,9 +313,10 @@ cdef struct Core:
     uint32_t clock_count
     uint32_t variable_count
     uint32_t text_count
-    uint32_t entry                  # the scenario that the schedule starts
     const Column* columns
-    uint32_t rows
+    uint32_t rows                   # of feed 0
+    uint32_t feeds
+    uint32_t feed_rows[4]
     uint32_t next_row
     Users users
     # --- identity ---
@@ -266,6 +327,9 @@ cdef struct Core:
     uint32_t local_length
     uint32_t local_host_length
     uint16_t local_port
+    bint learns                     # our address as the first response has it goes into Contacts
+    uint8_t learned[64]             # "host:port"
+    uint32_t learned_length         # 0: nothing was learned
     uint8_t sdp_address[72]         # "IP4 host" or "IP6 host", without brackets
     uint32_t sdp_address_length
     uint8_t allow[128]              # "Allow: ...\r\n" of the engine's own answers
@@ -321,11 +385,16 @@ cdef struct Core:
     uint32_t echo_length
     uint32_t contacts_length        # FIELD_CONTACTS lines that follow it
     uint8_t scratch[16384]
-    # --- schedule: the ring is filled by Python, emptied by the engine ---
-    Chunk chunks[64]
-    uint64_t chunk_head             # chunks ever added (release)
-    uint64_t chunk_tail             # chunks used up
-    uint64_t chunk_at               # next due time of the chunk at hand
+    # --- schedule ---
+    Queue queue                     # calls with a due time
+    Closed* closed                  # workloads that hold their calls open
+    uint32_t closed_count
+    uint32_t* bounds                # by stream: most open calls; 0: no bound of its own
+    uint32_t* opened                # by stream: open calls
+    uint32_t streams
+    uint32_t series_count
+    uint32_t answer_series          # of instances that requests start
+    uint64_t draw_seed
     uint64_t command                # COMMAND_ bits (release)
     uint64_t applied                # COMMAND_ bits that the engine has acted on
     uint32_t hang_up_at             # next instance to be hung up, NONE: none left
@@ -348,7 +417,8 @@ cdef struct Core:
     uint32_t via_tail_length
     # --- results ---
     int64_t* counters
-    int64_t* outcomes
+    int64_t* outcomes               # [series][outcome]
+    int64_t* starts                 # [series][due, started, not started by cause]
     int64_t* answered_outcomes
     int64_t* sent_requests
     int64_t* sent_responses         # [method][status - 100]
@@ -383,6 +453,16 @@ cdef inline int64_t* instance_variables(Core* core, Instance* instance) noexcept
 
 cdef inline uint32_t* instance_texts(Core* core, Instance* instance) noexcept nogil:
     return <uint32_t*>(<uint8_t*>instance + core.texts_at)
+
+cdef inline void rows_fill(StampFields* fields, uint32_t row,
+                           const Instance* instance) noexcept nogil:
+    """Rows of the feeds; messages with columns of others than the first are kept whole, so that
+    they need none once the instance is gone.
+    """
+    fields.rows[0] = row
+    fields.rows[1] = instance.others[0] if instance != NULL else 0
+    fields.rows[2] = instance.others[1] if instance != NULL else 0
+    fields.rows[3] = instance.others[2] if instance != NULL else 0
 
 cdef inline void texts_fill(Core* core, Instance* instance, StampFields* fields) noexcept nogil:
     """The texts that FIELD_TEXT writes."""

@@ -21,15 +21,19 @@ from siploadgen.core.program cimport (
     OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
     OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_LEAVE, OP_MUL, OP_PAUSE,
     OP_ROUTE, OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST,
-    OPERAND_EXPONENTIAL, OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_T1, OPERAND_UNIFORM,
-    OPERAND_VARIABLE,
+    OPERAND_EXPONENTIAL, OPERAND_GAMMA, OPERAND_LOGNORMAL, OPERAND_NORMAL, OPERAND_PARETO,
+    OPERAND_SAMPLES, OPERAND_T1, OPERAND_UNIFORM, OPERAND_VARIABLE, OPERAND_WEIBULL,
     OUTCOME_COUNT, OUTCOME_NO_RESOURCE, OUTCOME_SUCCEEDED, TEMPLATE_ACK, TEMPLATE_CANCEL,
     TEMPLATE_REQUEST, TEMPLATE_RESPONSE, VAR_ELAPSED, VAR_RETRIES, VAR_STATUS, VAR_STOPPING,
 )
-from siploadgen.core.rand cimport rand_below, rand_exponential, rand_normal, rand_unit
+from siploadgen.core.rand cimport (
+    draw_below, draw_exponential, draw_gamma, draw_normal, draw_pareto, draw_unit, draw_weibull,
+    rand_next,
+)
 from siploadgen.core.records cimport (
-    Clock, COMMAND_HANG_UP, Core, Failure, HIST_CLOCKS, Instance, instance_at, instance_clocks,
-    instance_legs, instance_rung, instance_texts, instance_variables, Leg, leg_at, leg_handle,
+    Clock, Closed, COMMAND_HANG_UP, Core, Failure, HIST_CLOCKS, Instance, instance_at,
+    instance_clocks, instance_legs, instance_rung, instance_texts, instance_variables, Leg, leg_at, leg_handle,
+    Rest,
     ROLE_CALLER, RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at, WAIT_AWAIT,
     WAIT_NOTHING, WAIT_PAUSE, core_count,
 )
@@ -97,6 +101,8 @@ cdef uint32_t vm_take(Core* core, uint32_t entry, uint8_t role, Nanos due) noexc
         core.open_calls += 1
     else:
         core.open_answers += 1
+        instance.series = <uint16_t>core.answer_series
+        instance.draws = rand_next(&core.rand)
     return index
 
 
@@ -108,6 +114,7 @@ cdef uint32_t leg_take(Core* core, uint32_t instance_index, uint8_t number) noex
         core_count(core, COUNT_SLAB_FULL)
         return NONE
     leg = leg_at(core, index)
+    leg.learned = core.learned_length != 0
     leg.instance = instance_index
     leg.number = number
     leg.client_invite = NONE
@@ -205,6 +212,28 @@ cdef void leg_leave(Core* core, uint32_t index, uint8_t number) noexcept nogil:
         leg_take(core, index, 0)        # an instance always has its first; there is room for it
 
 
+cdef void place_free(Core* core, Closed* closed, const Instance* instance) noexcept nogil:
+    """A call of a closed workload is over: its place is free, or rests with its row."""
+    cdef Rest* rests = closed.rests
+    cdef uint32_t at = closed.resting
+    cdef uint32_t above
+    cdef Rest rest
+    if not closed.keeps:
+        closed.busy -= 1
+        return
+    SLG_ASSERT(closed.resting < closed.room)
+    rest.until = core.now + instance.rest
+    rest.row = instance.row
+    closed.resting += 1
+    while at:                                   # up the heap to where it belongs
+        above = (at - 1) // 2
+        if rests[above].until <= rest.until:
+            break
+        rests[at] = rests[above]
+        at = above
+    rests[at] = rest
+
+
 cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
     cdef Instance* instance = instance_at(core, index)
     cdef uint32_t* legs = instance_legs(core, instance)
@@ -216,9 +245,13 @@ cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
         if legs[i] != NONE:
             leg_give(core, legs[i])
     if instance.role == ROLE_CALLER:
-        core.outcomes[outcome] += 1
+        core.outcomes[<uint64_t>instance.series * OUTCOME_COUNT + outcome] += 1
         core.open_calls -= 1
-        if core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+        core.opened[instance.stream] -= 1
+        if instance.closed:
+            place_free(core, core.closed + (instance.closed - 1), instance)
+        if core.entries[instance.entry].flags & ENTRY_OWNS_USER and not (
+                instance.closed and core.closed[instance.closed - 1].keeps):
             user_give(core, instance.row)
     else:
         core.answered_outcomes[outcome] += 1
@@ -234,7 +267,9 @@ cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
 
 cdef int64_t column_number(Core* core, Instance* instance, uint32_t column) noexcept nogil:
     """Digits of a row's text; 0 when it is no number."""
-    cdef const uint32_t* offsets = core.columns[column].offsets + instance.row
+    cdef uint32_t feed = core.columns[column].feed
+    cdef const uint32_t* offsets = core.columns[column].offsets \
+        + (instance.others[feed - 1] if feed else instance.row)
     cdef uint64_t value = 0
     span_to_uint(span_make(core.columns[column].blob + offsets[0], offsets[1] - offsets[0]), &value)
     return <int64_t>value
@@ -256,15 +291,24 @@ cdef int64_t operand_value(Core* core, Instance* instance, int64_t number) noexc
     elif operand.kind == OPERAND_COLUMN:
         return column_number(core, instance, <uint32_t>operand.value)
     elif operand.kind == OPERAND_UNIFORM:
-        return to_amount(operand.p1 + (operand.p2 - operand.p1) * rand_unit(&core.rand))
+        return to_amount(operand.p1 + (operand.p2 - operand.p1) * draw_unit(&instance.draws))
     elif operand.kind == OPERAND_NORMAL:
-        return to_amount(operand.p1 + operand.p2 * rand_normal(&core.rand))
+        return to_amount(operand.p1 + operand.p2 * draw_normal(&instance.draws))
     elif operand.kind == OPERAND_LOGNORMAL:
-        return to_amount(exp(operand.p1 + operand.p2 * rand_normal(&core.rand)))
+        return to_amount(exp(operand.p1 + operand.p2 * draw_normal(&instance.draws)))
     elif operand.kind == OPERAND_EXPONENTIAL:
-        return to_amount(operand.p1 * rand_exponential(&core.rand))
+        return to_amount(operand.p1 * draw_exponential(&instance.draws))
     elif operand.kind == OPERAND_T1:
         return operand.value * core.timers.t1
+    elif operand.kind == OPERAND_WEIBULL:
+        return to_amount(operand.p1 * draw_weibull(&instance.draws, operand.p2))
+    elif operand.kind == OPERAND_PARETO:
+        return to_amount(operand.p1 * draw_pareto(&instance.draws, operand.p2))
+    elif operand.kind == OPERAND_GAMMA:
+        return to_amount(operand.p1 * draw_gamma(&instance.draws, operand.p2))
+    elif operand.kind == OPERAND_SAMPLES:
+        return core.samples[operand.value + <int64_t>draw_below(
+            &instance.draws, <uint64_t>operand.p1)]
     SLG_UNREACHABLE()
     return 0
 
@@ -329,7 +373,8 @@ cdef void clock_stop(Core* core, Instance* instance, uint32_t number) noexcept n
     cdef Nanos at = core.received if core.message != NULL else core.now
     if clock.due < 0:
         return
-    histogram = core.histograms + <uint64_t>(HIST_CLOCKS + 2 * number) * HIST_STRIDE
+    histogram = core.histograms + HIST_STRIDE * (
+        HIST_CLOCKS + 2 * (<uint64_t>instance.series * core.clock_count + number))
     hist_record(histogram, (at - clock.due) // 1000)
     hist_record(histogram + HIST_STRIDE, (at - clock.sent) // 1000)
     clock.due = -1
@@ -440,7 +485,7 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             pc = insn.b if compare(variable_value(core, instance, insn.a), insn.flags, insn.c) \
                 else pc + 1
         elif insn.op == OP_CHANCE:
-            pc = insn.b if <int64_t>rand_below(&core.rand, 1000000000) < insn.c else pc + 1
+            pc = insn.b if <int64_t>draw_below(&instance.draws, 1000000000) < insn.c else pc + 1
         elif insn.op == OP_SET:
             variables[insn.a] = operand_value(core, instance, insn.c)
             pc += 1

@@ -74,7 +74,7 @@ def register_outbound(c: Recorder) -> None:
 
 
 def _contact(n: int) -> str:
-    return f"<sip:{{token}}@{{local}};ob>;{INSTANCE};reg-id={n}"
+    return f"<sip:{{token}}@{{own_address}};ob>;{INSTANCE};reg-id={n}"
 
 
 def _flow(c: Recorder, n: int) -> None:

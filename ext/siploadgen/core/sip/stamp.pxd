@@ -13,12 +13,13 @@ cdef enum:
 cdef struct Column:                     # one column of the injected rows
     const uint8_t* blob
     const uint32_t* offsets             # rows + 1
+    uint32_t feed                       # table of data that it stands in
 
 cdef struct StampFields:
     # by Field; those that the template does not use may hold anything
     Span values[32]
     const Column* columns
-    uint32_t row
+    uint32_t rows[4]                    # by feed
     const int64_t* variables            # NULL: none, stamped as 0
     bint texts_known                    # else text variables are stamped empty
     Span texts[8]                       # text variables

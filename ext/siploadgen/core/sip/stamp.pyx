@@ -5,7 +5,7 @@ from array import array
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from siploadgen.core.program cimport (
-    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_FILL, FIELD_LITERAL, FIELD_TEXT, FIELD_UUID,
+    FIELD_COLUMN, FIELD_CONTENT_LENGTH, FIELD_FILL, FIELD_LITERAL, FIELD_TEXT, FIELD_OWN_ADDRESS,
     FIELD_VARIABLE, Segment, Template,
 )
 from siploadgen.core.program import Field
@@ -51,7 +51,8 @@ cdef inline Span segment_text(const Segment* segment, const uint8_t* text,
     if segment.field == FIELD_LITERAL:
         return span_make(text + segment.offset, segment.length)
     if segment.field == FIELD_COLUMN:
-        offsets = fields.columns[segment.arg].offsets + fields.row
+        offsets = fields.columns[segment.arg].offsets \
+            + fields.rows[fields.columns[segment.arg].feed]
         return span_make(fields.columns[segment.arg].blob + offsets[0], offsets[1] - offsets[0])
     if segment.field == FIELD_VARIABLE:
         return span_make(digits, decimal_signed(
@@ -151,7 +152,7 @@ cdef class Stamper:
                 raise ValueError(f"template {i}: segments beyond the table")
         for i in range(<uint32_t>segments):
             segment = self.segments + i
-            if segment.field > FIELD_UUID \
+            if segment.field > FIELD_OWN_ADDRESS \
                     or <uint64_t>segment.offset + segment.length > text \
                     or segment.field == FIELD_COLUMN and segment.arg >= columns \
                     or segment.field == FIELD_TEXT and segment.arg >= TEXTS_MAX \
@@ -184,6 +185,7 @@ cdef class Stamper:
             self.columns_held.append((blob, offsets))
             columns[i].blob = blob
             columns[i].offsets = ends
+            columns[i].feed = 0
         self.rows = <uint32_t>count
         return 0
 
@@ -204,7 +206,7 @@ cdef class Stamper:
         cdef list held = []
         memset(fields, 0, sizeof(StampFields))
         for key, value in values.items():
-            if not 0 <= key <= FIELD_UUID or value is None:
+            if not 0 <= key <= FIELD_OWN_ADDRESS or value is None:
                 raise ValueError(f"value of field {key}: no Field, or None")
             field = key
             fields.values[field] = span_make(value, <uint32_t>len(value))
@@ -218,7 +220,7 @@ cdef class Stamper:
             if not 0 <= row < self.rows:
                 raise ValueError(f"row {row}: there are {self.rows}")
             fields.columns = <const Column*><uint8_t*>self.columns_array
-            fields.row = row
+            fields.rows[0] = <uint32_t>row
             given |= 1 << FIELD_COLUMN
         if variables is not None:
             numbers = array("q", variables)
