@@ -101,7 +101,7 @@ class Stage:
         """Seconds into a curved stage at which the integral reaches each number."""
         growth = self.growth
         # Beyond what a falling rate will ever give the end of the stage is near enough.
-        inner = np.maximum(growth * calls / self.rate, self.target / self.rate / 2 - 1)
+        inner = np.maximum(growth * calls / self.rate, min(self.target / self.rate, 1) / 2 - 1)
         result: Floats = np.log1p(inner) / growth
         return result
 

@@ -18,6 +18,7 @@ _SYNONYMS = {
     "user": ("username", "user_name", "caller", "number"),
     "password": ("pass", "secret"),
 }
+_OPEN_QUOTE = 'a quote that is not closed on its line; write a quote in a cell as ""'
 MAX_ROWS = 2**32 - 1
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what a cell must not hold
 _SIPP_ORDERS: dict[str, Literal["sequential", "random", "user"]] = {
@@ -83,6 +84,16 @@ def standard_name(name: str) -> str:
     return standard.get(name.lower(), name.lower())
 
 
+SYNONYMS = tuple(_SYNONYMS)
+
+
+def synonym(known: str, names: Sequence[str]) -> int | None:
+    """Index of the column that `user` or `password` stands for, if none has that name itself."""
+    if known in names:
+        return None
+    return next((names.index(word) for word in _SYNONYMS[known] if word in names), None)
+
+
 def read_csv(path: str | Path, wanted: Sequence[str], seed: int = 1) -> Rows:
     """Rows of a CSV file, in the columns that a program wants.
 
@@ -114,6 +125,7 @@ class Cells:
     rows: list[list[str]] = field(repr=False)  # may hold passwords
     lines: list[int] = field(repr=False)
     order: Literal["sequential", "random", "user"] = "sequential"  # what SIPp's first line says
+    sipp: bool = False  # whether it is a file of SIPp's, whose columns have no names
 
 
 # How the first line names the columns: its cells -> names if it does not, but is a row already.
@@ -193,7 +205,7 @@ def _sipp(path: Path, place: str, first: str, lines: list[tuple[int, str]]) -> C
     if any(word.partition("=")[0].strip().upper() == "PRINTF" for word in words[1:]):
         rows, numbers = _printed(path, rows, numbers, printf)
     names = ("user", "password", *(f"field{i}" for i in range(2, width)))[:width]
-    return Cells(str(path), place, names, rows, numbers, _SIPP_ORDERS[words[0].upper()])
+    return Cells(str(path), place, names, rows, numbers, _SIPP_ORDERS[words[0].upper()], True)
 
 
 def _printed(
@@ -234,10 +246,11 @@ def _split(
         try:
             row = next(reader)
         except csv.Error as error:
-            raise ScenarioError(f"{path}:{number}: {error}") from None
+            open_quote = "unexpected end" in str(error)
+            raise ScenarioError(f"{path}:{number}: {_OPEN_QUOTE if open_quote else error}"
+                                ) from None
         if reader.line_num != len(rows) + 1:
-            raise ScenarioError(f"{path}:{number}: a quote that is not closed on its line; a "
-                                "control character in a cell is not allowed either")
+            raise ScenarioError(f"{path}:{number}: {_OPEN_QUOTE}")
         if any(CONTROL.search(cell) for cell in row):
             raise ScenarioError(f"{path}:{number}: a control character in a cell")
         rows.append([cell.strip() for cell in row])
@@ -254,7 +267,9 @@ def _check_width(
             raise ScenarioError(f"{path}:{number}: {len(row)} columns where {width} are needed")
 
 
-def choose_columns(place: str, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
+def choose_columns(
+    place: str, header: Sequence[str], wanted: Sequence[str], why: str = ", which the model needs"
+) -> list[int]:
     """Return the position of each wanted column in the header, synonyms allowed."""
     known = {name.lower(): index for index, name in reversed(list(enumerate(header)))}
     if len(known) < len(header):
@@ -266,8 +281,8 @@ def choose_columns(place: str, header: Sequence[str], wanted: Sequence[str]) -> 
         index = next((known[c] for c in candidates if c in known), None)
         if index is None:
             close = difflib.get_close_matches(name.lower(), known, n=1)
-            mend = f'did you mean it to be "{close[0]}"?' if close else "add it"
-            raise ScenarioError(f'{place}: no column "{name}", which the model needs; {mend} '
+            mend = f'did you mean {"it to be " if why else ""}"{close[0]}"?' if close else "add it"
+            raise ScenarioError(f'{place}: no column "{name}"{why}; {mend} '
                                 f"(columns: {', '.join(header)})")
         chosen.append(index)
     return chosen
