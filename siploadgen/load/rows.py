@@ -54,6 +54,36 @@ def rows_from_columns(names: Sequence[str], columns: Sequence[Sequence[str]]) ->
     return Rows(len(columns[0]) if columns else 0, tuple(names), blobs, offsets)
 
 
+def joined(tables: Sequence[Rows]) -> tuple[Rows, tuple[int, ...]]:
+    """Put tables below each other; where each begins. A column that one does not have is empty.
+
+    >>> one, other = rows_from_columns(["a"], [["1"]]), rows_from_columns(["b"], [["2", "3"]])
+    >>> rows, starts = joined([one, other])
+    >>> rows.names, rows.count, starts, rows.cell(1, 0), rows.cell(1, 2)
+    (('a', 'b'), 3, (0, 1), b'', b'3')
+    """
+    if len(tables) == 1:
+        return tables[0], (0,)
+    names = tuple(dict.fromkeys(name for rows in tables for name in rows.names))
+    starts = tuple(int(one) for one in np.cumsum([0, *(rows.count for rows in tables)])[:-1])
+    blobs, offsets = [], []
+    for name in names:
+        pieces, ends, at = [], [np.zeros(1, np.uint64)], 0
+        for rows in tables:
+            if name in rows.names:
+                column = rows.names.index(name)
+                pieces.append(rows.blobs[column])
+                ends.append(rows.offsets[column][1:].astype(np.uint64) + np.uint64(at))
+                at += len(rows.blobs[column])
+            else:
+                ends.append(np.full(rows.count, at, np.uint64))
+        if at >= 2**32:
+            raise ScenarioError(f'column "{name}": more than 4 GB of text')
+        blobs.append(b"".join(pieces))
+        offsets.append(np.concatenate(ends).astype(np.uint32))
+    return Rows(sum(rows.count for rows in tables), names, blobs, offsets), starts
+
+
 def generated_users(columns: Sequence[str], count: int, password: str = "secret") -> Rows:
     """Make up users `user000001`, `user000002` ... who all have the same password.
 

@@ -30,6 +30,7 @@ class Stream:
         self.origin_ns: int | None = None
         self._plan = plan
         self._series = sum(len(one.executor.phases) for one in plan.workloads[:index])
+        self._feeds = tuple(feed.for_workers(plan.workers) for feed in self.workload.feeds)
         self._owns = plan.program.entries["flags"] & _OWN_USERS != 0
 
     @property
@@ -49,8 +50,9 @@ class Stream:
         shares = [share for _, share in work.entries]
         starts["entry"] = entries[mix.choose(shares, seed, self.index, numbers)]
         starts["row"] = ENGINES_NEXT
-        for place, feed in enumerate(work.feeds):
+        for place, feed in enumerate(self._feeds):
             rows = feed.rows_for(seed, self.index, numbers)
+            rows = rows + np.uint32(work.offsets[place] if work.offsets else 0)
             if place:
                 starts["others"][:, place - 1] = rows
             else:

@@ -104,6 +104,9 @@ cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, ui
         if row == NONE:
             start_note(core, series, COUNT_NOT_STARTED_NO_USER)
             return False
+    elif core.unique[start.stream] and named and core.claimed[row]:
+        start_note(core, series, COUNT_NOT_STARTED_NO_USER)
+        return False
     index = vm_take(core, start.entry, ROLE_CALLER, due)
     if index == NONE:
         start_note(core, series, COUNT_NOT_STARTED_NO_SLOT)
@@ -114,6 +117,9 @@ cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, ui
     core.opened[start.stream] += 1
     instance = instance_at(core, index)
     instance.row = row
+    if core.unique[start.stream] and named:
+        instance.claims = 1
+        core.claimed[row] = 1
     instance.others[0] = start.others[0]
     instance.others[1] = start.others[1]
     instance.others[2] = start.others[2]
