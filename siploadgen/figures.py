@@ -9,10 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.int64]
+_FIRST_CLOCK = 2  # histograms before it are of the whole run
 
 _ARRAYS = ("counters", "outcomes", "answered_outcomes", "sent_requests", "sent_responses",
            "received_requests", "received_responses", "retransmitted", "histograms", "steps",
-           "user_counters")
+           "user_counters", "series_outcomes", "series_starts")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What results are kept for: calls of a workload that were due in one of its phases."""
+
+    workload: str
+    phase: str
+    measured: bool = True  # the warm-up is not: it counts, but not among the measurements
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,8 @@ class Figures:
     histograms: Array
     steps: Array
     user_counters: Array
+    series_outcomes: Array  # [series, Outcome]
+    series_starts: Array  # [series, (due, started, and by cause not started)]
     udp: Mapping[str, int]
     in_progress: int
 
@@ -49,6 +61,40 @@ class Figures:
     def __sub__(self, other: Self) -> Self:
         """Return what happened between two copies; `in_progress` is then the change."""
         return self._combined(other, -1)
+
+    def of_series(self, chosen: Sequence[int]) -> Self:
+        """Return the figures of some series: their calls, and their latencies added up.
+
+        `histograms` has one pair of rows for each clock then. What is not told apart by series
+        (messages, lateness, receive delay) stays that of the whole.
+        """
+        from siploadgen.core.counters import Counter
+
+        rows = list(chosen)
+        count = len(self.series_starts)
+        clocks = len(self.histograms) - _FIRST_CLOCK
+        if rows == list(range(count)) and count == 1:
+            return self
+        by_series = self.histograms[_FIRST_CLOCK:].reshape(count, clocks // count, -1)
+        starts = self.series_starts[rows].sum(axis=0)
+        outcomes = self.series_outcomes[rows].sum(axis=0)
+        counters = self.counters.copy()
+        counters[[Counter.COUNT_DUE, Counter.COUNT_STARTED, Counter.COUNT_NOT_STARTED_NO_SLOT,
+                  Counter.COUNT_NOT_STARTED_STOPPED, Counter.COUNT_NOT_STARTED_NO_USER,
+                  Counter.COUNT_NOT_STARTED_THROTTLED]] = starts
+        return replace(
+            self, counters=counters, outcomes=outcomes,
+            histograms=np.concatenate((self.histograms[:_FIRST_CLOCK],
+                                       by_series[rows].sum(axis=0))),
+            series_outcomes=outcomes[None], series_starts=starts[None],
+            in_progress=int(starts[1] - outcomes.sum()))
+
+    def measured(self, series: Sequence[Series]) -> Self:
+        """Return the figures whose latencies are those of the measured phases; calls are all."""
+        rows = [number for number, one in enumerate(series) if one.measured]
+        if len(series) <= 1 or not rows:
+            return self
+        return replace(self, histograms=self.of_series(rows).histograms)
 
     def imbalance(self) -> str | None:
         """Say which of the two sums that hold at every instant does not; None when both do."""

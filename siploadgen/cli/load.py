@@ -9,7 +9,7 @@ from siploadgen import units
 from siploadgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from siploadgen.load.arrivals import RateShape
+    from siploadgen.load.executors import ConstantArrivalRate, RampingArrivalRate
     from siploadgen.load.rows import Rows
 
 DEFAULT_RATE = "10/s"
@@ -17,15 +17,23 @@ DEFAULT_DURATION = "10s"
 MOST_GENERATED_USERS = 100_000
 
 
-def load_shape(
-    rate: str | None, duration: str | None, calls: str | None, ramps: Sequence[str] | None
-) -> tuple["RateShape", int | None]:
-    """Return the rate shape and the number of calls that the load options ask for.
+def load_executor(
+    rate: str | None, duration: str | None, calls: str | None, ramps: Sequence[str] | None,
+    *, arrival: str = "uniform", max_calls: str | None = None, warmup: str | None = None,
+) -> "ConstantArrivalRate | RampingArrivalRate":
+    """Return the executor that the load options ask for.
 
     Without --duration the run ends with its ramps, or with its --calls, or after 10 s. With
-    --duration that is the length of the whole run, ramps included.
+    --duration that is the length of the load, ramps included; a warm-up comes before it.
     """
-    from siploadgen.load.arrivals import RateShape, Stage, constant, parse_ramp, ramping
+    from siploadgen.load.arrivals import parse_arrival, parse_ramp
+    from siploadgen.load.executors import (
+        MAIN,
+        ConstantArrivalRate,
+        ParameterError,
+        RampingArrivalRate,
+        RateStage,
+    )
 
     per_s = units.parse_rate(rate or DEFAULT_RATE, "--rate")
     count = None if calls is None else units.parse_count(calls, "--calls")
@@ -34,16 +42,28 @@ def load_shape(
     length_ns = None if duration is None else units.parse_duration(duration, "--duration")
     if length_ns == 0:
         raise UsageError("--duration: must be longer than 0")
-    if ramps:
-        stages = ramping(per_s, [parse_ramp(text) for text in ramps], length_ns)
-        if length_ns is None and count is not None and stages[-1].target > 0:
-            stages += (Stage(stages[-1].target, stages[-1].target, None),)
-        return RateShape(stages), count
-    if per_s == 0:
-        raise UsageError("--rate: must be above 0")
-    if length_ns is None and count is None:
-        length_ns = units.parse_duration(DEFAULT_DURATION)
-    return RateShape(constant(per_s, length_ns)), count
+    process = parse_arrival(arrival)
+    bound = None if max_calls is None else units.parse_count(max_calls, "--max-calls")
+    warm_ns = units.parse_duration(warmup, "--warmup") if warmup else 0
+    try:
+        if not ramps:
+            if per_s == 0:
+                raise UsageError("--rate: must be above 0")
+            if length_ns is None and count is None:
+                length_ns = units.parse_duration(DEFAULT_DURATION)
+            return ConstantArrivalRate(per_s, length_ns, process, bound, count, warm_ns)
+        read = [parse_ramp(text) for text in ramps]
+        stages = [RateStage(target, length, shape, MAIN) for target, length, shape in read]
+        left = None if length_ns is None else length_ns - sum(one[1] for one in read)
+        if left is not None and left < 0:
+            raise UsageError("duration: shorter than the ramps together; leave it out or "
+                             "lengthen it")
+        if left or (left is None and count is not None and read[-1][0] > 0):
+            stages.append(RateStage(read[-1][0], left, "step", MAIN))
+        return RampingArrivalRate(per_s, stages, process, bound, count, warm_ns)
+    except ParameterError as error:
+        option = error.parameter.partition(".")[0].replace("_", "-").replace("stages", "ramp")
+        raise UsageError(f"--{option}: {error.message}") from None
 
 
 def load_rows(

@@ -1,5 +1,6 @@
 """What a run needs before its first datagram: everything checked, programs built."""
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from siploadgen import units
-from siploadgen.cli.load import is_count, load_rows, load_shape
+from siploadgen.cli.load import is_count, load_executor, load_rows
 from siploadgen.cli.options import command_line, model_errors, open_settings
 from siploadgen.errors import UsageError
 
@@ -36,6 +37,7 @@ def prepare(
     max_calls: str | None,
     arrival: str,
     ramp: Sequence[str] | None,
+    warmup: str | None,
     seed: int,
     workers: str,
     settings: dict[str, str],
@@ -50,17 +52,17 @@ def prepare(
     learn_contact: bool,
 ) -> Prepared:
     """Check everything and build the programs; only sockets of the answerer are opened."""
-    from siploadgen.load.arrivals import parse_arrival
+    from siploadgen.load.feeds import Feed
     from siploadgen.load.rows import column_names
     from siploadgen.model.builtin import build_answerer, build_caller
     from siploadgen.run.answer import Answerer, AnswerPlan
-    from siploadgen.run.plan import RunPlan, available_cores, choose_workers
+    from siploadgen.run.plan import RunPlan, Workload, available_cores, choose_workers
     from siploadgen.run.worker import local_address, open_socket
 
-    shape, count = load_shape(rate, duration, calls, ramp)
-    process = parse_arrival(arrival)
-    bound = None if max_calls is None else units.parse_count(max_calls, "--max-calls")
-    engines = choose_workers(workers, shape.peak, available_cores(), embedded=target is None)
+    executor = load_executor(rate, duration, calls, ramp, arrival=arrival, max_calls=max_calls,
+                             warmup=warmup)
+    engines = choose_workers(workers, executor.peak_rate, available_cores(),
+                             embedded=target is None)
     run_id = int.from_bytes(os.urandom(4), "big") or 1
     sock = found = None
     if target is None:
@@ -82,11 +84,12 @@ def prepare(
         with model_errors(usage=True):
             program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns,
                                    compact=compact)
-        total = min(shape.total, float("inf") if count is None else count)
+        rows = load_rows(users, program.columns, executor.total, settings, seed)
+        feeds = (Feed("users", rows),) if rows else ()
         plan = RunPlan(
             name=model.name, program=program, target_uri=uri, target=address, local=here,
-            shape=shape, arrival=process, seed=seed, calls=count, max_calls=bound,
-            workers=engines, rows=load_rows(users, program.columns, total, settings, seed),
+            workloads=(Workload(model.name, executor, feeds=feeds),), seed=seed,
+            max_calls=executor.max_calls, workers=engines, rows=(rows,) if rows else (),
             settings=settings, graceful_stop_ns=graceful_stop_ns, tuning=tuning,
             run_id=run_id, obey_overload=obey_overload, learn_contact=learn_contact, found=found)
         answerer = None
@@ -104,14 +107,17 @@ def prepare(
         raise
     # A uniform schedule of N calls is as long as N gaps, though its last call is due after N - 1.
     load_s = None
-    if count is not None and count <= shape.total and len(shape.stages) == 1:
-        load_s = count / shape.mean
-    return Prepared(plan, answerer, _head(plan, answerer is not None), load_s)
+    count = executor.calls
+    if count is not None and count <= executor.shape.total and len(executor.shape.stages) == 1:
+        load_s = count / executor.shape.mean
+    return Prepared(plan, answerer, plan_head(plan, answerer is not None), load_s)
 
 
-def _head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
+def plan_head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
     """Return what the plan knows of the result: scenario, target, plan, command."""
     length_s = plan.duration_ns / units.NANOS
+    described = [one.executor.describe() for one in plan.workloads]
+    rate = sum(row.get("rate_per_s") or math.inf for row in described)
     return {
         "scenario": {"name": plan.name, "digest": plan.program.digest,
                      "settings": open_settings(plan.settings)},
@@ -119,16 +125,36 @@ def _head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
                    "address": units.host_port(plan.target), "embedded": embedded,
                    "left_out": list(plan.found.location.left_out) if plan.found else []},
         "plan": {
-            "role": "caller", "rate_per_s": plan.shape.mean, "peak_rate_per_s": plan.shape.peak,
-            "duration_s": length_s, "arrival": str(plan.arrival), "seed": plan.seed,
-            "calls": plan.calls, "max_calls": plan.max_calls, "workers": plan.workers,
-            "users": plan.rows.count if plan.rows else None,
+            "role": "caller", "rate_per_s": _finite(rate),
+            "peak_rate_per_s": _finite(plan.peak_per_s), "duration_s": _finite(length_s),
+            "arrival": described[0].get("arrival"), "seed": plan.seed,
+            "calls": _calls(plan), "max_calls": described[0]["max_calls"],
+            "workers": plan.workers, "users": plan.rows[0].count if plan.rows else None,
             "graceful_stop_s": plan.graceful_stop_ns / units.NANOS,
             "obey_overload": plan.obey_overload, "learn_contact": plan.learn_contact,
             **plan.tuning.report(),
             "stages": [{"from_per_s": stage.rate, "to_per_s": stage.target,
                         "duration_s": None if stage.duration_ns is None
-                        else stage.duration_ns / units.NANOS} for stage in plan.shape.stages],
+                        else stage.duration_ns / units.NANOS}
+                       for stage in getattr(getattr(plan.workloads[0].executor, "shape", None),
+                                            "stages", ()) if hasattr(stage, "target")],
+            "scenarios": [{"name": one.name, **row, "start_after": one.start_after}
+                          for one, row in zip(plan.workloads, described, strict=True)],
         },
         "command": command_line(sys.argv[1:]),
     }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _calls(plan: "RunPlan") -> int | None:
+    """Return the number of calls when that ends the run."""
+    total = 0
+    for one in plan.workloads:
+        calls = getattr(one.executor, "calls", None)
+        if not isinstance(calls, int):
+            return None
+        total += calls
+    return total

@@ -69,6 +69,10 @@ def run(
     ramp: Annotated[list[str] | None, typer.Option(
         "--ramp", metavar="TO/s:TIME",
         help="Go on to a rate within a time, then hold it; :step jumps there. Repeatable.")] = None,
+    warmup: Annotated[str | None, typer.Option(
+        "--warmup", metavar="TIME",
+        help="Load before the load, at its first rate: its calls count, but are not measured.")
+    ] = None,
     seed: SeedOption = 1,
     workers: WorkersOption = "auto",
     settings: SetOption = None,
@@ -127,7 +131,7 @@ def run(
         limit_values = limits.parse_limits(limit or ())
         ready = prepare(
             chosen, target=target, rate=rate, duration=duration, calls=calls, max_calls=max_calls,
-            arrival=arrival, ramp=ramp, seed=seed, workers=workers,
+            arrival=arrival, ramp=ramp, warmup=warmup, seed=seed, workers=workers,
             settings=parse_settings(settings), users=users, local=local,
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
@@ -135,7 +139,8 @@ def run(
             may_load=may_load, dns=dns, obey_overload=obey_overload, compact=compact,
             learn_contact=contact == "learned")
         collector = make_collector(ready.plan.program, thresholds=thresholds,
-                                   limit_values=limit_values, bounded=max_calls is not None)
+                                   limit_values=limit_values, bounded=max_calls is not None,
+                                   series=ready.plan.series)
         code = _perform(ready, collector, outputs, ui, strict, signals)
     raise typer.Exit(code)
 

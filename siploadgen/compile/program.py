@@ -84,7 +84,8 @@ Array = NDArray[Any]
 class Program:
     """What the engine executes. Two programs are equal when their digests are.
 
-    `samples` are the numbers that operands draw from, `text` holds every literal; templates, matchers and so on refer to each other by index.
+    `samples` are the numbers that operands draw from, `text` holds every literal; templates,
+    matchers and so on refer to each other by index.
     `outcomes` are the scenario's own: (name, whether it counts as success), the first has the
     number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `packages`
     are the event packages that are known, all when there are none. `registrar` has the settings of

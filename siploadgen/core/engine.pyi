@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 HIST_LATENESS: int  # histogram 0: send minus due time, of calls and requests inside them
 HIST_RECEIVE_DELAY: int  # histogram 1: kernel receive time stamp to processing
-# 2: clock k of series s has histogram 2 + 2 (s * clocks + k) from the due time, and the next one from
-# the send
+# 2: clock k of series s has histogram 2 + 2 (s * clocks + k) from the due time, and the next one
+# from the send
 HIST_CLOCKS: int
-# A call of the schedule: due (ns; of a closed workload: ns that its place rests after it), number of
-# the call in its workload, row of its user (2**32 - 1: the engine's next), stream (the workload, which
-# its random numbers come from together with the number), entry of the program, series of its results.
+# A call of the schedule: due (ns; of a closed workload: ns that its place rests after it), number
+# of the call in its workload, row of its user (2**32 - 1: the engine's next), others (rows of the
+# other feeds), stream (the workload, which its random numbers come from together with the number),
+# entry of the program, series of its results.
 START_DTYPE: np.dtype[np.void]
 # From `when` (ns) on a closed workload holds `wanted` calls open, whose results go to `series`.
 LEVEL_DTYPE: np.dtype[np.void]

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from siploadgen.errors import ScenarioError
 from siploadgen.model import scenario as tree
 from siploadgen.model.errors import ModelError
 from siploadgen.model.recorder import Recorder, Words, words
@@ -69,7 +70,7 @@ class CallModel:
                             compact=compact)
         try:
             self.function(recorder)
-        except ModelError:
+        except (ModelError, ScenarioError):
             raise
         except Exception as error:  # the model's own fault: say where
             raise ModelError(f"{type(error).__name__}: {error}", place=self._fault(error),

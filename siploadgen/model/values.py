@@ -188,7 +188,7 @@ ZERO = Fixed(0)
 
 
 def mean_of(value: Value) -> float:
-    """Mean of a distribution in its own unit; infinite where there is none, 0 for what a call knows.
+    """Mean of a distribution, in its own unit; infinite where it has none, 0 for what a call knows.
 
     >>> mean_of(uniform("1s", "3s")), mean_of(Gamma(2, 3))
     (2000000000.0, 6)
@@ -413,7 +413,9 @@ def parse_distribution(text: str,
         return lognormal(*numbers)
     if name == "exponential":
         return Exponential(*numbers)
-    return {"weibull": weibull, "pareto": pareto, "gamma": gamma}[name](*numbers)
+    if name == "weibull":
+        return weibull(*numbers)
+    return pareto(*numbers) if name == "pareto" else gamma(*numbers)
 
 
 def parse_share_distribution(text: str) -> Distribution:

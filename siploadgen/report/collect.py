@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from siploadgen import __version__
 from siploadgen.core.counters import Counter
 from siploadgen.errors import Exit, InternalError
-from siploadgen.figures import Figures, RunRecord, Sample
+from siploadgen.figures import Figures, RunRecord, Sample, Series
 from siploadgen.report import limits, metrics
 from siploadgen.report.limits import Judge
 from siploadgen.report.metrics import Names
@@ -80,12 +80,14 @@ class Collector:
         if before and answerer and before.answerer:
             answerer = answerer - before.answerer
         self._before = sample
+        raw = figures
         state, broken = self.judge.interval(start_ns / NANOS, figures, engines, answerer, length_s)
         self.meter.interval(figures, length_s)
+        figures = self.names.whole(figures)
         row = self._row(sample, figures, engines, start_ns / NANOS, length_s)
         row["verdict"] = {"state": state, "rules": [rule.as_json() for rule in broken]}
         for writer in self.writers:
-            writer.interval(row, figures)
+            writer.interval(row, raw)
         if self.view is not None:
             self.view.interval(row)
 
@@ -151,14 +153,15 @@ class Collector:
         if record.problems:
             raise InternalError("the figures do not add up: " + "; ".join(record.problems[:5]))
         sample = record.last
-        figures = sample.figures
+        raw = sample.figures
+        figures = raw.measured(self.names.series)
         length_s = record.load_ns / NANOS if load_s is None else load_s
         counted = self._calls(figures)
         fault = metrics.calls_imbalance(counted)
         if fault:
             raise InternalError(f"the figures do not add up: {fault}")
         verdict = self.judge.verdict(figures, sample.engines, sample.answerer, length_s)
-        thresholds = self.meter.results(figures, length_s)
+        thresholds = self.meter.results(raw, length_s)
         silence = None if self.answering else limits.never_answered(figures)
         if self.answering:
             code = Exit.OK
@@ -180,7 +183,8 @@ class Collector:
             "rate": _rates(counted, length_s),
             "messages": metrics.messages(figures),
             "metrics": metrics.latencies(figures, self.names),
-            "rfc6076": metrics.rfc6076(figures, self.names),
+            "rfc6076": metrics.rfc6076(self.names.part(raw), self.names),
+            **(metrics.parts(raw, self.names) if self.names.series else {}),
             "steps": metrics.steps(figures, self.program),
             "counters": {name: int(value) for name, value in zip(
                 self.names.counters, figures.user_counters, strict=False)},
@@ -274,9 +278,10 @@ def make_collector(
     limit_values: Mapping[str, float] | None = None,
     bounded: bool = False,
     answering: bool = False,
+    series: Sequence[Series] = (),
 ) -> Collector:
     """Make the collector of one run. Raises UsageError for thresholds that it cannot measure."""
-    names = Names.of(program)
+    names = Names.of(program, tuple(series))
     values = limits.parse_limits([]) if limit_values is None else limit_values
     return Collector(names, Judge(values, bounded), Meter(thresholds, names), program,
                      answering=answering)

@@ -282,6 +282,7 @@ class Table(Quiet):
         return min(max(done, 0.0), 1.0)
 
     def _rows(self, last: Sample, recent: Figures, span_s: float) -> list[tuple[str, str, str]]:
+        recent = self._names.whole(recent)
         counted = metrics.calls(last.figures, self._names)
         lately = metrics.calls(recent, self._names)
         failed = sum(counted["failed"].values())

@@ -9,7 +9,7 @@ import numpy as np
 from siploadgen.core.counters import Counter
 from siploadgen.core.program import Outcome
 from siploadgen.core.sip.tokens import Method
-from siploadgen.figures import Array, Figures
+from siploadgen.figures import Array, Figures, Series
 from siploadgen.report import histogram
 
 HIST_LATENESS = 0  # numbers of core.engine
@@ -31,20 +31,40 @@ class Names:
     clocks: tuple[str, ...]
     outcomes: Mapping[int, tuple[str, bool]]
     counters: tuple[str, ...]
+    series: tuple[Series, ...] = ()
 
     @classmethod
-    def of(cls, program: Any) -> Self:
-        """Names of a compiled program."""
+    def of(cls, program: Any, series: tuple[Series, ...] = ()) -> Self:
+        """Names of a compiled program, and of the series that its results are kept in."""
         outcomes = {int(outcome): (outcome.name.removeprefix("OUTCOME_").lower(),
                                    outcome == Outcome.OUTCOME_SUCCEEDED)
                     for outcome in Outcome if outcome < Outcome.OUTCOME_USER}
         for number, (name, ok) in enumerate(program.outcomes):
             outcomes[int(Outcome.OUTCOME_USER) + number] = (name, ok)
-        return cls(tuple(program.clocks), outcomes, tuple(program.counters))
+        return cls(tuple(program.clocks), outcomes, tuple(program.counters), series)
 
     def outcome(self, number: int) -> str:
         """Name of an outcome."""
         return self.outcomes.get(number, (f"outcome_{number}", False))[0]
+
+    def chosen(self, workload: str | None = None, phase: str | None = None) -> list[int]:
+        """Series of a workload and a phase; without a phase those that are measured."""
+        rows = [number for number, one in enumerate(self.series)
+                if workload in (None, one.workload) and (
+                    phase == one.phase or (phase is None and one.measured))]
+        return rows or [number for number, one in enumerate(self.series)
+                        if phase is None and workload in (None, one.workload)]
+
+    def whole(self, figures: Figures) -> Figures:
+        """Add up all series."""
+        return figures.of_series(range(len(self.series))) if len(self.series) > 1 else figures
+
+    def part(self, figures: Figures, workload: str | None = None,
+             phase: str | None = None) -> Figures:
+        """Return the figures of a workload and a phase; without a phase those that are measured."""
+        if len(self.series) <= 1:
+            return figures
+        return figures.of_series(self.chosen(workload, phase))
 
     def histograms(self) -> dict[str, tuple[int, str]]:
         """Return the number and the origin (due, send, received) of each latency by its name."""
@@ -195,6 +215,30 @@ def latencies(figures: Figures, names: Names) -> dict[str, Any]:
     """Return every latency metric by its name: each clock twice, lateness, receive_delay."""
     return {name: latency(figures.histograms[number], origin)
             for name, (number, origin) in names.histograms().items()}
+
+
+def parts(figures: Figures, names: Names) -> dict[str, Any]:
+    """Return calls and latencies of each workload and of each phase: keys of run.json.
+
+    A call belongs to the phase in which it was due. Lateness and the delay of receiving are kept
+    for the run as a whole.
+    """
+    clocks = {name for name, (number, _) in names.histograms().items() if number >= HIST_CLOCKS}
+
+    def one(workload: str | None, phase: str | None, every: bool = False) -> dict[str, Any]:
+        rows = [number for number, series in enumerate(names.series)
+                if workload in (None, series.workload) and (every or phase == series.phase)]
+        counted = calls(figures.of_series(rows), names)
+        measured = names.part(figures, workload, phase)
+        found = {name: row for name, row in latencies(measured, names).items() if name in clocks}
+        return {"calls": counted, "metrics": found}
+
+    measured = {series.phase: series.measured for series in names.series}
+    return {
+        "scenarios": {name: one(name, None, every=True)
+                      for name in dict.fromkeys(series.workload for series in names.series)},
+        "phases": {name: {"measured": measured[name], **one(None, name)} for name in measured},
+    }
 
 
 def _ratio(part: int, whole: int) -> float | None:

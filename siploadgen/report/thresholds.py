@@ -143,16 +143,17 @@ def check_thresholds(thresholds: Sequence[Threshold], names: Names) -> None:
              *(f"messages.{name}" for name in _MESSAGES), *_RATIOS]
     for threshold in thresholds:
         text = threshold.expression
-        if threshold.phase is not None or "phase" in threshold.tags:
-            raise _wrong(text, "this run has no phases; leave the phase out")
+        _check_part(threshold, names)
         if threshold.metric not in known:
             close = difflib.get_close_matches(threshold.metric, known, n=1)
             mend = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"
             raise _wrong(text, f'unknown metric "{threshold.metric}" ({mend})')
         for tag, value in threshold.tags.items():
+            if tag in ("phase", "scenario"):
+                continue
             if tag != "class" or threshold.metric != "calls.failed":
                 raise _wrong(text, f'{threshold.metric} has no tag "{tag}"; only calls.failed has '
-                                   "one: class")
+                                   "one: class; latencies and calls have phase and scenario")
             if value not in outcomes:
                 raise _wrong(text, f'no class of failures is named "{value}"; known: '
                                    f"{', '.join(sorted(outcomes))}")
@@ -168,12 +169,32 @@ def check_thresholds(thresholds: Sequence[Threshold], names: Names) -> None:
                 raise _wrong(text, "has no share; use /s")
 
 
+def _check_part(threshold: Threshold, names: Names) -> None:
+    """Refuse phases and workloads that this run does not have."""
+    text, phase = threshold.expression, threshold.tags.get("phase", threshold.phase)
+    if phase is not None and threshold.phase not in (None, phase):
+        raise _wrong(text, "two phases; leave one of them out")
+    for what, value, known in (
+            ("phase", phase, [one.phase for one in names.series]),
+            ("scenario", threshold.tags.get("scenario"), [one.workload for one in names.series])):
+        if value is None:
+            continue
+        if value not in known:
+            mend = ", ".join(dict.fromkeys(known)) or "none"
+            raise _wrong(text, f'this run has no {what} "{value}"; known: {mend}')
+        if threshold.metric.startswith("messages.") or threshold.metric in (
+                "lateness", "receive_delay", *_RATIOS):
+            raise _wrong(text, f"{threshold.metric} is not told apart by {what}; leave it out")
+
+
 def measure(threshold: Threshold, figures: Figures, length_s: float, names: Names) -> float | None:
     """Return the value of a threshold over a stretch of time; None when there is none.
 
     Seconds for times, shares from 0 to 1, numbers a second, or plain numbers.
     """
     latencies = names.histograms()
+    figures = names.part(figures, threshold.tags.get("scenario"),
+                         threshold.tags.get("phase", threshold.phase))
     if threshold.metric in latencies:
         return _latency(threshold, figures.histograms[latencies[threshold.metric][0]], length_s)
     if threshold.metric in _RATIOS:

@@ -4,7 +4,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FILES = {"json": "run.json", "ndjson": "intervals.ndjson", "hlog": "hist.hlog",
          "errors": "errors.ndjson", "md": "summary.md", "junit": "junit.xml"}
 KINDS = (*FILES, "summary")
+FIRST_CLOCK = 2  # histograms before it are not told apart by phase
 _STREAMS = ("ndjson", "hlog", "errors")
 _LATER = ("html", "csv", "hgrm", "github", "prometheus", "otlp", "influx", "statsd", "sqlite",
           "pcap")
@@ -129,10 +130,18 @@ class Outputs:
             file.write(json.dumps(row, allow_nan=False) + "\n")
             file.flush()
         for log in self._hlogs:
-            for name, (number, _) in self._names.histograms().items():
-                counts = figures.histograms[number]
-                if counts.any():
-                    log.write(name, counts, row["t_s"], row["length_s"])
+            for tag, part in self._tagged(figures):
+                for name, (number, _) in self._names.histograms().items():
+                    counts = part.histograms[number]
+                    if counts.any() and not (tag and number < FIRST_CLOCK):
+                        log.write(name + tag, counts, row["t_s"], row["length_s"])
+
+    def _tagged(self, figures: "Figures") -> Iterator[tuple[str, "Figures"]]:
+        """Yield the whole, and each phase with its tag where there is more than one."""
+        yield "", self._names.whole(figures)
+        phases = list(dict.fromkeys(one.phase for one in self._names.series))
+        for phase in phases if len(phases) > 1 else ():
+            yield f".{phase}", self._names.part(figures, phase=phase)
 
     def failures(self, failures: Sequence[Mapping[str, Any]]) -> None:
         """Append failures, times in seconds from the start of the run."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from siploadgen.errors import UsageError
-from siploadgen.load.arrivals import Arrival, RateShape
+from siploadgen.figures import Series
+from siploadgen.load.executors import Executor
+from siploadgen.load.feeds import Feed, limit_of
 from siploadgen.load.rows import Rows
 from siploadgen.run.resolve import Server
 from siploadgen.run.targets import Found
@@ -19,6 +21,8 @@ from siploadgen.units import NANOS, format_duration
 # 70,000 messages a second); more asks for a second worker.
 CALLS_PER_S_PER_WORKER = 10_000
 MAX_WORKERS = 64
+MAX_WORKLOADS = 64
+MAX_SERIES = 256
 MAX_INSTANCES = 1_048_576
 MAX_TRANSACTIONS = 4_194_304
 # Records made ready before a run take a quarter of the memory that is free at most. One that is not
@@ -58,6 +62,12 @@ def choose_workers(asked: str | int, peak_per_s: float, cores: int, embedded: bo
     if not 1 <= count <= MAX_WORKERS:
         raise UsageError(f'--workers "{asked}": write auto or a number from 1 to {MAX_WORKERS}')
     return count
+
+
+def peak_rate(workload: "Workload") -> float:
+    """Highest rate of starts of a workload; infinite when the target decides."""
+    peak = workload.executor.peak_rate
+    return math.inf if peak is None else peak
 
 
 def available_cores() -> int:
@@ -119,21 +129,47 @@ def _check_time(option: str, value_ns: int, least_ns: int, most_ns: int) -> None
 
 
 @dataclass(frozen=True, slots=True)
+class Workload:
+    """Calls that one executor starts: one call model, or several with weights.
+
+    `feeds` are its tables of data, the users first; without any the engines go through the rows of
+    the run. `start_after` is `NAME.ready` (another workload holds all the calls that it wants, and
+    each has counted itself `ready` if its model counts that) or `NAME.done` (it is over).
+    """
+
+    name: str
+    executor: Executor
+    entries: tuple[tuple[int, float], ...] = ((0, 1.0),)  # entry of the program, weight
+    feeds: tuple[Feed, ...] = ()
+    start_after: str = ""
+    thinks: Any = None  # ns that a place rests after a call, by number: (seed, workload, numbers)
+
+    @property
+    def limit(self) -> float:
+        """Calls that there is data for."""
+        return limit_of(self.feeds)
+
+    @property
+    def total(self) -> float:
+        """Calls that are planned; infinite when nobody knows."""
+        planned = self.executor.total
+        return min(math.inf if planned is None else planned, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlan:
-    """One run of one model. Addresses are numeric; times are ns."""
+    """One run. Addresses are numeric; times are ns."""
 
     name: str
     program: Any  # compile.program.Program
     target_uri: str
     target: tuple[str, int]
     local: tuple[str, int]  # port 0: the system chooses; otherwise engine i takes port + i
-    shape: RateShape
-    arrival: Arrival = field(default_factory=Arrival)
+    workloads: tuple[Workload, ...]
     seed: int = 1
-    calls: int | None = None
-    max_calls: int | None = None  # bound on open calls, all engines together
+    max_calls: int | None = None  # bound on open calls, all engines and workloads together
     workers: int = 1
-    rows: Rows | None = None
+    rows: tuple[Rows, ...] = ()  # one table for each feed
     settings: Mapping[str, str] = field(default_factory=dict)
     graceful_stop_ns: int = GRACEFUL_STOP_NS
     tuning: Tuning = field(default_factory=Tuning)
@@ -146,23 +182,49 @@ class RunPlan:
         """Refuse what cannot be run."""
         if not 1 <= self.workers <= MAX_WORKERS:
             raise UsageError(f"--workers {self.workers}: from 1 to {MAX_WORKERS}")
-        if self.calls is not None and self.calls < 1:
-            raise UsageError("--calls: at least 1")
-        if self.calls is None and math.isinf(self.shape.total):
-            raise UsageError("--duration: give --duration or --calls; neither bounds the run")
+        if not 1 <= len(self.workloads) <= MAX_WORKLOADS:
+            raise UsageError(f"scenarios: from 1 to {MAX_WORKLOADS}")
+        if len(self.series) > MAX_SERIES:
+            raise UsageError(f"scenarios: {len(self.series)} phases together; at most {MAX_SERIES}")
         if self.max_calls is not None and self.max_calls < self.workers:
             raise UsageError(f"--max-calls {self.max_calls}: at least one for each of the "
                              f"{self.workers} workers; lower --workers")
         if self.local[1] and self.local[1] + self.workers - 1 > 65535:
             raise UsageError(f"--local: port {self.local[1]} leaves no room for {self.workers} "
                              "workers, which take one port each")
-        if self.shape.peak == 0:
-            raise UsageError("--rate: must be above 0 at some time")
         columns = tuple(self.program.columns)
-        if columns and (self.rows is None or self.rows.count == 0):
-            raise UsageError(f"--users: the model needs the columns {', '.join(columns)}")
-        if self.rows is not None and self.rows.names != columns:
-            raise UsageError("users: not the columns that the model wants")
+        have = {name for rows in self.rows if rows.count for name in rows.names}
+        if not have.issuperset(columns):
+            missing = [name for name in columns if name not in have]
+            raise UsageError(f"--users: the model needs the columns {', '.join(missing)}")
+        self._check_order()
+
+    def _check_order(self) -> None:
+        """Refuse workloads that wait for nobody, or for each other."""
+        names = [one.name for one in self.workloads]
+        if len(set(names)) < len(names):
+            raise UsageError(f"scenarios: two are named {max(names, key=names.count)}")
+        after = {}
+        for one in self.workloads:
+            other, _, what = one.start_after.rpartition(".")
+            if one.start_after and (other not in names or what not in ("ready", "done")):
+                raise UsageError(f"scenarios.{one.name}.start_after: {one.start_after} is not "
+                                 + ", ".join(f"{name}.ready, {name}.done" for name in names
+                                             if name != one.name))
+            after[one.name] = other
+        for name in names:
+            at, seen = name, set()
+            while at:
+                if at in seen:
+                    raise UsageError(f"scenarios.{name}.start_after: it waits for itself")
+                seen.add(at)
+                at = after[at]
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """What results are kept for: the phases of each workload in turn."""
+        return tuple(Series(one.name, phase.name, phase.measured)
+                     for one in self.workloads for phase in one.executor.phases)
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -171,21 +233,23 @@ class RunPlan:
 
     @property
     def total_calls(self) -> float:
-        """Number of calls planned; for Poisson arrivals without --calls the expected number."""
-        return min(self.shape.total, math.inf if self.calls is None else self.calls)
+        """Number of calls planned; expected ones for Poisson arrivals, infinite if nobody knows."""
+        return sum(one.total for one in self.workloads)
 
     @property
     def duration_ns(self) -> float:
-        """Length of the schedule; estimated when the number of calls ends it."""
-        length = self.shape.duration_ns
-        if self.calls is not None and self.calls < self.shape.total:
-            ended = self.calls / self.shape.mean * NANOS if length is None else length
-            return min(ended, math.inf if length is None else length)
-        return math.inf if length is None else length
+        """Length of the schedule; infinite when nobody knows."""
+        lengths = [one.executor.duration_ns for one in self.workloads]
+        return max(math.inf if length is None else length for length in lengths)
+
+    @property
+    def peak_per_s(self) -> float:
+        """Highest rate of starts; infinite when the target decides."""
+        return sum(peak_rate(one) for one in self.workloads)
 
     def engine_arguments(self, engine: int, port: int) -> dict[str, Any]:
         """Keyword arguments of the Engine number `engine`, bound to `port`."""
-        total = self.total_calls / self.workers
+        total = min(self.total_calls / self.workers, MAX_INSTANCES)
         # Twice the plan, as the rate can be raised by hand. A call takes a few transactions, which
         # linger for up to 32 s; the memory is reserved, and only used as far as it is needed.
         instances = min(MAX_INSTANCES, max(64, math.ceil(total * 2) + 64))
@@ -195,8 +259,12 @@ class RunPlan:
             bound = share + (engine < rest)
             instances = min(MAX_INSTANCES, max(instances, bound + 64))
         return {
-            "local": (self.local[0], port), "target": self.target, "rows": self.rows,
+            "local": (self.local[0], port), "target": self.target,
+            "rows": self.rows or None, "series": len(self.series),
+            "bounds": [self._bound(one, engine) for one in self.workloads],
+            "closed": sum(not one.executor.open for one in self.workloads),
             "engine_id": engine, "run_id": self.run_id, "seed": self.seed + engine,
+            "draw_seed": self.seed,
             "max_calls": bound, "max_instances": instances,
             "max_transactions": min(MAX_TRANSACTIONS, 8 * instances),
             **self._ready(instances),
@@ -205,15 +273,29 @@ class RunPlan:
             **self.tuning.engine_arguments(),
         }
 
+    def _bound(self, workload: Workload, engine: int) -> int:
+        """Share of an engine in the bound on a workload's open calls; 0: none."""
+        most = workload.executor.peak_calls if workload.executor.open else None
+        if most is None:
+            return 0
+        share, rest = divmod(most, self.workers)
+        if share + (engine < rest) == 0:
+            raise UsageError(f"max_calls {most}: at least one for each of the {self.workers} "
+                             "workers; lower --workers")
+        return share + (engine < rest)
+
     def _ready(self, instances: int) -> dict[str, int]:
         """Give the records that an engine will need: they get their memory before the run."""
         total = self.total_calls / self.workers
-        per_ns = self.shape.peak / self.workers / NANOS
+        held = sum(one.executor.peak_calls or 0 for one in self.workloads
+                   if not one.executor.open) / self.workers
+        per_ns = sum(peak_rate(one) for one in self.workloads if one.executor.open
+                     ) / self.workers / NANOS
         tuning = self.tuning
         # Of a call's two transactions the INVITE's stays for 64 T1 (timer M), the BYE's for T4 (K).
         linger_ns = (2 * tuning.linger_ns if tuning.linger_ns >= 0
                      else 64 * tuning.t1_ns + tuning.t4_ns)
-        open_calls = min(total, per_ns * (self.program.pauses_ns + READY_NS))
+        open_calls = min(total, per_ns * (self.program.pauses_ns + READY_NS) + held)
         if self.max_calls is not None:
             open_calls = min(open_calls, math.ceil(self.max_calls / self.workers))
         open_calls = min(open_calls, instances)

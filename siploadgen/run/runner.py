@@ -6,6 +6,7 @@ straight to hanging up; a second one aborts at once.
 """
 
 import contextlib
+import math
 import queue
 import resource
 import time
@@ -14,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from siploadgen.core.engine import START_DTYPE
 from siploadgen.errors import InternalError
 from siploadgen.figures import RunRecord, Sample, total
-from siploadgen.load.arrivals import Pacer
 from siploadgen.run.answer import Answerer
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import RunPlan
+from siploadgen.run.streams import ClosedStream, OpenStream, make_streams, merged
 from siploadgen.run.targets import Book, Follower
 from siploadgen.run.worker import (
     EngineFactory,
@@ -34,6 +36,8 @@ START_DELAY_NS = 20_000_000  # from handing out the first due times to the first
 LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see giving_way
 TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
+CHUNK = 1_000_000  # most starts handed to an engine at once
+DUE, STARTED = 0, 1  # columns of Figures.series_starts
 HANG_UP_NS = 10 * NANOS  # what calls may take to end after they were told to
 
 
@@ -50,7 +54,10 @@ class Runner:
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.plan = plan
-        self.pacer = Pacer(plan.shape, plan.arrival, plan.seed, plan.calls)
+        self.streams = make_streams(plan)
+        self._open_streams = [one for one in self.streams if isinstance(one, OpenStream)]
+        self._closed_streams = [one for one in self.streams if isinstance(one, ClosedStream)]
+        self._series = plan.series
         self._observer = observer or Silent()
         self._factory = engine_factory or compiled_engine
         self._answerer = answerer
@@ -61,11 +68,13 @@ class Runner:
         self._paused = False
         self._held = False  # paused when the feeding thread last looked
         self._factor = 1.0
+        self._applied = 1.0  # what the closed workloads were told
+        self._throttled = False  # ... and whether they were told to pause
         self._workers: list[Worker] = []
         self._book = Book(plan.servers)
         self._follower: Follower | None = None
-        self._start_ns = 0  # clock time of due time 0; moved on by pauses
-        self._origin_ns = 0  # clock time of due time 0, as it was at first
+        self._origin_ns = 0  # clock time of due time 0
+        self._fed_ns = 0  # clock time before which every start is handed out
         self._next_interval = 0  # clock time of the next sample that is kept
         self._last_handed = False
         self._state = "running"
@@ -109,9 +118,10 @@ class Runner:
         """Carry the plan out. Raises InternalError when an engine fails or its figures do."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._open()
-        self._origin_ns = self._start_ns = self._clock() + START_DELAY_NS
+        self._origin_ns = self._fed_ns = self._clock() + START_DELAY_NS
         self._next_interval = self._origin_ns + INTERVAL_NS
         started_at = time.time() + START_DELAY_NS / NANOS
+        self._begin(None)
         self._feed()
         for worker in self._workers:
             worker.start()
@@ -172,18 +182,19 @@ class Runner:
         while not self._stops and not self._over():
             self._look()
             self._hold_back()
+            self._begin(self._sample() if self._waiting() else None)
             self._feed()
             wait = min(TICK_NS, self._next_interval - self._clock())
-            if self._last_handed:
-                wait = min(wait, max(self._last_due() - self._clock(), 1_000_000))
+            if self._last_handed and self._last_due() < math.inf:
+                wait = min(wait, max(int(self._last_due()) - self._clock(), 1_000_000))
             self._sleep(wait)
-        return max(min(self._clock(), self._last_due()) - self._origin_ns, 0)
+        return int(max(min(self._clock(), self._last_due()) - self._origin_ns, 0))
 
     def _over(self) -> bool:
         """Tell whether the schedule is over, though its last call may have ended long before."""
         if any(worker.error for worker in self._workers):
             return True
-        if self._last_handed:
+        if self._last_handed and self._last_due() < math.inf:
             return self._clock() >= self._last_due()
         return self._idle()
 
@@ -191,9 +202,9 @@ class Runner:
         """Tell whether no engine runs any more."""
         return all(worker.over or not worker.is_alive() for worker in self._workers)
 
-    def _last_due(self) -> int:
-        """Clock time at which the schedule is over."""
-        return self._start_ns + self.pacer.end_ns
+    def _last_due(self) -> float:
+        """Clock time at which the schedule is over; infinite while nobody knows."""
+        return max(one.end_ns for one in self.streams)
 
     def _drain(self) -> None:
         """Wait for open calls, then hang up, then give up."""
@@ -241,30 +252,94 @@ class Runner:
             if worker.is_alive():
                 self._problems.append(f"engine {worker.name} did not stop within 10 s")
 
-    def _feed(self) -> None:
-        """Hand out the due times of the next while."""
-        if self._last_handed or self._paused or self._stops:
+    def _waiting(self) -> list[OpenStream | ClosedStream]:
+        """Workloads that have not begun."""
+        return [one for one in self.streams if one.origin_ns is None]
+
+    def _begin(self, sample: Sample | None) -> None:
+        """Begin the workloads whose time has come; without a sample those that wait for nobody."""
+        if self._stops or self._paused:
             return
-        if self.pacer.factor != self._factor:
-            self.pacer.set_rate(self._factor)
-        until = self._clock() - self._start_ns + LEAD_NS
-        while True:
-            handed = self.pacer.handed
-            parts = self.pacer.take_split(until, len(self._workers))
-            self._last_handed = self.pacer.exhausted
-            for worker, due in zip(self._workers, parts, strict=True):
-                if len(due) or self._last_handed:
-                    worker.engine.schedule(np.ascontiguousarray(due + self._start_ns),
-                                           self._last_handed)
-            if self._last_handed or self.pacer.handed == handed or self.pacer.reached_ns >= until:
-                return
+        for one in self._waiting():
+            after = one.workload.start_after
+            if after and (sample is None or not self._reached(after, sample)):
+                continue
+            # What is handed out already stays before it.
+            origin = (self._origin_ns if sample is None
+                      else max(self._fed_ns, self._clock() + START_DELAY_NS))
+            if isinstance(one, ClosedStream):
+                one.begin([worker.engine for worker in self._workers], origin)
+            else:
+                one.origin_ns = origin
+
+    def _reached(self, condition: str, sample: Sample) -> bool:
+        """Tell whether `NAME.ready` or `NAME.done` holds; what is done is ready."""
+        name, _, what = condition.rpartition(".")
+        other = next(one for one in self.streams if one.workload.name == name)
+        if other.origin_ns is None:
+            return False
+        rows = list(other.series)
+        started = int(sample.figures.series_starts[rows, STARTED].sum())
+        ended = int(sample.figures.series_outcomes[rows].sum())
+        over = started == ended and self._clock() >= other.end_ns and (
+            isinstance(other, ClosedStream) or other.exhausted)
+        if isinstance(other, ClosedStream) and not over:
+            states = [worker.engine.closed_state(other.closed) for worker in self._workers]
+            over = all(not state["chunks"] and not state["busy"] for state in states) and bool(
+                started)
+        if what == "done" or over:
+            return over
+        if isinstance(other, OpenStream):
+            return other.exhausted and self._clock() >= other.end_ns
+        if "ready" in self.plan.program.counters:
+            number = list(self.plan.program.counters).index("ready")
+            return int(sample.figures.user_counters[number]) >= other.wanted
+        return started - ended >= other.wanted
+
+    def _feed(self) -> None:
+        """Hand out the starts of the next while."""
+        engines = [worker.engine for worker in self._workers]
+        if self._stops:
+            return
+        if not self._paused:
+            for closed in self._closed_streams:
+                if closed.origin_ns is not None:
+                    closed.supply(engines)
+        if self._factor != self._applied or self._paused != self._throttled:
+            self._applied, self._throttled = self._factor, self._paused
+            for one in self._closed_streams:
+                for engine in engines:
+                    engine.scale_closed(one.closed, 0.0 if self._paused else self._factor)
+        if self._last_handed or self._paused:
+            return
+        until = self._clock() + LEAD_NS
+        begun = [one for one in self._open_streams if one.origin_ns is not None]
+        chunks = []
+        for stream in begun:
+            if not stream.exhausted:
+                if stream.pacer.factor != self._factor:
+                    stream.pacer.set_rate(self._factor)
+                chunks.append(stream.take(until))
+        self._fed_ns = max(self._fed_ns, until) if begun else self._fed_ns
+        self._last_handed = not self._waiting() and all(one.exhausted for one in begun)
+        starts = merged(chunks) if chunks else np.empty(0, START_DTYPE)
+        for place, engine in enumerate(engines):
+            # Each workload's calls are dealt out by number, whatever the chunks.
+            mine = starts[starts["number"] % len(engines) == place] if len(engines) > 1 else starts
+            for first in range(0, max(len(mine), 1), CHUNK):
+                part = mine[first : first + CHUNK]
+                if len(part) or self._last_handed:
+                    engine.schedule(part, self._last_handed and first + CHUNK >= len(mine))
 
     def _hold_back(self) -> None:
         """Move what is not handed out yet on by the time that a pause takes."""
         held, self._held = self._held or self._paused, self._paused
         if held and not self._last_handed:
-            behind = self._clock() + START_DELAY_NS - (self._start_ns + self.pacer.reached_ns)
-            self._start_ns += max(behind, 0)
+            behind = max(self._clock() + START_DELAY_NS - self._fed_ns, 0)
+            self._fed_ns += behind
+            for one in self._open_streams:
+                if one.origin_ns is not None:
+                    one.origin_ns += behind
 
     def _look_up(self) -> None:
         """End a sleep."""
@@ -301,15 +376,18 @@ class Runner:
 
     def _sample(self, final: bool = False) -> Sample:
         engines = tuple(worker.figures() for worker in self._workers)
-        self._audit([figures.imbalance() for figures in engines], final)
+        self._audit([one.imbalance() for one in engines], final)
+        figures = total(engines)
         return Sample(
             elapsed_ns=self._clock() - self._origin_ns,
-            figures=total(engines),
+            figures=figures,
             engines=engines,
             answerer=self._answerer.figures() if self._answerer else None,
             factor=self._factor,
             state="ended" if final else "paused" if self._paused else self._state,
-            planned=self.pacer.handed,
+            planned=sum(one.handed for one in self._open_streams) + sum(
+                int(figures.series_starts[list(one.series), DUE].sum())
+                for one in self._closed_streams),
         )
 
     def _audit(self, faults: list[str | None], final: bool) -> None:

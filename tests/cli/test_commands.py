@@ -6,7 +6,7 @@ from importlib import resources
 import jsonschema
 import pytest
 
-from siploadgen.cli.load import load_shape
+from siploadgen.cli.load import load_executor
 from siploadgen.cli.options import check_gso, command_line, open_settings
 from siploadgen.errors import UsageError
 from siploadgen.model.builtin import MODELS
@@ -211,16 +211,16 @@ def test_users_from_a_file_and_made_up(command, tmp_path):
     users = tmp_path / "users.csv"
     users.write_text("user,password\nalice,pw1\nbob,pw2\n")
     command("run", "register", *TARGET, *QUICK, "--users", str(users))
-    rows = command.world.engines[0].arguments["rows"]
+    rows, = command.world.engines[0].arguments["rows"]
     assert (rows.count, rows.names) == (2, ("user", "password"))
     command("run", "register", *TARGET, *QUICK)
-    assert command.world.engines[0].arguments["rows"].count == 10
+    assert command.world.engines[0].arguments["rows"][0].count == 10
     command("run", "register", *TARGET, *QUICK, "--users", "1k")
-    rows = command.world.engines[0].arguments["rows"]
+    rows, = command.world.engines[0].arguments["rows"]
     assert rows.count == 1000
     assert rows.cell(1, 999) == b"secret"
     command("run", "call", *TARGET, *QUICK, "--users", str(users))
-    assert command.world.engines[0].arguments["rows"].cell(0, 1) == b"bob"
+    assert command.world.engines[0].arguments["rows"][0].cell(0, 1) == b"bob"
     users.write_text("user\nalice\n")
     done = command("run", "register", *TARGET, *QUICK, "--users", str(users))
     assert done.code == 104
@@ -371,8 +371,13 @@ def test_workers_of_an_answering_side(command, monkeypatch, options, count):
     (("100", None, None, ["200:10s:step", "50:10s:step"]), (2500, 20 * NANOS, None)),
 ])
 def test_load(options, wanted):
-    shape, count = load_shape(*options)
-    assert (shape.total, shape.duration_ns, count) == wanted
+    executor = load_executor(*options)
+    assert (executor.shape.total, executor.shape.duration_ns, executor.calls) == wanted
+    assert [phase.name for phase in executor.phases] == ["main"]
+    warm = load_executor(*options, warmup="5s")
+    assert [phase.measured for phase in warm.phases] == [False, True]
+    assert warm.shape.total == pytest.approx(
+        executor.shape.total + 5 * (executor.shape.stages[0].rate or 0), abs=501)
 
 
 def test_secrets_are_left_out_of_command_lines():

@@ -4,7 +4,15 @@ import numpy as np
 
 from siploadgen.figures import Figures, RunRecord, Sample, snapshot
 from siploadgen.report.collect import make_collector
-from tests.run.fake_engine import STRIDE, Counter, FakeProgram, Outcome, World, hist_index
+from tests.run.fake_engine import (
+    STRIDE,
+    Counter,
+    FakeProgram,
+    Outcome,
+    World,
+    due_alone,
+    hist_index,
+)
 
 SECOND = 1_000_000_000
 
@@ -62,7 +70,7 @@ def simulate(world=None, *, rate=100, seconds=3, writers=(), interrupted=False, 
     the_collector.writers += writers
     engine = world.engine(program, max_calls=0)
     due = np.arange(rate * seconds, dtype=np.int64) * SECOND // rate
-    engine.schedule(due)
+    engine.schedule(due_alone(due))
     for now in range(0, seconds * SECOND, SECOND // 1000):
         engine.advance(now)
         if now and now % SECOND == 0:

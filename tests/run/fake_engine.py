@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from siploadgen.core.counters import Counter
+from siploadgen.core.engine import START_DTYPE
 from siploadgen.core.program import Outcome
 from siploadgen.core.sip.tokens import Method
 
@@ -35,6 +36,7 @@ class FakeProgram:
     step_names: tuple[str, ...] = ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")
     pauses_ns: int = 0
     digest: str = "0123456789abcdef" * 4
+    entries: Any = field(default_factory=lambda: np.zeros(1, [("flags", "<u2")]))
     code: Any = field(default_factory=lambda: np.zeros(5, "u1,u1,u2,u4,i8"))
 
 
@@ -64,6 +66,13 @@ class World:
         return engine
 
 
+def due_alone(due: Any) -> np.ndarray:
+    """Starts at these times, numbered from 0."""
+    starts = np.zeros(len(due), START_DTYPE)
+    starts["due"], starts["number"] = due, np.arange(len(due))
+    return starts
+
+
 def hist_index(value_us: int) -> int:
     if value_us > 3_600_000_000:
         return STRIDE - 1
@@ -78,7 +87,9 @@ class FakeEngine:
         self.world, self.program, self.arguments = world, program, arguments
         self.rng = random.Random(arguments.get("seed", 1))
         self.counters = np.zeros(Counter.COUNT_COUNT, np.int64)
-        self.outcomes = np.zeros(Outcome.OUTCOME_COUNT, np.int64)
+        self.series_outcomes = np.zeros((arguments.get("series", 1), Outcome.OUTCOME_COUNT),
+                                        np.int64)
+        self.series_starts = np.zeros((arguments.get("series", 1), 6), np.int64)
         self.answered_outcomes = np.zeros(Outcome.OUTCOME_COUNT, np.int64)
         self.sent_requests = np.zeros(16, np.int64)
         self.sent_responses = np.zeros((16, 600), np.int64)
@@ -93,6 +104,7 @@ class FakeEngine:
         self.in_progress = 0
         self.running = False
         self._due: deque[int] = deque()
+        self.numbers: list[int] = []  # of the calls that it got
         self._last = False
         self._events: list[tuple[int, int, str, int, int]] = []
         self._serial = 0
@@ -103,10 +115,15 @@ class FakeEngine:
         self._fd: int | None = None
         self._begun = 0
 
+    @property
+    def outcomes(self) -> np.ndarray:
+        return self.series_outcomes.sum(axis=0)
+
     # --- control ---
-    def schedule(self, due: np.ndarray, last: bool = True) -> None:
+    def schedule(self, starts: np.ndarray, last: bool = True) -> None:
         assert not self._last, "scheduled after the last"
-        assert due.dtype == np.int64
+        due = starts["due"]
+        self.numbers += starts["number"].tolist()
         assert np.all(np.diff(due) >= 0)
         assert not self._due or not len(due) or due[0] >= self._due[-1]
         self._due.extend(int(d) for d in due)
@@ -175,7 +192,7 @@ class FakeEngine:
     def _end(self, call: int, outcome: int, now: int) -> None:
         due = self._open.pop(call)
         self.in_progress -= 1
-        self.outcomes[outcome] += 1
+        self.series_outcomes[0, outcome] += 1
         if outcome not in (Outcome.OUTCOME_SUCCEEDED, Outcome.OUTCOME_USER):
             self._failures.append({
                 "outcome": int(outcome), "status": 486, "due": due, "ended": now,

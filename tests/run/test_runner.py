@@ -9,24 +9,26 @@ import pytest
 
 from siploadgen.errors import InternalError, UsageError
 from siploadgen.figures import snapshot
-from siploadgen.load.arrivals import Arrival, RateShape, constant, due_times
+from siploadgen.load.arrivals import Arrival, constant, due_times
+from siploadgen.load.executors import ConstantArrivalRate
 from siploadgen.load.rows import generated_users
 from siploadgen.run.answer import Answerer, AnswerPlan
 from siploadgen.run.observer import Silent
-from siploadgen.run.plan import RunPlan, Tuning, choose_workers
+from siploadgen.run.plan import RunPlan, Tuning, Workload, choose_workers
 from siploadgen.run.runner import LEAD_NS, Runner, check_record
 from siploadgen.run.worker import local_address, open_socket
 from siploadgen.units import NANOS
-from tests.run.fake_engine import Counter, FakeProgram, Outcome, World
+from tests.run.fake_engine import Counter, FakeProgram, Outcome, World, due_alone
 
 MS = 1_000_000
 
 
-def plan(rate=200.0, duration_ns=300 * MS, **more):
+def plan(rate=200.0, duration_ns=300 * MS, arrival=None, calls=None, feeds=(), **more):
+    executor = ConstantArrivalRate(rate, duration_ns, arrival or Arrival(), calls=calls)
     return RunPlan(**{
         "name": "call", "program": FakeProgram(), "target_uri": "sip:127.0.0.1:5060",
         "target": ("127.0.0.1", 5060), "local": ("127.0.0.1", 0),
-        "shape": RateShape(constant(rate, duration_ns)), **more})
+        "workloads": (Workload("call", executor, feeds=feeds),), **more})
 
 
 class Book(Silent):
@@ -96,8 +98,8 @@ def test_engines_get_the_seeded_schedule(monkeypatch):
     def factory(program, **arguments):
         engine = original(world, program, **arguments)
         schedule = engine.schedule
-        engine.schedule = lambda due, last: (seen.append((engine, due.copy())),
-                                             schedule(due, last))[-1]
+        engine.schedule = lambda starts, last: (seen.append((engine, starts["due"].copy())),
+                                                schedule(starts, last))[-1]
         return engine
 
     the_plan = plan(workers=2, arrival=Arrival("poisson"), seed=9, duration_ns=2000 * MS)
@@ -111,7 +113,7 @@ def test_engines_get_the_seeded_schedule(monkeypatch):
 
 
 def test_columns_and_shares_of_the_engines():
-    the_plan = plan(workers=3, max_calls=7, rows=generated_users(["user"], 5), run_id=77,
+    the_plan = plan(workers=3, max_calls=7, rows=(generated_users(["user"], 5),), run_id=77,
                     program=FakeProgram(columns=("user",)))
     arguments = [the_plan.engine_arguments(i, 5000 + i) for i in range(3)]
     assert [a["max_calls"] for a in arguments] == [3, 2, 2]
@@ -248,9 +250,10 @@ def test_rate_and_pause_by_hand():
 
 def test_due_times_move_on_by_a_pause():
     now, handed = [0], []
-    engine = SimpleNamespace(schedule=lambda due, last: handed.append(due))
+    engine = SimpleNamespace(schedule=lambda starts, last: handed.append(starts["due"]))
     runner = Runner(plan(rate=100.0, duration_ns=60 * NANOS), clock=lambda: now[0])
     runner._workers = [SimpleNamespace(engine=engine)]
+    runner.streams[0].origin_ns = 0
     runner._feed()
     runner.pause(True)
     while now[0] < 5 * NANOS:
@@ -269,9 +272,10 @@ def test_due_times_move_on_by_a_pause():
 
 def test_a_feeder_that_comes_late_does_not_hide_it():
     now, handed = [0], []
-    engine = SimpleNamespace(schedule=lambda due, last: handed.append(due))
+    engine = SimpleNamespace(schedule=lambda starts, last: handed.append(starts["due"]))
     runner = Runner(plan(rate=100.0, duration_ns=60 * NANOS), clock=lambda: now[0])
     runner._workers = [SimpleNamespace(engine=engine)]
+    runner.streams[0].origin_ns = 0
     runner._feed()
     now[0] = 5 * NANOS
     runner._hold_back()
@@ -282,7 +286,7 @@ def test_a_feeder_that_comes_late_does_not_hide_it():
 
 def test_snapshots_are_copies():
     engine = World().engine(FakeProgram())
-    engine.schedule(np.array([0, 10], np.int64))
+    engine.schedule(due_alone([0, 10]))
     before = snapshot(engine)
     engine.advance(100)
     after = snapshot(engine)
@@ -372,10 +376,10 @@ def test_bad_workers(asked):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"calls": 0}, "--calls"), ({"duration_ns": None}, "--duration"), ({"workers": 0}, "--workers"),
+    ({"calls": 0}, "calls"), ({"duration_ns": None}, "duration"), ({"workers": 0}, "--workers"),
     ({"max_calls": 1, "workers": 2}, "--max-calls"), ({"local": ("127.0.0.1", 65535),
      "workers": 2}, "--local"), ({"program": FakeProgram(columns=("user",))}, "--users"),
-    ({"rows": generated_users(["a"], 1)}, "users"),
+    ({"program": FakeProgram(columns=("user",)), "rows": (generated_users(["a"], 1),)}, "users"),
 ])
 def test_bad_plans(change, message):
     with pytest.raises(UsageError, match=message):

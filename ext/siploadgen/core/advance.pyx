@@ -11,7 +11,8 @@ from siploadgen.core.outgoing cimport send_again, send_plain, tx_event, tx_free
 from siploadgen.core.overload cimport overload_admits, overload_closed
 from siploadgen.core.program cimport ENTRY_OWNS_USER, OUTCOME_ABORTED
 from siploadgen.core.records cimport (
-    Chunk, CHUNKS, Closed, COMMAND_HANG_UP, COMMAND_PAUSE, COMMAND_STOP_STARTS, Core, core_count, Instance,
+    Chunk, CHUNKS, Closed, COMMAND_HANG_UP, COMMAND_PAUSE, COMMAND_STOP_STARTS, Core, core_count,
+    Instance,
     instance_at, instance_legs, leg_at, Queue, Rest, ROLE_CALLER, Start,
     STARTS_COUNT, STARTS_THROTTLED, Target, tx_at, tx_node,
 )

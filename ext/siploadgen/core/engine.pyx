@@ -36,7 +36,8 @@ from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
     Chunk, CHUNKS, Clock, Closed, CLOSED_MAX, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_PAUSE,
     COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, Level, OC_LOSS, OC_NONE, OC_RATE,
-    FEEDS_MAX, Queue, Rest, ROLE_ANSWERER, SERIES_MAX, Start, STARTS_COUNT, STATUS_SPAN, STEP_FIELDS,
+    FEEDS_MAX, Queue, Rest, ROLE_ANSWERER, SERIES_MAX, Start, STARTS_COUNT, STATUS_SPAN,
+    STEP_FIELDS,
     STREAMS_MAX, Target, TARGET_NUMBERS, Targets, TARGETS_MAX, TEMPLATE_NONE, User, Users,
 )
 from siploadgen.core.records cimport HIST_CLOCKS as _CLOCKS
@@ -94,7 +95,8 @@ cdef class Engine:
 
     cdef Core* core
     cdef list keep                      # buffers that the core borrows
-    cdef dict lent                      # starts of the chunks that may still be in use, by closed workload
+    # starts of the chunks that may still be in use, by closed workload
+    cdef dict lent
     cdef dict peers                     # address tuple -> Peer octets
     cdef dict names                     # Peer octets -> address tuple
     cdef list pending                   # datagrams of the sans-IO outbox

@@ -32,7 +32,8 @@ from siploadgen.core.rand cimport (
 )
 from siploadgen.core.records cimport (
     Clock, Closed, COMMAND_HANG_UP, Core, Failure, HIST_CLOCKS, Instance, instance_at,
-    instance_clocks, instance_legs, instance_rung, instance_texts, instance_variables, Leg, leg_at, leg_handle,
+    instance_clocks, instance_legs, instance_rung, instance_texts, instance_variables, Leg,
+    leg_at, leg_handle,
     Rest,
     ROLE_CALLER, RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at, WAIT_AWAIT,
     WAIT_NOTHING, WAIT_PAUSE, core_count,
