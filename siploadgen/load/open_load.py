@@ -23,6 +23,7 @@ from siploadgen.load.executor import (
     check_time,
     fail,
 )
+from siploadgen.load.feeds import Feed
 from siploadgen.load.pacing import Phase, RatePacer, TracePacer
 from siploadgen.load.trace import Trace, read_trace
 from siploadgen.units import NANOS
@@ -475,8 +476,8 @@ class Replay(Executor):
     """Calls at the times of a file, played `speed` times as fast (`siploadgen.load.trace`).
 
     Times are those of the run; with `origin="first"` the first call is due at 0. The first `warmup`
-    of the run is not measured. Further columns of the file are data of the calls: `feed()`; a
-    column `call` names the model of each call: `models` and `model_of`.
+    of the run is not measured. Further columns of the file are data of the calls: `feed`; a column
+    `call` names the model of each call: `trace.models` and `trace.model_of`.
     Raises ScenarioError with file:line for what the file has wrong.
     """
 
@@ -538,6 +539,14 @@ class Replay(Executor):
     def duration_ns(self) -> int:
         """Until just after the last call."""
         return int(self.trace.times_ns[-1]) + 1
+
+    def feed(self) -> Feed | None:
+        """Return the other columns as data of the calls, `{replay.NAME}`; None if there are none.
+
+        A call gets the row of its own line.
+        """
+        rows = self.trace.rows
+        return Feed("replay", rows.prefixed("replay")) if rows.names else None
 
     def pacer(self, seed: int, workload: int = 0) -> TracePacer:  # noqa: ARG002
         """Hand out the calls; neither seed nor workload make a difference."""

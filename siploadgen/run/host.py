@@ -2,9 +2,13 @@
 
 import math
 import resource
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from siploadgen.load.planning import RunLoad
+from siploadgen.compile.path import success_cost
+from siploadgen.load.planning import RunLoad, WorkloadLoad, expected
+from siploadgen.load.rows import Rows
+from siploadgen.model.values import mean_of, parse_distribution
 from siploadgen.run.doctor import read_text
 from siploadgen.run.plan import (
     CALLS_PER_S_PER_WORKER,
@@ -12,7 +16,9 @@ from siploadgen.run.plan import (
     MAX_INSTANCES,
     MAX_TRANSACTIONS,
     TRANSACTION_BYTES,
+    RunPlan,
     Tuning,
+    Workload,
     available_cores,
     free_memory,
 )
@@ -70,6 +76,34 @@ class Need:
     def ok(self) -> bool:
         """Whether there is enough, as far as that is known."""
         return self.needed is None or self.needed <= self.available
+
+
+def planned_load(plan: RunPlan, *, challenged: bool = False) -> RunLoad:
+    """Work out what a run amounts to, from its executors and what its call models cost.
+
+    `challenged`: the target challenges the first request of a call that can answer.
+    """
+    return RunLoad(tuple(_planned(plan, work, challenged) for work in plan.workloads))
+
+
+def _planned(plan: RunPlan, work: Workload, challenged: bool) -> WorkloadLoad:
+    costs = [(success_cost(plan.program, entry, challenged=challenged,
+                           column_octets=lambda name: _cell_octets(plan.rows, name)), share)
+             for entry, share in work.entries]
+    think = getattr(work.executor, "think", None)
+    think_ns = mean_of(parse_distribution(think)) if think else 0.0
+    load = expected(work.name, work.executor, costs, think_ns)
+    if load.calls is not None and work.limit < load.calls:
+        load = replace(load, calls=work.limit)
+    return load
+
+
+def _cell_octets(tables: Sequence[Rows], name: str) -> float:
+    """Mean length of the cells of a column, in the first table that has it."""
+    for rows in tables:
+        if name in rows.names and rows.count:
+            return len(rows.blobs[rows.names.index(name)]) / rows.count
+    return 0.0
 
 
 def needs(load: RunLoad, workers: int, host: Host, tuning: Tuning | None = None) -> list[Need]:

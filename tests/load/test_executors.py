@@ -335,6 +335,9 @@ def test_replay_plays_the_file(tmp_path):
     assert trace.model_of(numbers, ["b", "x", "a"]).tolist() == [2, 0]
     assert trace.rows.names == ("prefix",)
     assert [trace.rows.cell(0, row) for row in range(4)] == [b"49", b"1", b"44", b"7"]
+    feed = executor.feed()
+    assert feed.rows.names == ("replay.prefix",)
+    assert feed.rows_for(9, 3, numbers).tolist() == [3, 1]
     with pytest.raises(ScenarioError, match=r'trace.csv:3: no call model "b"; did you mean "b2"'):
         trace.model_of(numbers, ["a", "b2"])
 

@@ -2,10 +2,13 @@
 
 import math
 
-from siploadgen.load.executors import ConstantArrivalRate, ConstantCalls
+from siploadgen.load.executors import ConstantArrivalRate, ConstantCalls, PerUser
+from siploadgen.load.feeds import Feed
 from siploadgen.load.planning import CallCost, RunLoad, expected
-from siploadgen.run.host import Host, needs, this_host
-from siploadgen.run.plan import Tuning
+from siploadgen.load.rows import generated_users
+from siploadgen.model.builtin import build_caller
+from siploadgen.run.host import Host, needs, planned_load, this_host
+from siploadgen.run.plan import RunPlan, Tuning, Workload
 from siploadgen.units import NANOS, SOCKET_BUFFER
 
 CALL = CallCost(3, 4, 1400, 1600, 10 * NANOS, 2, 1)
@@ -51,6 +54,25 @@ def test_what_the_target_decides_is_no_fault():
     assert failing(found) == []
     assert [need.name for need in found if need.needed is None] == [
         "cores", "workers", "memory", "transactions", "receive buffer", "send buffer"]
+
+
+def test_a_plan_is_worked_out_from_its_program():
+    program = build_caller("call", target_uri="sip:127.0.0.1:5060", settings={"hold": "20s"})
+    options = build_caller("options", target_uri="sip:127.0.0.1:5060")
+
+    def worked_out(program, executor, **more):
+        plan = RunPlan("x", program, "sip:127.0.0.1:5060", ("127.0.0.1", 5060), ("127.0.0.1", 0),
+                       (Workload("calls", executor, **more),))
+        return planned_load(plan)
+
+    steady = worked_out(program, ConstantArrivalRate(100.0, 60 * NANOS))
+    assert steady.messages_per_s == 700
+    assert round(steady.open_calls) == 2005
+    users = worked_out(program, PerUser(30, "exponential(10s)", iterations=2))
+    assert users.peak_rate == 1.0
+    assert users.calls == 60
+    few = Feed("", generated_users(["user"], 5), exhaust="stop")
+    assert worked_out(options, ConstantArrivalRate(100.0, NANOS), feeds=(few,)).calls == 5
 
 
 def test_this_host_has_limits():
