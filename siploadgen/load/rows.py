@@ -265,7 +265,7 @@ def _split(
                                 ) from None
         if reader.line_num != len(rows) + 1:
             raise ScenarioError(f"{path}:{number}: {_OPEN_QUOTE}")
-        if any(CONTROL.search(cell) for cell in row):
+        if CONTROL.search("".join(row)):
             raise ScenarioError(f"{path}:{number}: a control character in a cell")
         rows.append([cell.strip() for cell in row])
     if width is not None:
