@@ -100,6 +100,10 @@ def test_every_phase_starts_what_is_planned(executor, phases, calls):
     assert executor.open
 
 
+def test_the_shortest_of_tables_starts_its_first_call():
+    assert counts(DayCurve(table=[(0, 1.0), (1, 1.0)])) == [1]
+
+
 rates = st.floats(0.01, 3000) | st.just(0.0)
 lengths = st.integers(1_000_000, 3 * S)
 
@@ -127,7 +131,9 @@ def rate_executors(draw):
         mean = draw(positive)
         return DayCurve(mean, mean * draw(st.floats(0, 1)), draw(lengths),
                         draw(st.none() | lengths), duration=draw(lengths), **common)
-    points = sorted(draw(st.sets(st.integers(0, 3 * S), min_size=2, max_size=6)))
+    # A table as short as nanoseconds would be repeated too often.
+    points = sorted(draw(st.sets(st.integers(0, 30_000), min_size=2, max_size=6)))
+    points = [at * 100_000 for at in points]
     table = [(at, draw(positive)) for at in points]
     return DayCurve(table=table, duration=draw(st.none() | lengths), **common)
 
