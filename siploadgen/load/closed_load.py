@@ -49,6 +49,10 @@ class ClosedExecutor(Executor):
         """How many calls are held up, from when on; 0 where no more are started."""
         raise NotImplementedError
 
+    def open_form(self) -> Executor:
+        """Return the open executor that this one is, if it is one."""
+        raise TypeError(f"{self.name} is a closed model")
+
 
 def _levels(
     rows: Sequence[tuple[int, int]], phases: Sequence[Phase], end_ns: int | None
@@ -341,13 +345,14 @@ class SharedCalls(ClosedExecutor):
         check_time("warmup", self.warmup, zero=True)
         check_phase("phase", self.phase)
         if self.rate is not None:
-            self._rated()
+            self.open_form()
         elif self.max_calls is not None:
             fail("max_calls", "the concurrency bounds the calls already; leave it out")
         elif self.arrival != Arrival():
             fail("arrival", "calls start as others end; leave it out, or give a rate")
 
-    def _rated(self) -> ConstantArrivalRate:
+    def open_form(self) -> ConstantArrivalRate:
+        """Return the calls as those of a rate."""
         assert self.rate is not None
         # The warm-up is the first part of these calls, not more of them.
         return ConstantArrivalRate(self.rate, self.duration, self.arrival, self.max_calls,
@@ -362,7 +367,7 @@ class SharedCalls(ClosedExecutor):
     def phases(self) -> tuple[Phase, ...]:
         """The warm-up, if any, and the rest."""
         if self.open:
-            return self._rated().phases
+            return self.open_form().phases
         end = None if self.duration is None else self.warmup + self.duration
         return _warm_phases(self.warmup, self.phase, end)
 
@@ -370,13 +375,13 @@ class SharedCalls(ClosedExecutor):
     def phase_calls(self) -> tuple[float | None, ...]:
         """Calls of each phase, if there is a rate."""
         if self.open:
-            return self._rated().phase_calls
+            return self.open_form().phase_calls
         return (self.total,) if len(self.phases) == 1 else (None, None)
 
     @property
     def total(self) -> float:
         """All calls, unless the duration ends the run before."""
-        return self._rated().total if self.open else float(self.calls)
+        return self.open_form().total if self.open else float(self.calls)
 
     @property
     def peak_rate(self) -> float | None:
@@ -392,14 +397,14 @@ class SharedCalls(ClosedExecutor):
     def duration_ns(self) -> int | None:
         """Length of the schedule; None if the calls end it."""
         if self.open:
-            return self._rated().duration_ns
+            return self.open_form().duration_ns
         return None if self.duration is None else self.warmup + self.duration
 
     def pacer(self, seed: int, workload: int = 0) -> CallPacer:
         """Hand out the calls, if there is a rate."""
         if not self.open:
             return super(SharedCalls, self).pacer(seed, workload)
-        return self._rated().pacer(seed, workload)
+        return self.open_form().pacer(seed, workload)
 
     def levels(self) -> Levels:
         """One level, which stays until the calls are used up."""

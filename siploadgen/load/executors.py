@@ -14,7 +14,7 @@ from siploadgen.load.closed_load import (
     RampingCalls,
     SharedCalls,
 )
-from siploadgen.load.executor import Executor, ParameterError
+from siploadgen.load.executor import MAIN, WARMUP, Executor, ParameterError
 from siploadgen.load.open_load import (
     DAY_NS,
     ConstantArrivalRate,
@@ -27,10 +27,10 @@ from siploadgen.load.open_load import (
 )
 from siploadgen.load.pacing import Arrivals, CallPacer, Levels, Phase
 
-__all__ = ["DAY_NS", "EXECUTORS", "Arrivals", "CallPacer", "CallStage", "ClosedExecutor",
-           "ConstantArrivalRate", "ConstantCalls", "DayCurve", "Executor", "Levels", "OnOff",
-           "ParameterError", "PerUser", "Phase", "RampingArrivalRate", "RampingCalls", "RateStage",
-           "Replay", "SharedCalls", "Stairs"]
+__all__ = ["DAY_NS", "EXECUTORS", "MAIN", "WARMUP", "Arrivals", "CallPacer", "CallStage",
+           "ClosedExecutor", "ConstantArrivalRate", "ConstantCalls", "DayCurve", "Executor",
+           "Levels", "OnOff", "ParameterError", "PerUser", "Phase", "RampingArrivalRate",
+           "RampingCalls", "RateStage", "Replay", "SharedCalls", "Stairs"]
 
 EXECUTORS: dict[str, type[Executor]] = {kind.name: kind for kind in (
     ConstantArrivalRate, RampingArrivalRate, Stairs, DayCurve, OnOff, Replay, ConstantCalls,

@@ -23,6 +23,7 @@ from siploadgen.load.executor import (
     check_time,
     fail,
 )
+from siploadgen.load.feeds import Feed
 from siploadgen.load.pacing import Phase, RatePacer, TracePacer
 from siploadgen.load.trace import Trace, read_trace
 from siploadgen.units import NANOS
@@ -78,7 +79,7 @@ def _plan(spans: Sequence[tuple[str, Piece]], parameter: str) -> _Plan:
 
 
 @lru_cache(maxsize=128)
-def _plan_of(executor: "_RateExecutor") -> _Plan:
+def _plan_of(executor: "RateExecutor") -> _Plan:
     spans = list(executor._spans())
     if executor.warmup:
         first = next((rate for _, piece in spans for rate in _rates(piece) if rate > 0), 0.0)
@@ -93,7 +94,7 @@ def _rates(piece: Piece) -> tuple[float, float]:
     return piece.rate_at(0.0), piece.rate_at(piece.duration_ns / NANOS)
 
 
-class _RateExecutor(Executor):
+class RateExecutor(Executor):
     """An open executor with a rate: what follows from its pieces."""
 
     __slots__ = ()
@@ -129,6 +130,13 @@ class _RateExecutor(Executor):
     def shape(self) -> RateShape:
         """The rate over time, warm-up included."""
         return _plan_of(self).shape
+
+    def pieces(self) -> Iterator[tuple[int, Piece]]:
+        """Pieces of the shape, each with the time at which it starts."""
+        at = 0
+        for piece in self.shape.stages:
+            yield at, piece
+            at += piece.duration_ns or 0
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -192,7 +200,7 @@ class _RateExecutor(Executor):
 
 
 @dataclass(frozen=True, slots=True)
-class ConstantArrivalRate(_RateExecutor):
+class ConstantArrivalRate(RateExecutor):
     """Calls at a constant rate.
 
     >>> ConstantArrivalRate(500.0, 60 * NANOS).total
@@ -220,7 +228,7 @@ class ConstantArrivalRate(_RateExecutor):
 
 
 @dataclass(frozen=True, slots=True)
-class RampingArrivalRate(_RateExecutor):
+class RampingArrivalRate(RateExecutor):
     """A rate that goes through stages.
 
     >>> ramp = RampingArrivalRate(0.0, [RateStage(100.0, 10 * NANOS), RateStage(100.0, NANOS)])
@@ -281,7 +289,7 @@ class RampingArrivalRate(_RateExecutor):
 
 
 @dataclass(frozen=True, slots=True)
-class Stairs(_RateExecutor):
+class Stairs(RateExecutor):
     """Levels of constant rate, each a phase: `level-1` at `start`, then `step` more each time.
 
     `ramp_between` is the time from one level to the next, a phase of its own: `ramp-2` leads to
@@ -333,7 +341,7 @@ class Stairs(_RateExecutor):
 
 
 @dataclass(frozen=True, slots=True)
-class DayCurve(_RateExecutor):
+class DayCurve(RateExecutor):
     """A rate that follows the day: a sine, or points with straight lines between them.
 
     Sine: mean + amplitude * cos(2 pi (t - peak_at) / period); without `peak_at` it starts at the
@@ -423,7 +431,7 @@ class DayCurve(_RateExecutor):
 
 
 @dataclass(frozen=True, slots=True)
-class OnOff(_RateExecutor):
+class OnOff(RateExecutor):
     """Bursts: `rate` for the time `on`, `base` for the time `off`, and again."""
 
     name = "on-off"
@@ -468,8 +476,8 @@ class Replay(Executor):
     """Calls at the times of a file, played `speed` times as fast (`siploadgen.load.trace`).
 
     Times are those of the run; with `origin="first"` the first call is due at 0. The first `warmup`
-    of the run is not measured. Further columns of the file are data of the calls: `feed()`; a
-    column `call` names the model of each call: `models` and `model_of`.
+    of the run is not measured. Further columns of the file are data of the calls: `feed`; a column
+    `call` names the model of each call: `trace.models` and `trace.model_of`.
     Raises ScenarioError with file:line for what the file has wrong.
     """
 
@@ -531,6 +539,14 @@ class Replay(Executor):
     def duration_ns(self) -> int:
         """Until just after the last call."""
         return int(self.trace.times_ns[-1]) + 1
+
+    def feed(self) -> Feed | None:
+        """Return the other columns as data of the calls, `{replay.NAME}`; None if there are none.
+
+        A call gets the row of its own line.
+        """
+        rows = self.trace.rows
+        return Feed("replay", rows.prefixed("replay")) if rows.names else None
 
     def pacer(self, seed: int, workload: int = 0) -> TracePacer:  # noqa: ARG002
         """Hand out the calls; neither seed nor workload make a difference."""

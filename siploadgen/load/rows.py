@@ -40,6 +40,20 @@ class Rows:
         first, end = self.offsets[column][row : row + 2]
         return self.blobs[column][first:end]
 
+    def prefixed(self, name: str) -> "Rows":
+        """Return the same table under names that begin with `name.`, as templates write them.
+
+        >>> generated_users(["user"], 1).prefixed("callee").names
+        ('callee.user',)
+        """
+        return Rows(self.count, tuple(f"{name}.{column}" for column in self.names), self.blobs,
+                    self.offsets)
+
+    def is_table_of(self, other: "Rows") -> bool:
+        """Whether the rows are those of the other table, under whatever names."""
+        return self.count == other.count and any(
+            mine is theirs and len(mine) > 1 for mine in self.blobs for theirs in other.blobs)
+
 
 def rows_from_columns(names: Sequence[str], columns: Sequence[Sequence[str]]) -> Rows:
     """Pack columns of equal length."""
@@ -281,7 +295,7 @@ def _split(
                                 ) from None
         if reader.line_num != len(rows) + 1:
             raise ScenarioError(f"{path}:{number}: {_OPEN_QUOTE}")
-        if any(CONTROL.search(cell) for cell in row):
+        if CONTROL.search("".join(row)):
             raise ScenarioError(f"{path}:{number}: a control character in a cell")
         rows.append([cell.strip() for cell in row])
     if width is not None:

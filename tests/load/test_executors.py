@@ -100,6 +100,10 @@ def test_every_phase_starts_what_is_planned(executor, phases, calls):
     assert executor.open
 
 
+def test_the_shortest_of_tables_starts_its_first_call():
+    assert counts(DayCurve(table=[(0, 1.0), (1, 1.0)])) == [1]
+
+
 rates = st.floats(0.01, 3000) | st.just(0.0)
 lengths = st.integers(1_000_000, 3 * S)
 
@@ -127,7 +131,9 @@ def rate_executors(draw):
         mean = draw(positive)
         return DayCurve(mean, mean * draw(st.floats(0, 1)), draw(lengths),
                         draw(st.none() | lengths), duration=draw(lengths), **common)
-    points = sorted(draw(st.sets(st.integers(0, 3 * S), min_size=2, max_size=6)))
+    # A table as short as nanoseconds would be repeated too often.
+    points = sorted(draw(st.sets(st.integers(0, 30_000), min_size=2, max_size=6)))
+    points = [at * 100_000 for at in points]
     table = [(at, draw(positive)) for at in points]
     return DayCurve(table=table, duration=draw(st.none() | lengths), **common)
 
@@ -335,6 +341,9 @@ def test_replay_plays_the_file(tmp_path):
     assert trace.model_of(numbers, ["b", "x", "a"]).tolist() == [2, 0]
     assert trace.rows.names == ("prefix",)
     assert [trace.rows.cell(0, row) for row in range(4)] == [b"49", b"1", b"44", b"7"]
+    feed = executor.feed()
+    assert feed.rows.names == ("replay.prefix",)
+    assert feed.rows_for(9, 3, numbers).tolist() == [3, 1]
     with pytest.raises(ScenarioError, match=r'trace.csv:3: no call model "b"; did you mean "b2"'):
         trace.model_of(numbers, ["a", "b2"])
 

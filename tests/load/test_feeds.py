@@ -115,6 +115,17 @@ def test_a_callee_of_zipf_has_the_shares_of_the_others():
     assert stats.chisquare(found, shares / shares.sum() * len(b)).pvalue > 0.01
 
 
+def test_one_table_under_two_names_is_one_table():
+    rows = users(5)
+    callers, callees = pair(Feed("", rows), Feed("callee", rows.prefixed("callee")))
+    assert callees.rows.names == ("callee.user",)
+    a, b = (one.rows_for(1, 0, numbers(100)) for one in (callers, callees))
+    assert not np.any(a == b)
+    # An empty text is the same object everywhere, and no sign of one table.
+    other = Rows(2, ("x",), [b""], [np.zeros(3, np.uint32)])
+    assert not other.is_table_of(users(2))
+
+
 def test_two_tables_are_left_alone():
     callers, callees = feed(3), feed(3, "random", name="callee")
     assert pair(callers, callees) == (callers, callees)
