@@ -161,11 +161,11 @@ def load_file(name: str, profile: str = "") -> Any:
         return load_job(name, profile)
 
 
-def compiled(name: str, settings: Sequence[str] | None) -> Any:
+def compiled(name: str, settings: Sequence[str] | None, profile: str = "") -> Any:
     """Return the program of a model for a target that stands for any."""
     from siploadgen.model.builtin import build_caller
 
-    model = find_model(name)
+    model = find_model(name, profile)
     if hasattr(model, "works"):
         from siploadgen.config.job import build
         from siploadgen.load.executors import ConstantCalls

@@ -147,7 +147,7 @@ class _Loader:
             if calls:
                 self.fault(["calls"], "several calls and no scenarios",
                            "say under scenarios: which are made, and when")
-            elif not file.answers:
+            elif not file.answers and not file.calls:
                 self.fault([], "nothing to do", "write calls: or scenarios:")
             return ()
         found = []
@@ -263,10 +263,14 @@ class _Loader:
 def _fields(model: Any, loc: Sequence[str | int]) -> Iterable[str]:
     """Fields of the mapping that an unknown key stands in."""
     if isinstance(model, TypeAdapter):
+        if len(loc) > 2:  # in a list of it
+            if loc[1] == "table":
+                return schema.TablePoint.model_fields
+            return (schema.CallStageEntry.model_fields if loc[0] == "ramping-calls"
+                    else schema.RateStageEntry.model_fields)
         return schema.EXECUTORS[str(loc[0])].model_fields if loc[0] in schema.EXECUTORS else ()
     if len(loc) == 1:
-        fields: Iterable[str] = model.model_fields
-        return fields
+        return list(model.__pydantic_fields__)
     nested = {"users": UsersEntry, "target": schema.TargetEntry}
     return nested[str(loc[0])].model_fields if loc[0] in nested else ()
 
