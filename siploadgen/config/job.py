@@ -271,7 +271,7 @@ def _fields(model: Any, loc: Sequence[str | int]) -> Iterable[str]:
         return schema.EXECUTORS[str(loc[0])].model_fields if loc[0] in schema.EXECUTORS else ()
     if len(loc) == 1:
         return list(model.__pydantic_fields__)
-    nested = {"users": UsersEntry, "target": schema.TargetEntry}
+    nested: dict[str, type[BaseModel]] = {"users": UsersEntry, "target": schema.TargetEntry}
     return nested[str(loc[0])].model_fields if loc[0] in nested else ()
 
 
