@@ -17,7 +17,8 @@ STATE = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-@call(name="publish-and-watch", columns="user", changes=Setting("3", "changes of the state", "count"))
+@call(name="publish-and-watch", columns="user",
+      changes=Setting("3", "changes of the state", "count"))
 def publish_and_watch(c):
     """Watch a user, publish its state, and time each change until it is told."""
     user = "sip:{user}@{target.host}"

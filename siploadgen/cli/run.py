@@ -122,7 +122,7 @@ def run(
         from siploadgen.report import limits
         from siploadgen.report.collect import make_collector
         from siploadgen.report.thresholds import parse_threshold
-        from siploadgen.report.writers import parse_outputs
+        from siploadgen.report.writers import default_path, parse_outputs
 
         chosen = find_model(model, profile)
         file = getattr(chosen, "file", None)
@@ -146,7 +146,8 @@ def run(
             dns, ui = dns or file.dns, file.ui if ui == "auto" else ui
             threshold = [*chosen.thresholds, *(threshold or ())]
             limit = [*(f"{name}={value}" for name, value in file.limits.items()), *(limit or ())]
-            out = [*(file.outputs if out is None else ()), *(out or ())]
+            out = [*(default_path(kind) for kind in (file.outputs if out is None else ())),
+                   *(out or ())]
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))
