@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 
 import jsonschema
 import numpy as np
@@ -111,11 +110,16 @@ def test_answers_of_ones_own():
 
 @live
 def test_a_run_is_steered_while_it_goes_on():
-    seen = []
-    with Run().add("options", constant_arrival_rate("20/s", "60s")).start(seen.append) as run:
+    seen, going = [], threading.Event()
+
+    def progress(snapshot):
+        seen.append(snapshot)
+        going.set()
+
+    with Run().add("options", constant_arrival_rate("20/s", "60s")).start(progress) as run:
         run.rate(2.0)
-        while run.snapshot().succeeded < 5:
-            time.sleep(0.01)
+        assert going.wait(60)
+        assert run.snapshot().started
         run.pause()
         run.resume()
         run.drain()
