@@ -144,9 +144,14 @@ class ClosedStream(Stream):
         self.supply(engines)
 
     def supply(self, engines: Sequence[Any]) -> None:
-        """Give the engines starts to go on with."""
-        parts = len(engines)
+        """Give the engines starts to go on with: all to those that hold calls at some time."""
+        parts = max(min(len(engines), self.wanted), 1)
         for place, engine in enumerate(engines):
+            if place >= parts:
+                if self._given[place] >= 0:
+                    engine.schedule(self.starts(np.empty(0, np.uint64)), True, self.closed)
+                    self._given[place] = -1
+                continue
             while self._given[place] >= 0 and engine.closed_state(self.closed)["chunks"] < 2:
                 first = self._given[place]
                 numbers = np.arange(first, first + SUPPLY, dtype=np.uint64) * np.uint64(parts)

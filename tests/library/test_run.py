@@ -93,6 +93,15 @@ def test_closed_workloads_one_after_the_other():
 
 
 @live
+@pytest.mark.parametrize("executor", [
+    shared_calls(20, concurrency=1), shared_calls(21, concurrency=2),
+    per_user(2, iterations=4)])
+def test_more_workers_than_calls_held_lose_no_call(executor):
+    result = Run(workers=3).add("options", executor).execute()
+    assert result.calls["due"] == result.calls["succeeded"] == executor.total
+
+
+@live
 def test_answers_of_ones_own():
     @answer("INVITE", name="busy")
     def busy(c):
