@@ -6,6 +6,7 @@ import heapq
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -315,7 +316,7 @@ def test_a_place_keeps_its_row_and_rests_exactly() -> None:
     assert sorted(by_user) == ["user000001", "user000002", "user000003"]
     number = {one.branch: n for n, one in enumerate(peer.starts)}
     for calls in by_user.values():
-        for one, after in zip(calls, calls[1:], strict=False):
+        for one, after in pairwise(calls):
             assert after.at == ends[one.branch] + rests[number[one.branch] % 4]
     assert bench.engine.histograms[0].sum() == bench.engine.histograms[0][0]
 
