@@ -19,7 +19,8 @@ from siploadgen.core.engine import LEVEL_DTYPE, START_DTYPE, Engine
 from siploadgen.figures import Figures
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_caller
-from siploadgen.model.python import Recorder, call
+from siploadgen.model.python import call
+from siploadgen.model.recorder import Recorder
 from tests.engine.drive import LOCAL, MS, NEVER, PEER, SECOND, SIZES, TARGET, Bench, Sent, reply
 from tests.sim.helpers import Trial
 from tests.sim.network import Weather, drained
@@ -405,7 +406,7 @@ def test_a_bound_of_the_stream_is_counted_and_not_run_against() -> None:
 def test_a_bound_of_the_engine_with_nothing_open_is_tried_again() -> None:
     """Answered calls have the last record: nothing of the workload can end."""
     bench = closed(max_instances=1, max_calls=1)
-    bench.engine.schedule([0], last=False)
+    bench.engine.schedule(np.zeros(1, np.int64), last=False)
     bench.run(0)
     bench.engine.hold(0, levels((0, 2)), keeps=True)
     bench.engine.schedule(supply(100, rest=MS), closed=0)
