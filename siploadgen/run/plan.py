@@ -142,7 +142,6 @@ class Workload:
     entries: tuple[tuple[int, float], ...] = ((0, 1.0),)  # entry of the program, weight
     feeds: tuple[Feed, ...] = ()
     start_after: str = ""
-    thinks: Any = None  # ns that a place rests after a call, by number: (seed, workload, numbers)
 
     @property
     def limit(self) -> float:

@@ -125,7 +125,7 @@ def test_what_is_sent_again_has_the_same_columns() -> None:
     assert [one.header("X-Who") for one in sent] == [
         "u4 callee5 +2", "u0 callee1 +1", "u2 callee3 +0"]
     copies = bench.wait(10 * SECOND)
-    assert len(copies) == 4 + 4 + 5
+    assert len(copies) == 4 + 4 + 4
     assert {one.data for one in copies} == {one.data for one in sent}
     for invite in sent[:2]:
         ack = only(bench.feed(reply(invite, 200)))
