@@ -13,12 +13,66 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from siploadgen.errors import ScenarioError, SiploadgenError, UsageError
+    from siploadgen.library import (
+        Latency,
+        Result,
+        Run,
+        Running,
+        Snapshot,
+        Users,
+        constant_arrival_rate,
+        constant_calls,
+        csv_users,
+        day_curve,
+        generated_users,
+        ndjson_users,
+        per_user,
+        ramping_arrival_rate,
+        ramping_calls,
+        replay,
+        shared_calls,
+        sqlite_users,
+        stairs,
+        users,
+    )
     from siploadgen.message import Message, ParseError, parse
+    from siploadgen.model.python import answer, call
+    from siploadgen.model.settings import Setting
+    from siploadgen.model.values import (
+        exponential,
+        fixed,
+        gamma,
+        lognormal,
+        normal,
+        pareto,
+        samples,
+        uniform,
+        weibull,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Message", "ParseError", "__version__", "parse"]
-
-_HOMES = {"Message": "message", "ParseError": "message", "parse": "message"}
+_HOMES = {
+    **dict.fromkeys(("Message", "ParseError", "parse"), "message"),
+    **dict.fromkeys(("ScenarioError", "SiploadgenError", "UsageError"), "errors"),
+    **dict.fromkeys(("answer", "call"), "model.python"),
+    "Setting": "model.settings",
+    **dict.fromkeys(("exponential", "fixed", "gamma", "lognormal", "normal", "pareto", "samples",
+                     "uniform", "weibull"), "model.values"),
+    **dict.fromkeys(("Latency", "Result", "Run", "Running", "Snapshot", "Users",
+                     "constant_arrival_rate", "constant_calls", "csv_users", "day_curve",
+                     "generated_users", "ndjson_users", "per_user", "ramping_arrival_rate",
+                     "ramping_calls", "replay", "shared_calls", "sqlite_users", "stairs",
+                     "users"), "library"),
+}
+__all__ = [
+    "Latency", "Message", "ParseError", "Result", "Run", "Running", "ScenarioError", "Setting",
+    "SiploadgenError", "Snapshot", "UsageError", "Users", "__version__", "answer", "call",
+    "constant_arrival_rate", "constant_calls", "csv_users", "day_curve", "exponential", "fixed",
+    "gamma", "generated_users", "lognormal", "ndjson_users", "normal", "pareto", "parse",
+    "per_user", "ramping_arrival_rate", "ramping_calls", "replay", "samples", "shared_calls",
+    "sqlite_users", "stairs", "uniform", "users", "weibull",
+]
 
 
 def __getattr__(name: str) -> Any:

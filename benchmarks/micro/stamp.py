@@ -40,6 +40,7 @@ VALUES: dict[int, bytes] = {
     Field.FIELD_TOKEN: b"89abcdef0123456701234567",
     Field.FIELD_CSEQ: b"1000",
     Field.FIELD_LOCAL: b"127.0.0.1:5070",
+    Field.FIELD_OWN_ADDRESS: b"127.0.0.1:5070",
     Field.FIELD_LOCAL_HOST: b"127.0.0.1",
     Field.FIELD_AUTHORIZATION: b"",  # before any challenge
     Field.FIELD_SDP_ADDRESS: b"IP4 127.0.0.1",

@@ -2,13 +2,15 @@
 
 import typer
 
-from siploadgen.cli.options import ModelArgument, SetOption, compiled
+from siploadgen.cli.options import ModelArgument, ProfileOption, SetOption, compiled
 from siploadgen.cli.verbs import single
 
 
-def check(model: ModelArgument, settings: SetOption = None) -> None:
+def check(
+    model: ModelArgument, settings: SetOption = None, profile: ProfileOption = "",
+) -> None:
     """Compile a model, and say whether it is valid."""
-    program = compiled(model, settings)
+    program = compiled(model, settings, profile)
     columns = f", columns {', '.join(program.columns)}" if program.columns else ""
     typer.echo(f"{model}: valid, {len(program.code)} instructions, metrics "
                f"{', '.join(program.clocks) or 'none'}{columns}, digest {program.digest[:16]}")

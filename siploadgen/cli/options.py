@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _SCENARIO_FILES = (".yaml", ".yml", ".xml", ".py")
 
 ModelArgument: TypeAlias = Annotated[str, typer.Argument(
-    metavar="MODEL", help="Built-in call model: call, register, options; see `models`.")]
+    metavar="MODEL|FILE", help="Built-in call model (see `models`), or a scenario file.")]
+ProfileOption: TypeAlias = Annotated[str, typer.Option(
+    "--profile", metavar="NAME", help="Profile of the scenario file to put over it.")]
 SetOption: TypeAlias = Annotated[list[str] | None, typer.Option(
     "--set", metavar="NAME=VALUE", help="A variable of the model, such as hold=2s. Repeatable.")]
 SeedOption: TypeAlias = Annotated[int, typer.Option(
@@ -134,24 +136,43 @@ def model_errors(usage: bool) -> Iterator[None]:
         raise kind(str(error)) from None
 
 
-def find_model(name: str) -> Any:
-    """Return a built-in model; ScenarioError when there is none of that name."""
+def find_model(name: str, profile: str = "") -> Any:
+    """Return a built-in model, or a scenario file; ScenarioError when there is none."""
     from siploadgen.model.builtin import MODELS
     from siploadgen.model.errors import nearest
 
     if name in MODELS:
         return MODELS[name]
     if name.endswith(_SCENARIO_FILES) or "/" in name:
-        raise ScenarioError(f"{name}: scenario files are not supported in this version; use a "
-                            f"built-in model: {', '.join(MODELS)}")
+        return load_file(name, profile)
     raise ScenarioError(f'there is no model "{name}" ({nearest(name, MODELS)})')
 
 
-def compiled(name: str, settings: Sequence[str] | None) -> Any:
+def load_file(name: str, profile: str = "") -> Any:
+    """Read a scenario file; ScenarioError with everything that is wrong with it."""
+    if name.endswith(".xml"):
+        raise ScenarioError(f"{name}: SIPp's scenarios are not supported in this version; write "
+                            "the calls in YAML or Python")
+    if not name.endswith(_SCENARIO_FILES):
+        raise ScenarioError(f"{name}: not a scenario file; its name ends in .yaml, .yml or .py")
+    from siploadgen.config.job import load_job
+
+    with model_errors(usage=False):
+        return load_job(name, profile)
+
+
+def compiled(name: str, settings: Sequence[str] | None, profile: str = "") -> Any:
     """Return the program of a model for a target that stands for any."""
     from siploadgen.model.builtin import build_caller
 
-    model = find_model(name)
+    model = find_model(name, profile)
+    if hasattr(model, "works"):
+        from siploadgen.config.job import build
+        from siploadgen.load.executors import ConstantCalls
+
+        with model_errors(usage=False):
+            return build(model, model.target or "sip:127.0.0.1:5060", ConstantCalls(1, 1),
+                         settings=parse_settings(settings)).program
     with model_errors(usage=False):
         return build_caller(model.name, target_uri="sip:127.0.0.1:5060",
                             settings=parse_settings(settings))

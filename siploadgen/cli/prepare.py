@@ -52,17 +52,22 @@ def prepare(
     learn_contact: bool,
 ) -> Prepared:
     """Check everything and build the programs; only sockets of the answerer are opened."""
-    from siploadgen.load.feeds import Feed
-    from siploadgen.load.rows import column_names
-    from siploadgen.model.builtin import build_answerer, build_caller
+    from siploadgen.model.builtin import build_answerer
     from siploadgen.run.answer import Answerer, AnswerPlan
-    from siploadgen.run.plan import RunPlan, Workload, available_cores, choose_workers
+    from siploadgen.run.plan import RunPlan, available_cores, choose_workers
     from siploadgen.run.worker import local_address, open_socket
 
+    job = model if hasattr(model, "works") else None  # a scenario file; its module costs time
+    asked = any(given is not None for given in (rate, duration, calls, warmup, *(ramp or ())))
     executor = load_executor(rate, duration, calls, ramp, arrival=arrival, max_calls=max_calls,
                              warmup=warmup)
-    engines = choose_workers(workers, executor.peak_rate, available_cores(),
-                             embedded=target is None)
+    if job is not None:
+        job = _with_load(job, executor if asked else None)
+        peaks = [(one.executor or executor).peak_rate for one in job.works]
+        peak = sum(math.inf if one is None else one for one in peaks)
+    else:
+        peak = executor.peak_rate
+    engines = choose_workers(workers, peak, available_cores(), embedded=target is None)
     run_id = int.from_bytes(os.urandom(4), "big") or 1
     sock = found = None
     if target is None:
@@ -79,23 +84,20 @@ def prepare(
     try:
         here = units.parse_local(local) if local else (local_address(address), 0)
         here = units.resolve(here[0], here[1], "--local")
-        columns = column_names(users) if users and not is_count(users) else (
-            ("user", "password") if users else ())
-        with model_errors(usage=True):
-            program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns,
-                                   compact=compact)
-        rows = load_rows(users, program.columns, executor.total, settings, seed)
-        feeds = (Feed("users", rows),) if rows else ()
+        built = (_built_in if job is None else _built_job)(
+            model if job is None else job, uri, executor, users, settings, seed, compact)
         plan = RunPlan(
-            name=model.name, program=program, target_uri=uri, target=address, local=here,
-            workloads=(Workload(model.name, executor, feeds=feeds),), seed=seed,
-            max_calls=executor.max_calls, workers=engines, rows=(rows,) if rows else (),
+            name=model.name, program=built.program, target_uri=uri, target=address, local=here,
+            workloads=built.workloads, seed=seed,
+            max_calls=executor.max_calls, workers=engines, rows=built.rows,
             settings=settings, graceful_stop_ns=graceful_stop_ns, tuning=tuning,
             run_id=run_id, obey_overload=obey_overload, learn_contact=learn_contact, found=found)
         answerer = None
         if sock is not None:
             with model_errors(usage=True):
-                other = build_answerer(settings=settings, compact=compact)
+                answers = tuple(job.answers.values()) if job is not None else ()
+                other = build_answerer(settings=settings, compact=compact, first=answers,
+                                       strict=job is None)
             # a call that is transferred is answered by three instances, all at once in a burst
             instances = 4 * plan.engine_arguments(0, 0)["max_instances"] * engines
             answerer = Answerer(AnswerPlan(
@@ -105,12 +107,80 @@ def prepare(
         if sock is not None:
             sock.close()
         raise
-    # A uniform schedule of N calls is as long as N gaps, though its last call is due after N - 1.
-    load_s = None
-    count = executor.calls
-    if count is not None and count <= executor.shape.total and len(executor.shape.stages) == 1:
-        load_s = count / executor.shape.mean
-    return Prepared(plan, answerer, plan_head(plan, answerer is not None), load_s)
+    return Prepared(plan, answerer, plan_head(plan, answerer is not None), _load_s(plan))
+
+
+def _load_s(plan: "RunPlan") -> float | None:
+    """Return the length of a load that its number of calls ends; None for others.
+
+    A uniform schedule of N calls is as long as N gaps, though its last call is due after N - 1.
+    """
+    executor: Any = plan.workloads[0].executor
+    count, shape = getattr(executor, "calls", None), getattr(executor, "shape", None)
+    if len(plan.workloads) > 1 or count is None or shape is None:
+        return None
+    if count <= shape.total and len(shape.stages) == 1:
+        return float(count / shape.mean)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    program: Any
+    workloads: tuple[Any, ...]
+    rows: tuple[Any, ...]
+
+
+def _built_in(model: Any, uri: str, executor: Any, users: str | None, settings: dict[str, str],
+              seed: int, compact: bool) -> _Built:
+    """Build the one workload of a built-in model."""
+    from siploadgen.load.feeds import Feed
+    from siploadgen.load.rows import column_names
+    from siploadgen.model.builtin import build_caller
+    from siploadgen.run.plan import Workload
+
+    columns = column_names(users) if users and not is_count(users) else (
+        ("user", "password") if users else ())
+    with model_errors(usage=True):
+        program = build_caller(model.name, target_uri=uri, settings=settings, columns=columns,
+                               compact=compact)
+    rows = load_rows(users, program.columns, executor.total, settings, seed)
+    feeds = (Feed("users", rows),) if rows else ()
+    return _Built(program, (Workload(model.name, executor, feeds=feeds),),
+                  (rows,) if rows else ())
+
+
+def _built_job(job: Any, uri: str, executor: Any, users: str | None, settings: dict[str, str],
+               seed: int, compact: bool) -> Any:
+    """Build what a scenario file says."""
+    from siploadgen.config.job import build
+    from siploadgen.load.rows import column_names
+
+    known = {name for work in job.works for call, _ in work.calls
+             for name in job.model(call).settings}
+    known |= {name for one in job.answers.values() for name in one.settings}
+    for name in settings:
+        if name not in known:
+            from siploadgen.model.errors import nearest
+
+            raise UsageError(f"--set {name}: no call has such a setting ({nearest(name, known)})")
+    rows = None
+    if users is not None:
+        columns = ("user", "password") if is_count(users) else column_names(users)
+        rows = load_rows(users, columns, executor.total, settings, seed)
+    with model_errors(usage=False):
+        return build(job, uri, executor, settings=settings, compact=compact, users=rows)
+
+
+def _with_load(job: Any, executor: Any) -> Any:
+    """Put the load of the command line in the place of the file's, if some was given."""
+    if executor is None:
+        return job
+    if len(job.works) != 1:
+        names = ", ".join(work.name for work in job.works)
+        raise UsageError(f"--rate, --duration, --calls, --ramp: for a file with one scenario, this "
+                         f"one has {len(job.works)} ({names}); change it there, or by a profile")
+    return replace(job, works=(replace(job.works[0], executor=executor),))
 
 
 def plan_head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from siploadgen.cli.options import (
     LingerOption,
     ModelArgument,
     OutOption,
+    ProfileOption,
     SeedOption,
     SetOption,
     T1Option,
@@ -76,6 +77,7 @@ def run(
     seed: SeedOption = 1,
     workers: WorkersOption = "auto",
     settings: SetOption = None,
+    profile: ProfileOption = "",
     users: Annotated[str | None, typer.Option(
         "--users", metavar="FILE|N",
         help="Users of the calls: a CSV file (SIPp's too), or a number of made-up ones.")] = None,
@@ -120,9 +122,32 @@ def run(
         from siploadgen.report import limits
         from siploadgen.report.collect import make_collector
         from siploadgen.report.thresholds import parse_threshold
-        from siploadgen.report.writers import parse_outputs
+        from siploadgen.report.writers import default_path, parse_outputs
 
-        chosen = find_model(model)
+        chosen = find_model(model, profile)
+        file = getattr(chosen, "file", None)
+        if file is not None:  # what the command line leaves out, the file may say
+            target = target or (None if embedded else chosen.target)
+            seed = file.seed if seed == 1 else seed
+            workers = str(file.workers) if workers == "auto" else workers
+            local = local or file.local
+            gso = file.gso if gso == "auto" else gso
+            gso_group = file.gso_group if gso_group == DEFAULT_GSO_GROUP else gso_group
+            linger = file.linger if linger == "auto" else linger
+            coalesce = file.coalesce if coalesce == "0s" else coalesce
+            t1 = file.t1 if t1 == DEFAULT_T1 else t1
+            t2 = file.t2 if t2 == DEFAULT_T2 else t2
+            t4 = file.t4 if t4 == DEFAULT_T4 else t4
+            graceful_stop = file.graceful_stop if graceful_stop == "30s" else graceful_stop
+            max_calls = max_calls or (str(file.max_calls) if file.max_calls else None)
+            compact, strict = compact or file.compact, strict or file.strict
+            obey_overload = obey_overload or file.obey_overload
+            contact = file.contact if contact == "local" else contact
+            dns, ui = dns or file.dns, file.ui if ui == "auto" else ui
+            threshold = [*chosen.thresholds, *(threshold or ())]
+            limit = [*(f"{name}={value}" for name, value in file.limits.items()), *(limit or ())]
+            out = [*(default_path(kind) for kind in (file.outputs if out is None else ())),
+                   *(out or ())]
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))

@@ -4,19 +4,20 @@ from typing import Annotated
 
 import typer
 
-from siploadgen.cli.options import ModelArgument, SetOption, compiled
+from siploadgen.cli.options import ModelArgument, ProfileOption, SetOption, compiled
 from siploadgen.cli.verbs import single
 
 
 def show(
     model: ModelArgument,
     settings: SetOption = None,
+    profile: ProfileOption = "",
     listing: Annotated[bool, typer.Option("--listing", help="Print the compiled program.")] = False,
 ) -> None:
     """Print the messages of a model, or the compiled program."""
     from siploadgen.compile import listing as listings
 
-    program = compiled(model, settings)
+    program = compiled(model, settings, profile)
     text = listings.listing(program) if listing else listings.templates_listing(program)
     typer.echo(text.rstrip("\n"))
 

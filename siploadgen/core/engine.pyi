@@ -84,6 +84,9 @@ class Engine:
         series: int = 1,  # of results, 1 .. 256
         answer_series: int = 0,  # ... of instances that requests start
         bounds: Sequence[int] = (0,),  # for each stream: most open calls, 0: no bound of its own
+        # for each stream: its rows are for one call at a time; a start whose row is busy is counted
+        # as not started (no_user)
+        unique: Sequence[bool] = (),
         closed: int = 0,  # workloads that hold their calls open, 0 .. 64
         draw_seed: int | None = None,  # of the calls' random numbers; None: `seed`
     ) -> None: ...

@@ -101,7 +101,7 @@ class Stage:
         """Seconds into a curved stage at which the integral reaches each number."""
         growth = self.growth
         # Beyond what a falling rate will ever give the end of the stage is near enough.
-        inner = np.maximum(growth * calls / self.rate, self.target / self.rate / 2 - 1)
+        inner = np.maximum(growth * calls / self.rate, min(self.target / self.rate, 1) / 2 - 1)
         result: Floats = np.log1p(inner) / growth
         return result
 
@@ -424,8 +424,8 @@ class Pacer:
         # The shape's end is exact but for rounding: the call due at the very end is not wanted, nor
         # is it by a chunk that ends just before.
         top = self._x0 + (last - self._y0) * self._factor if self._factor else self._x0
-        if math.isfinite(top) and abs(top - round(top)) <= _WHOLE:
-            top = float(round(top))
+        if math.isfinite(top):
+            top = float(_whole(np.array([top]))[0])
         goal = min(self._x0 + (wanted - self._y0) * self._factor, top)
         if self.calls is not None:
             limit = min(limit, self.calls - self.handed)

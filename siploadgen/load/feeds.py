@@ -197,7 +197,7 @@ def pair(callers: Feed, callees: Feed) -> tuple[Feed, Feed]:
     >>> callers.rows_for(1, 0, numbers), callees.rows_for(1, 0, numbers)
     (array([0, 2, 0], dtype=uint32), array([1, 3, 1], dtype=uint32))
     """
-    if callers.rows is not callees.rows:
+    if callers.rows is not callees.rows and not callers.rows.is_table_of(callees.rows):
         return callers, callees
     if callers.rows.count < 2:
         raise UsageError("users: one row cannot be caller and callee; add a second one")
@@ -212,7 +212,7 @@ def pair(callers: Feed, callees: Feed) -> tuple[Feed, Feed]:
     span = callers.count - callers.count % 2
     first = replace(callers, pick=pick, exhaust=exhaust, step=2, offset=0, span=span,
                     stream=callers.stream or callers.name or "users")
-    return first, replace(first, name=callees.name, offset=1)
+    return first, replace(first, name=callees.name, rows=callees.rows, offset=1)
 
 
 @lru_cache(maxsize=8)

@@ -63,18 +63,22 @@ class Levels(NamedTuple):
 
 
 class CallPacer(Protocol):
-    """Hands out the calls of an open executor in order of their due times.
-
-    `handed` have been handed out, among them all that are due before `reached_ns`; `end_ns` is when
-    the schedule is over, FOREVER_NS until that is known.
-    """
+    """Hands out the calls of an open executor in order of their due times."""
 
     @property
-    def handed(self) -> int: ...  # noqa: D102
+    def handed(self) -> int:
+        """Calls handed out so far."""
+        ...
+
     @property
-    def reached_ns(self) -> int: ...  # noqa: D102
+    def reached_ns(self) -> int:
+        """Everything due before this time is handed out."""
+        ...
+
     @property
-    def end_ns(self) -> int: ...  # noqa: D102
+    def end_ns(self) -> int:
+        """When the schedule is over; FOREVER_NS until that is known."""
+        ...
 
     @property
     def exhausted(self) -> bool:

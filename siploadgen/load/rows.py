@@ -18,6 +18,7 @@ _SYNONYMS = {
     "user": ("username", "user_name", "caller", "number"),
     "password": ("pass", "secret"),
 }
+_OPEN_QUOTE = 'a quote that is not closed on its line; write a quote in a cell as ""'
 MAX_ROWS = 2**32 - 1
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # what a cell must not hold
 _SIPP_ORDERS: dict[str, Literal["sequential", "random", "user"]] = {
@@ -39,6 +40,20 @@ class Rows:
         first, end = self.offsets[column][row : row + 2]
         return self.blobs[column][first:end]
 
+    def prefixed(self, name: str) -> "Rows":
+        """Return the same table under names that begin with `name.`, as templates write them.
+
+        >>> generated_users(["user"], 1).prefixed("callee").names
+        ('callee.user',)
+        """
+        return Rows(self.count, tuple(f"{name}.{column}" for column in self.names), self.blobs,
+                    self.offsets)
+
+    def is_table_of(self, other: "Rows") -> bool:
+        """Whether the rows are those of the other table, under whatever names."""
+        return self.count == other.count and any(
+            mine is theirs and len(mine) > 1 for mine in self.blobs for theirs in other.blobs)
+
 
 def rows_from_columns(names: Sequence[str], columns: Sequence[Sequence[str]]) -> Rows:
     """Pack columns of equal length."""
@@ -51,6 +66,36 @@ def rows_from_columns(names: Sequence[str], columns: Sequence[Sequence[str]]) ->
         blobs.append(b"".join(cells))
         offsets.append(ends.astype(np.uint32))
     return Rows(len(columns[0]) if columns else 0, tuple(names), blobs, offsets)
+
+
+def joined(tables: Sequence[Rows]) -> tuple[Rows, tuple[int, ...]]:
+    """Put tables below each other; where each begins. A column that one does not have is empty.
+
+    >>> one, other = rows_from_columns(["a"], [["1"]]), rows_from_columns(["b"], [["2", "3"]])
+    >>> rows, starts = joined([one, other])
+    >>> rows.names, rows.count, starts, rows.cell(1, 0), rows.cell(1, 2)
+    (('a', 'b'), 3, (0, 1), b'', b'3')
+    """
+    if len(tables) == 1:
+        return tables[0], (0,)
+    names = tuple(dict.fromkeys(name for rows in tables for name in rows.names))
+    starts = tuple(int(one) for one in np.cumsum([0, *(rows.count for rows in tables)])[:-1])
+    blobs, offsets = [], []
+    for name in names:
+        pieces, ends, at = [], [np.zeros(1, np.uint64)], 0
+        for rows in tables:
+            if name in rows.names:
+                column = rows.names.index(name)
+                pieces.append(rows.blobs[column])
+                ends.append(rows.offsets[column][1:].astype(np.uint64) + np.uint64(at))
+                at += len(rows.blobs[column])
+            else:
+                ends.append(np.full(rows.count, at, np.uint64))
+        if at >= 2**32:
+            raise ScenarioError(f'column "{name}": more than 4 GB of text')
+        blobs.append(b"".join(pieces))
+        offsets.append(np.concatenate(ends).astype(np.uint32))
+    return Rows(sum(rows.count for rows in tables), names, blobs, offsets), starts
 
 
 def generated_users(columns: Sequence[str], count: int, password: str = "secret") -> Rows:
@@ -81,6 +126,16 @@ def standard_name(name: str) -> str:
     """
     standard = {word: known for known, words in _SYNONYMS.items() for word in words}
     return standard.get(name.lower(), name.lower())
+
+
+SYNONYMS = tuple(_SYNONYMS)
+
+
+def synonym(known: str, names: Sequence[str]) -> int | None:
+    """Index of the column that `user` or `password` stands for, if none has that name itself."""
+    if known in names:
+        return None
+    return next((names.index(word) for word in _SYNONYMS[known] if word in names), None)
 
 
 def read_csv(path: str | Path, wanted: Sequence[str], seed: int = 1) -> Rows:
@@ -114,6 +169,7 @@ class Cells:
     rows: list[list[str]] = field(repr=False)  # may hold passwords
     lines: list[int] = field(repr=False)
     order: Literal["sequential", "random", "user"] = "sequential"  # what SIPp's first line says
+    sipp: bool = False  # whether it is a file of SIPp's, whose columns have no names
 
 
 # How the first line names the columns: its cells -> names if it does not, but is a row already.
@@ -193,7 +249,7 @@ def _sipp(path: Path, place: str, first: str, lines: list[tuple[int, str]]) -> C
     if any(word.partition("=")[0].strip().upper() == "PRINTF" for word in words[1:]):
         rows, numbers = _printed(path, rows, numbers, printf)
     names = ("user", "password", *(f"field{i}" for i in range(2, width)))[:width]
-    return Cells(str(path), place, names, rows, numbers, _SIPP_ORDERS[words[0].upper()])
+    return Cells(str(path), place, names, rows, numbers, _SIPP_ORDERS[words[0].upper()], True)
 
 
 def _printed(
@@ -234,11 +290,12 @@ def _split(
         try:
             row = next(reader)
         except csv.Error as error:
-            raise ScenarioError(f"{path}:{number}: {error}") from None
+            open_quote = "unexpected end" in str(error)
+            raise ScenarioError(f"{path}:{number}: {_OPEN_QUOTE if open_quote else error}"
+                                ) from None
         if reader.line_num != len(rows) + 1:
-            raise ScenarioError(f"{path}:{number}: a quote that is not closed on its line; a "
-                                "control character in a cell is not allowed either")
-        if any(CONTROL.search(cell) for cell in row):
+            raise ScenarioError(f"{path}:{number}: {_OPEN_QUOTE}")
+        if CONTROL.search("".join(row)):
             raise ScenarioError(f"{path}:{number}: a control character in a cell")
         rows.append([cell.strip() for cell in row])
     if width is not None:
@@ -254,7 +311,9 @@ def _check_width(
             raise ScenarioError(f"{path}:{number}: {len(row)} columns where {width} are needed")
 
 
-def choose_columns(place: str, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
+def choose_columns(
+    place: str, header: Sequence[str], wanted: Sequence[str], why: str = ", which the model needs"
+) -> list[int]:
     """Return the position of each wanted column in the header, synonyms allowed."""
     known = {name.lower(): index for index, name in reversed(list(enumerate(header)))}
     if len(known) < len(header):
@@ -266,8 +325,8 @@ def choose_columns(place: str, header: Sequence[str], wanted: Sequence[str]) -> 
         index = next((known[c] for c in candidates if c in known), None)
         if index is None:
             close = difflib.get_close_matches(name.lower(), known, n=1)
-            mend = f'did you mean it to be "{close[0]}"?' if close else "add it"
-            raise ScenarioError(f'{place}: no column "{name}", which the model needs; {mend} '
+            mend = f'did you mean {"it to be " if why else ""}"{close[0]}"?' if close else "add it"
+            raise ScenarioError(f'{place}: no column "{name}"{why}; {mend} '
                                 f"(columns: {', '.join(header)})")
         chosen.append(index)
     return chosen

@@ -38,6 +38,8 @@ class Trace:
         Raises ScenarioError with file:line for a name that is not known.
         """
         places = [self._find(index, known) for index in range(len(self.models))]
+        if not len(numbers):
+            return np.empty(0, np.uint16)
         table = np.array(places, np.uint16)
         return table[self.model[numbers.astype(np.int64)]]
 

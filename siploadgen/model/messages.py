@@ -6,6 +6,8 @@ Which headers a message must have: RFC 3261 8.1.1, 8.2.6 and 20, table 2 and 3.
 import re
 from collections.abc import Mapping
 
+from siploadgen.model.errors import ModelError
+
 # what every scenario takes: an INVITE in the call is answered, if only by 488
 METHODS = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS")
 IN_DIALOG = ("INFO", "UPDATE", "PRACK", "REFER", "NOTIFY")  # what some take besides
@@ -83,6 +85,7 @@ def session_changing(session: str) -> str:
 
 
 # headers of ours that one of the same name takes the place of
+NEEDED = frozenset({"via", "from", "to", "call-id", "cseq", "content-length"})
 REPLACED = frozenset({"max-forwards", "user-agent", "server", "allow", "contact"})
 # Methods whose request carries a Contact (RFC 3261 8.1.1.8, RFC 3311, 3515, 6665)
 WITH_CONTACT = frozenset(
@@ -122,12 +125,16 @@ def contact_line(transport: str) -> str:
     return f"Contact: <sip:{{token}}@{{own_address}}{parameter}>"
 
 
-def _finish(lines: list[str], headers: tuple[tuple[str, str], ...], content_type: str,
+def _finish(lines: list[str], headers: tuple[tuple[str, str | None], ...], content_type: str,
             body: str) -> str:
-    given = {name.lower() for name, _ in headers} & REPLACED
+    taken = [name for name, value in headers if value is None]
+    for name in taken:
+        if name.lower() in NEEDED:
+            raise ModelError(f"{name} cannot be taken out", mend="write the message with raw(...)")
+    given = {name.lower() for name, _ in headers} & REPLACED | {name.lower() for name in taken}
     if given:
         lines = [line for line in lines if line.partition(":")[0].lower() not in given]
-    lines += [f"{name}: {value}" for name, value in headers]
+    lines += [f"{name}: {value}" for name, value in headers if value is not None]
     if body:
         lines += [f"Content-Type: {content_type}", "Content-Length: {content_length}"]
     else:
@@ -144,7 +151,7 @@ def request_text(
     method: str, *, uri: str, from_value: str, to_value: str, transport: str = "UDP",
     routes: bool = False, authorization: bool = True, contact: bool | None = None,
     supported: tuple[str, ...] = (),
-    headers: tuple[tuple[str, str], ...] = (), content_type: str = "", body: str = "",
+    headers: tuple[tuple[str, str | None], ...] = (), content_type: str = "", body: str = "",
 ) -> str:
     """Write a request. `from_value` and `to_value` are the whole header values, tags included."""
     lines = [f"{method} {uri} SIP/2.0", via(transport)]
@@ -164,7 +171,7 @@ def request_text(
 
 def response_text(
     status: int, method: str, *, reason: str = "", transport: str = "UDP",
-    contact: bool | None = None, headers: tuple[tuple[str, str], ...] = (),
+    contact: bool | None = None, headers: tuple[tuple[str, str | None], ...] = (),
     content_type: str = "", body: str = "",
 ) -> str:
     """Write a response to `method`; `{echo}` gives back Via ... CSeq and Record-Route."""

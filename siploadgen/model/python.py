@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from siploadgen.errors import ScenarioError
 from siploadgen.model import scenario as tree
 from siploadgen.model.errors import ModelError
 from siploadgen.model.recorder import Recorder, Words, words
@@ -30,7 +31,7 @@ from siploadgen.model.settings import Setting, read_settings
 from siploadgen.model.target import parse_target
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CallModel:
     """A recorded function with its settings; `record` makes a scenario of it."""
 
@@ -43,6 +44,7 @@ class CallModel:
     columns: tuple[str, ...] = ()
     place: Place = NOWHERE
     user: str = ""
+    users: Any = None  # the data that it brings along
 
     @property
     def summary(self) -> str:
@@ -69,7 +71,7 @@ class CallModel:
                             compact=compact)
         try:
             self.function(recorder)
-        except ModelError:
+        except (ModelError, ScenarioError):
             raise
         except Exception as error:  # the model's own fault: say where
             raise ModelError(f"{type(error).__name__}: {error}", place=self._fault(error),
@@ -144,7 +146,8 @@ def call(*, name: str = "", columns: Words = (), users: Any = None, **values: An
     5
     """
     names = (*words(columns), *getattr(users, "names", ()))
-    return lambda function: _model(function, name, tree.Role.CALLER, "", names, values)
+    return lambda function: replace(
+        _model(function, name, tree.Role.CALLER, "", names, values), users=users)
 
 
 def answer(method: str, *, user: str = "", name: str = "", columns: Words = (),

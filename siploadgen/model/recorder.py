@@ -2,7 +2,9 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +32,8 @@ from siploadgen.model.values import (
 
 Words: TypeAlias = str | Iterable[str]
 What: TypeAlias = int | str | range
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+# values of None take the header out that the message would have
+Headers: TypeAlias = Mapping[str, str | None] | Iterable[tuple[str, str | None]]
 Read = TypeVar("Read")
 DEFAULT_FROM = "sip:caller@{local_host}"
 DEFAULT_USER = "service"  # of a target that names none
@@ -45,11 +48,28 @@ def words(value: Words) -> tuple[str, ...]:
     return tuple(value.split()) if isinstance(value, str) else tuple(value)
 
 
-def _headers(value: Headers) -> tuple[tuple[str, str], ...]:
+def _headers(value: Headers) -> tuple[tuple[str, str | None], ...]:
     return tuple(value.items() if isinstance(value, Mapping) else value)
 
 
+# Where the step being recorded stands, when that is no line of Python.
+_GIVEN: ContextVar[Place | None] = ContextVar("place", default=None)
+
+
+@contextmanager
+def placed_at(place: Place) -> Iterator[None]:
+    """Record steps as those of this place: for front ends whose steps are no lines of Python."""
+    before = _GIVEN.set(place)
+    try:
+        yield
+    finally:
+        _GIVEN.reset(before)
+
+
 def _caller_place() -> Place:
+    given = _GIVEN.get()
+    if given is not None:
+        return given
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename in _HERE:
         frame = frame.f_back
@@ -237,6 +257,14 @@ class Wait:
                  method: str = "") -> "Wait":
         """Take these when they come, as often as they come, and stay in the wait."""
         self._add(what, self._recorder._clocks(start, stop), tree.Then.STAY, method=method)
+        return self
+
+    def takes(self, *what: What, stop: Words = (), start: Words = ()) -> "Wait":
+        """Go on with the step after the wait when one of these comes."""
+        self._mandatory = True
+        self._add(what, self._recorder._clocks(start, stop), tree.Then.GO_ON)
+        self._received(what, _Block(self._recorder, []), self._leg)
+        self._recorder._note_dialog(self._leg, self._cases[-1].matches)
         return self
 
     def auth(self, *statuses: int, user: str = "{user}", password: str = "{password}",
@@ -452,6 +480,65 @@ class Recorder:
                    content_type=content_type, headers=given, start=start, leg=leg, user=user,
                    supported=supported, contact=False if contact else None)
 
+    def raw(self, text: str, *, start: Words = (), leg: str = "") -> None:
+        """Send a message that is written out, with `{fields}` where the engine has its say.
+
+        The first line says whether it is a request or a response. A request needs the fields
+        `{branch}`, `{call_id}`, `{cseq}` and `{local_tag}` to be a transaction of this call;
+        inside a dialog `{request_uri}`, `{routes}` and `{remote_tag}` besides. Content-Length is
+        added where a body has none.
+
+        >>> c.raw('''OPTIONS sip:{target.host} SIP/2.0
+        ... Via: SIP/2.0/UDP {local};rport;branch=z9hG4bK{branch}
+        ... Max-Forwards: 70
+        ... From: <sip:a@{local_host}>;tag={local_tag}
+        ... To: <sip:{target.host}>
+        ... Call-ID: {call_id}
+        ... CSeq: {cseq} OPTIONS
+        ... Content-Length: 0
+        ... ''')
+        """
+        place = _caller_place()
+        state = self._leg(leg)
+        lines = text.strip("\r\n").replace("\r\n", "\n").split("\n")
+        head, body = lines, ""
+        if "" in lines:
+            blank = lines.index("")
+            head, body = lines[:blank], "\r\n".join(lines[blank + 1:])
+        names = {line.partition(":")[0].strip().lower() for line in head[1:]}
+        missing = [name for name in ("Via", "From", "To", "Call-ID", "CSeq")
+                   if name.lower() not in names]
+        first = head[0].split()
+        if missing and "{echo}" not in text:
+            raise ModelError(f"a message without {missing[0]}", place=str(place),
+                             mend="write all of Via, From, To, Call-ID and CSeq (RFC 3261 8.1.1)")
+        if len(first) < 3:
+            raise ModelError(f"{head[0]!r} is no first line of a message", place=str(place),
+                             mend="write METHOD URI SIP/2.0, or SIP/2.0 STATUS REASON")
+        if not names & {"content-length", "l"}:
+            head.append("Content-Length: {content_length}" if body else "Content-Length: 0")
+        whole = "".join(f"{line}\r\n" for line in head).replace("{echo}\r\n", "{echo}").replace(
+            "{routes}\r\n", "{routes}").replace("{authorization}\r\n", "{authorization}")
+        whole += "\r\n" + body
+        self.start(*words(start))
+        if first[0] == "SIP/2.0":
+            if not first[1].isdigit():
+                raise ModelError(f"{first[1]!r} is not a status", place=str(place),
+                                 mend="statuses go from 100 to 699 (RFC 3261 7.2)")
+            self._step(tree.Send(tree.SendKind.RESPONSE, state.last_received, whole, int(first[1]),
+                                 state.number, place=place))
+            return
+        method = first[0]
+        if not set(method) <= _METHOD_CHARACTERS:
+            raise ModelError(f"{method!r} is not a method", place=str(place),
+                             mend="a method is one word, such as MESSAGE")
+        kind = tree.SendKind.ACK if method == "ACK" else tree.SendKind.REQUEST
+        request = tree.Send(kind, method, whole, 0, state.number, state.in_dialog, place=place)
+        if kind is tree.SendKind.REQUEST:
+            state.last_request = request
+            state.invites = state.invites or method == "INVITE"
+        self._step(request)
+
     def respond(self, status: int, reason: str = "", *, sdp: str = "", body: str | bytes = "",
                 content_type: str = "", headers: Headers = (), method: str = "",
                 leg: str = "", reliable: bool = False) -> None:
@@ -525,12 +612,7 @@ class Recorder:
         passed = (optional,) if isinstance(optional, int | str | range) else tuple(optional)
         if passed:
             wait.optional(*passed)
-        if what:
-            wait._mandatory = True
-            wait._add(what, self._clocks((), stop), tree.Then.GO_ON, method=about)
-            wait._received(what, _Block(self, []), state)
-            self._note_dialog(state, wait._cases[-1].matches)
-        return wait
+        return wait.takes(*what, stop=stop) if what else wait
 
     def pause(self, duration: str | int | Value | Variable, *, leg: str = "") -> Wait:
         """Wait for a time; what `.on(...)` names may come meanwhile.

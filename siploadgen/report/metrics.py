@@ -264,6 +264,8 @@ def rfc6076(figures: Figures, names: Names) -> dict[str, float | None]:
         by_name[names.outcome(int(number))] = int(figures.outcomes[number])
     attempts = (int(figures.counters[Counter.COUNT_STARTED]) - figures.in_progress
                 - by_name.get("aborted", 0) - by_name.get("no_resource", 0))
+    # Beside calls a run may have workloads without any: their starts are no attempts.
+    attempts = min(attempts, int(figures.sent_requests[invite] - figures.retransmitted[invite]))
     if attempts <= 0:
         return dict(undefined)
     finals = figures.received_responses[invite]

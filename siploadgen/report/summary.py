@@ -82,8 +82,14 @@ def headline(result: Result) -> str:
         where = ", ".join(result["generator"]["local"])
         return f"answered on {where} for {format_duration(result['elapsed_s'] * 1e9)}"
     load = f"{format_duration(result['load_s'] * 1e9)}"
-    return (f"{scenario} to {result['target']['uri']}: {format_rate(plan['rate_per_s'])} "
-            f"{plan['arrival']} for {load}, seed {plan['seed']}")
+    works = plan.get("scenarios", ())
+    if len(works) > 1:
+        what = f"{len(works)} scenarios"
+    elif plan["rate_per_s"] is None:
+        what = " ".join(str(one["executor"]) for one in works)
+    else:
+        what = f"{format_rate(plan['rate_per_s'])} {plan['arrival']}"
+    return f"{scenario} to {result['target']['uri']}: {what} for {load}, seed {plan['seed']}"
 
 
 def verdict_lines(result: Result) -> list[str]:

@@ -38,6 +38,15 @@ class Output:
     path: str
 
 
+def default_path(kind: str) -> str:
+    """Write `KIND=PATH` for a kind alone, with the name that it has in a run directory.
+
+    >>> default_path("junit"), default_path("run1/")
+    ('junit=junit.xml', 'run1/')
+    """
+    return f"{kind}={FILES.get(kind, kind)}" if kind in (*KINDS, *_LATER) else kind
+
+
 def parse_outputs(texts: Sequence[str]) -> list[Output]:
     """Read `--out DIR` (everything into one folder) and `--out KIND=PATH`.
 

@@ -141,6 +141,7 @@ class Workload:
     executor: Executor
     entries: tuple[tuple[int, float], ...] = ((0, 1.0),)  # entry of the program, weight
     feeds: tuple[Feed, ...] = ()
+    offsets: tuple[int, ...] = ()  # where the rows of each feed begin in the tables of the run
     start_after: str = ""
 
     @property
@@ -261,6 +262,7 @@ class RunPlan:
             "local": (self.local[0], port), "target": self.target,
             "rows": self.rows or None, "series": len(self.series),
             "bounds": [self._bound(one, engine) for one in self.workloads],
+            "unique": [bool(one.feeds) and one.feeds[0].exclusive for one in self.workloads],
             "closed": sum(not one.executor.open for one in self.workloads),
             "engine_id": engine, "run_id": self.run_id, "seed": self.seed + engine,
             "draw_seed": self.seed,

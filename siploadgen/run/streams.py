@@ -11,6 +11,7 @@ from siploadgen.core.engine import LEVEL_DTYPE, START_DTYPE
 from siploadgen.core.program import EntryFlag
 from siploadgen.load import mix
 from siploadgen.load.draw import stream_key, uniform
+from siploadgen.load.executors import Replay
 from siploadgen.model import values
 from siploadgen.run.plan import RunPlan, Workload
 
@@ -29,7 +30,15 @@ class Stream:
         self.origin_ns: int | None = None
         self._plan = plan
         self._series = sum(len(one.executor.phases) for one in plan.workloads[:index])
+        self._feeds = tuple(feed.for_workers(plan.workers) for feed in self.workload.feeds)
         self._owns = plan.program.entries["flags"] & _OWN_USERS != 0
+        executor = self.workload.executor
+        self._trace = executor.trace if isinstance(executor, Replay) else None
+        self._names: list[str] = []
+        if self._trace is not None and self._trace.models:
+            self._names = [plan.program.scenarios[entry] for entry, _ in self.workload.entries]
+            # ScenarioError for a model that nobody knows: now, not on the way.
+            self._trace.model_of(np.empty(0, np.uint64), self._names)
 
     @property
     def series(self) -> range:
@@ -46,10 +55,15 @@ class Stream:
         starts["series"] = self._series + np.asarray(phase)
         entries = np.array([entry for entry, _ in work.entries], np.uint16)
         shares = [share for _, share in work.entries]
-        starts["entry"] = entries[mix.choose(shares, seed, self.index, numbers)]
+        if self._trace is not None and self._trace.models:  # each call names its own
+            chosen = self._trace.model_of(numbers, self._names)
+        else:
+            chosen = mix.choose(shares, seed, self.index, numbers)
+        starts["entry"] = entries[chosen]
         starts["row"] = ENGINES_NEXT
-        for place, feed in enumerate(work.feeds):
+        for place, feed in enumerate(self._feeds):
             rows = feed.rows_for(seed, self.index, numbers)
+            rows = rows + np.uint32(work.offsets[place] if work.offsets else 0)
             if place:
                 starts["others"][:, place - 1] = rows
             else:

@@ -157,6 +157,20 @@ def test_a_cancel_of_a_call_that_hangs_up() -> None:
     assert ack.uri == invite.uri
 
 
+def test_a_row_for_one_call_at_a_time() -> None:
+    bench = bench_of(unique=(True, False), bounds=(0, 0), series=2)
+    sent = play(bench, start(row=1), start(row=2), start(row=1),
+                start(row=1, stream=1, series=1), start(row=1, stream=1, series=1))
+    assert [one.header("X-Who")[:2] for one in sent] == ["u1", "u2", "u1", "u1"]
+    assert bench.engine.series_starts[:, 4].tolist() == [1, 0]     # no_user
+    # the end of a call that only has the same row gives nothing back
+    bench.feed(reply(sent[2], 200))
+    assert play(bench, start(bench.now, row=1)) == []
+    bench.feed(reply(sent[0], 200))
+    assert len(play(bench, start(bench.now, row=1))) == 1
+    bench.engine.check()
+
+
 def test_columns_are_looked_for_in_the_feeds_in_order() -> None:
     @call(name="t", columns="user")
     def model(c: Recorder) -> None:

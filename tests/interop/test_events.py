@@ -24,6 +24,7 @@ from tests.interop.tool import answering, calling, got, hang_up, no_stray, nothi
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 CALLS = 150
 
 
@@ -129,6 +130,25 @@ def test_two_notifiers_behind_a_forking_proxy(tmp_path: Path, peers: dict[str, s
         assert side["calls"]["failed"] == {}
         assert side["calls"]["succeeded"] == side["calls"]["started"] == calls
         assert side["messages"]["received"]["200/NOTIFY"] == 2 * calls
+    assert not nothing_malformed(taken)
+
+
+def test_the_time_from_a_change_to_its_notify_is_measured(tmp_path: Path, peers: dict[str, str]
+                                                          ) -> None:
+    """Each call watches its own user and publishes three states: PUBLISH to NOTIFY."""
+    users = tmp_path / "users.csv"
+    users.write_text("user\n" + "".join(f"user{n:05}\n" for n in range(CALLS)))
+    port = free_port()
+    with (presence_server(tmp_path) as server,
+          capture(tmp_path, server) as taken,
+          calling(tmp_path, server, "--rate", "30/s", "--calls", str(CALLS), "--gso", "off",
+                  "--local", f"127.0.0.1:{port}", "--users", str(users),
+                  model=str(SCENARIOS / "publish_and_watch.py")) as tool):
+        report = tool.finish(120)
+    nothing_lost(report, CALLS)
+    for clock in ("publish", "change", "change_service"):
+        assert report["metrics"][clock]["count"] == 3 * CALLS
+    assert 0 < report["metrics"]["change"]["p50_us"] < 5_000_000
     assert not nothing_malformed(taken)
 
 

@@ -27,8 +27,8 @@ HOUSE = {
         (0, "errors tx_table | units"),
         (5, "figures message model load | compile | model.builtin"),
         (6, "run"),
-        (7, "report cluster"),
-        (8, "cli"),
+        (7, "report cluster | config"),
+        (8, "cli | library"),
         (9, "__main__"),
     ),
 }
@@ -45,7 +45,8 @@ NEVER = {("siploadgen.report", "siploadgen.run")}
 # Rooms that are folders: their files may use each other.
 FOLDERS = {"siploadgen.core.sip", "siploadgen.core.net", "siploadgen.model",
            "siploadgen.model.builtin", "siploadgen.compile",
-           "siploadgen.load", "siploadgen.run", "siploadgen.report", "siploadgen.cluster",
+           "siploadgen.load", "siploadgen.run", "siploadgen.config",
+           "siploadgen.report", "siploadgen.cluster",
            "siploadgen.cli"}
 
 CIMPORT = re.compile(r"^\s*(?:from\s+(siploadgen[\w.]*)\s+c?import\s+([^#]*)"

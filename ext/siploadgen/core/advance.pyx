@@ -91,6 +91,8 @@ cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, ui
     cdef Instance* instance
     cdef const Target* target = NULL
     cdef bint owns = core.entries[start.entry].flags & ENTRY_OWNS_USER != 0
+    # A user of its own is nobody else's anyway, and a row that the engine chooses may be.
+    cdef bint claims = core.unique[start.stream] and row != NONE and not owns
     start_note(core, series, COUNT_DUE)
     if row == NONE:
         row = row_take(core)
@@ -108,6 +110,9 @@ cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, ui
         if row == NONE:
             start_note(core, series, COUNT_NOT_STARTED_NO_USER)
             return False
+    elif claims and core.claimed[row]:
+        start_note(core, series, COUNT_NOT_STARTED_NO_USER)
+        return False
     index = vm_take(core, start.entry, ROLE_CALLER, due)
     if index == NONE:
         start_note(core, series, COUNT_NOT_STARTED_NO_SLOT)
@@ -118,6 +123,9 @@ cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, ui
     core.opened[start.stream] += 1
     instance = instance_at(core, index)
     instance.row = row
+    instance.claims = claims
+    if claims:
+        core.claimed[row] = 1
     instance.others[0] = start.others[0]
     instance.others[1] = start.others[1]
     instance.others[2] = start.others[2]

@@ -131,6 +131,7 @@ cdef class Engine:
         bint obey_overload=False, uint32_t retry_after=1, str oc_algorithm="",
         uint32_t oc_value=0, uint32_t oc_validity=500, bint learn_contact=False,
         uint32_t series=1, uint32_t answer_series=0, bounds=(0,), uint32_t closed=0,
+        unique=(),
         draw_seed=None,
     ):
         cdef Core* core
@@ -155,7 +156,7 @@ cdef class Engine:
         self._load_program(program)
         self._load_rows(program, rows, first_row, row_stride)
         self._keep_whole()
-        self._load_streams(series, answer_series, bounds, closed)
+        self._load_streams(series, answer_series, bounds, closed, unique)
         core.draw_seed = seed if draw_seed is None else <uint64_t>draw_seed
         self._load_results(len(program.clocks), len(program.counters))
         self._load_identity(local, target, engine_id, run_id, seed, targets)
@@ -237,6 +238,8 @@ cdef class Engine:
                 free(core.closed[i].rests)
         free(core.closed)
         free(core.bounds)
+        free(core.unique)
+        free(core.claimed)
         free(core.needs)
         free(<void*>core.columns)
         free(core)
@@ -396,7 +399,7 @@ cdef class Engine:
                     core.needs[i] |= <uint32_t>1 << <int>FIELD_VARIABLE
 
     cdef int _load_streams(self, uint32_t series, uint32_t answer_series, bounds,
-                           uint32_t closed) except -1:
+                           uint32_t closed, unique) except -1:
         """Room for what is told apart: results, bounds, closed workloads."""
         cdef Core* core = self.core
         cdef uint32_t i
@@ -412,8 +415,14 @@ cdef class Engine:
         if core.bounds == NULL or core.closed == NULL:
             raise MemoryError("streams")
         core.opened = core.bounds + core.streams
+        core.unique = <uint8_t*>calloc(core.streams, 1)
+        core.claimed = <uint8_t*>calloc(max(core.rows, 1), 1)
+        if core.unique == NULL or core.claimed == NULL:
+            raise MemoryError("rows")
         for i in range(core.streams):
             core.bounds[i] = bounds[i]
+        for i in range(min(<uint32_t>len(unique), core.streams)):
+            core.unique[i] = bool(unique[i])
         core.closed_count = closed
         for i in range(closed):
             core.closed[i].factor = 1.0

@@ -97,6 +97,7 @@ cdef struct Instance:
     uint8_t scheduled           # the next request sent has a due time: its lateness is recorded
     uint8_t rungs               # steps taken, modulo 256
     uint8_t hung_up             # its pauses are over
+    uint8_t claims              # it has its row to itself
     uint16_t status             # of the message last matched
     uint16_t entry
     uint16_t failed_status      # final response that decided a failure
@@ -396,6 +397,8 @@ cdef struct Core:
     uint32_t closed_count
     uint32_t* bounds                # by stream: most open calls; 0: no bound of its own
     uint32_t* opened                # by stream: open calls
+    uint8_t* unique                 # by stream: a row is for one call at a time
+    uint8_t* claimed                # by row of feed 0: a call has it to itself; NULL: never
     uint32_t streams
     uint32_t series_count
     uint32_t answer_series          # of instances that requests start

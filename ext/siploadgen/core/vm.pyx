@@ -249,6 +249,8 @@ cdef void vm_end(Core* core, uint32_t index, uint16_t outcome) noexcept nogil:
         core.outcomes[<uint64_t>instance.series * OUTCOME_COUNT + outcome] += 1
         core.open_calls -= 1
         core.opened[instance.stream] -= 1
+        if instance.claims:
+            core.claimed[instance.row] = 0
         if instance.closed:
             place_free(core, core.closed + (instance.closed - 1), instance)
         if core.entries[instance.entry].flags & ENTRY_OWNS_USER and not (

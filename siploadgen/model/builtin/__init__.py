@@ -188,8 +188,12 @@ def build_caller(model: str, *, target_uri: str, settings: Mapping[str, str] | N
 
 def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: str = "",
                    reject: str = "", challenge: str = "", transport: str = "udp",
-                   compact: bool = False) -> "Program":
+                   compact: bool = False, first: Iterable[CallModel] = (),
+                   strict: bool = True) -> "Program":
     """Program of the answering side: the requests of all models in one answer table.
+
+    Those of `first` come before the built-in ones. Unless `strict`, settings that nobody knows are
+    passed over: they may be those of a caller that is not built in.
 
     `answer_after` is the time from 180 to 200 (a distribution; the setting `ring` when empty),
     `reject` the mix of refusals, `challenge` the digest algorithm that requests must answer with
@@ -208,7 +212,7 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
         known.update(side.settings)
     callers = {name for one in MODELS.values() for name in one.caller.settings}
     for name in given:
-        if name not in known and name not in callers:
+        if strict and name not in known and name not in callers:
             raise ModelError(f"unknown setting {name}", mend=nearest(name, {*known, *callers}))
     values = read_settings(known, {name: text for name, text in given.items() if name in known})
     if challenge and challenge not in ALGORITHMS:
@@ -226,7 +230,9 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     if values["no_answer"]:
         refusals += parse_refusals(f"{NO_ANSWER}:{values['no_answer']}")
     methods = {word.strip() for word in values["challenge_methods"].split(",")}
-    scenarios = []
+    scenarios = [side.record(
+        settings={name: text for name, text in given.items() if name in side.settings},
+        transport=transport, compact=compact) for side in first]
     for side in ANSWERERS:
         known_now = {"answer_after": after, "refusals": refusals,
                      "challenge": challenge if side.method in methods else ""}

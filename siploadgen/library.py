@@ -1,0 +1,556 @@
+"""Runs from Python: what is called, when, with which data; and the result as an object.
+
+>>> result = Run(seed=42).add("call", shared_calls(10, concurrency=2), hold="10ms").execute()
+>>> result.calls["succeeded"], result.metric("srd").p(99) < 5
+(10, True)
+"""
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from siploadgen.cli.options import model_errors, parse_tuning
+from siploadgen.cli.prepare import prepare
+from siploadgen.config import schema
+from siploadgen.config.job import Job, Work, setting_text
+from siploadgen.config.schema import File, UsersEntry
+from siploadgen.errors import ScenarioError, UsageError
+from siploadgen.figures import RunRecord, Sample
+from siploadgen.load.executors import Executor, ParameterError
+from siploadgen.load.rows import generated_users as made_up
+from siploadgen.load.sources import Table, csv_table, ndjson_rows, read_table, sqlite_rows
+from siploadgen.model import scenario as tree
+from siploadgen.model.builtin import MODELS
+from siploadgen.model.errors import nearest
+from siploadgen.model.python import CallModel
+from siploadgen.report import histogram, metrics, summary
+from siploadgen.report.collect import Collector, make_collector
+from siploadgen.report.thresholds import parse_threshold
+from siploadgen.report.writers import Outputs, parse_outputs
+from siploadgen.run.runner import Runner
+from siploadgen.units import NANOS, parse_duration
+
+# --- executors, as scenario files have them ---
+
+
+def _executor(name: str, **parameters: Any) -> Executor:
+    given = {key: value for key, value in parameters.items() if value is not None}
+    try:
+        return schema.EXECUTORS[name].model_validate({"executor": name, **given}).make()
+    except ValidationError as error:
+        raise UsageError("; ".join(
+            f"{'.'.join(str(part) for part in one['loc'])}: "
+            f"{str(one['msg']).removeprefix('Value error, ')}" for one in error.errors())) from None
+    except ParameterError as error:
+        raise UsageError(str(error)) from None
+
+
+def constant_arrival_rate(
+    rate: str | float, duration: str | None = None, *, calls: int | None = None,
+    arrival: str = "uniform", max_calls: int | None = None, warmup: str = "0",
+) -> Executor:
+    """Start calls at one rate (`2k/s`, `1.8M/h`). Raises UsageError.
+
+    >>> constant_arrival_rate("100/s", "10s").total
+    1000.0
+    """
+    return _executor("constant-arrival-rate", rate=rate, duration=duration, calls=calls,
+                     arrival=arrival, max_calls=max_calls, warmup=warmup)
+
+
+def ramping_arrival_rate(
+    stages: Iterable[Sequence[Any]], *, start: str | float = "0/s", arrival: str = "uniform",
+    max_calls: int | None = None, warmup: str = "0",
+) -> Executor:
+    """Start calls at a rate that goes through stages: (target, duration[, phase[, shape]]).
+
+    >>> [one.name for one in ramping_arrival_rate([("10/s", "1s", "ramp"), ("10/s", "5s")]).phases]
+    ['ramp', 'stage-2']
+    """
+    keys = ("target", "duration", "phase", "shape")
+    rows = [dict(zip(keys, stage, strict=False)) for stage in stages]
+    return _executor("ramping-arrival-rate", start_rate=start, stages=rows, arrival=arrival,
+                     max_calls=max_calls, warmup=warmup)
+
+
+def stairs(
+    start: str | float, step: str | float, levels: int, level_duration: str, *,
+    ramp_between: str = "0", arrival: str = "uniform", max_calls: int | None = None,
+    warmup: str = "0",
+) -> Executor:
+    """Start calls at levels of rising rate, each a phase (`level-1` ...)."""
+    return _executor("stairs", start=start, step=step, levels=levels,
+                     level_duration=level_duration, ramp_between=ramp_between, arrival=arrival,
+                     max_calls=max_calls, warmup=warmup)
+
+
+def day_curve(
+    mean: str | float = "0/s", amplitude: str | float = "0/s", *, period: str = "24h",
+    table: Iterable[tuple[str, str | float]] = (), duration: str | None = None,
+    arrival: str = "poisson", max_calls: int | None = None,
+) -> Executor:
+    """Start calls at a rate that follows a sine, or a table of (time, rate)."""
+    rows = [{"at": at, "rate": rate} for at, rate in table]
+    return _executor("day-curve", mean=mean, amplitude=amplitude, period=period, table=rows,
+                     duration=duration, arrival=arrival, max_calls=max_calls)
+
+
+def replay(file: str | Path, speed: float = 1.0, *, max_calls: int | None = None) -> Executor:
+    """Start calls at the times of a file."""
+    return _executor("replay", file=str(file), speed=speed, max_calls=max_calls)
+
+
+def constant_calls(calls: int | str, duration: str, *, warmup: str = "0") -> Executor:
+    """Hold so many calls open."""
+    return _executor("constant-calls", calls=calls, duration=duration, warmup=warmup)
+
+
+def ramping_calls(
+    stages: Iterable[Sequence[Any]], *, start: int = 0, warmup: str = "0"
+) -> Executor:
+    """Hold calls open, in stages: (target, duration[, phase[, shape]])."""
+    keys = ("target", "duration", "phase", "shape")
+    rows = [dict(zip(keys, stage, strict=False)) for stage in stages]
+    return _executor("ramping-calls", start_calls=start, stages=rows, warmup=warmup)
+
+
+def per_user(
+    users: int, *, think: str = "0", duration: str | None = None, iterations: int | None = None,
+    spread: str = "0", warmup: str = "0",
+) -> Executor:
+    """Let so many users each make one call after the other, with a time to think between them."""
+    return _executor("per-user", users_count=users, think=think, duration=duration,
+                     iterations=iterations, spread=spread, warmup=warmup)
+
+
+def shared_calls(
+    calls: int | str, *, concurrency: int | None = None, rate: str | float | None = None,
+    duration: str | None = None,
+) -> Executor:
+    """Make exactly so many calls: some at once, or at a rate."""
+    return _executor("shared-calls", calls=calls, concurrency=concurrency, rate=rate,
+                     duration=duration)
+
+
+# --- data ---
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """A table of data and how calls pick its rows; `names` are its columns."""
+
+    table: Table
+    pick: str | None = None
+    exhaust: str = "wrap"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns."""
+        return self.table.rows.names
+
+    @property
+    def count(self) -> int:
+        """Rows."""
+        return self.table.rows.count
+
+
+def csv_users(path: str | Path, *, fields: Sequence[str] | None = None, pick: str | None = None,
+              exhaust: str = "wrap") -> Users:
+    """Read users from a CSV file, or one of SIPp's. Raises ScenarioError with file:line."""
+    return Users(csv_table(path, fields), pick, exhaust)
+
+
+def ndjson_users(path: str | Path, *, fields: Sequence[str] | None = None,
+                 pick: str | None = None, exhaust: str = "wrap") -> Users:
+    """Read users from a file with a JSON object on each line."""
+    return Users(Table(ndjson_rows(path, fields)), pick, exhaust)
+
+
+def sqlite_users(path: str | Path, *, table: str | None = None, query: str | None = None,
+                 fields: Sequence[str] | None = None, pick: str | None = None,
+                 exhaust: str = "wrap") -> Users:
+    """Read users from a table of a SQLite file, or a query."""
+    return Users(Table(sqlite_rows(path, table, query, fields)), pick, exhaust)
+
+
+def users(source: object, *, fields: Sequence[str] | None = None, pick: str | None = None,
+          exhaust: str = "wrap") -> Users:
+    """Take users from mappings, tuples, or arrays of numpy.
+
+    >>> users([{"user": "anna"}, {"user": "bert"}]).count
+    2
+    """
+    return Users(read_table(source, fields), pick, exhaust)
+
+
+def generated_users(count: int, *, columns: Sequence[str] = ("user", "password"),
+                    password: str = "secret", pick: str | None = None) -> Users:
+    """Make up users who all have one password."""
+    return Users(Table(made_up(columns, count, password)), pick)
+
+
+# --- results ---
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A distribution of times; what it gives is in seconds."""
+
+    name: str
+    counts: NDArray[np.int64]  # HDR buckets of microseconds, three digits
+
+    @property
+    def count(self) -> int:
+        """Values."""
+        return int(self.counts.sum())
+
+    def p(self, percent: float) -> float:
+        """Percentile in seconds; NaN without values. Raises ValueError beyond 0 to 100."""
+        if not 0 <= percent <= 100:
+            raise ValueError(f"percentile {percent}: from 0 to 100")
+        value = metrics.percentile_s(self.counts, percent)
+        return float("nan") if value is None else value
+
+    @property
+    def mean(self) -> float:
+        """Mean in seconds."""
+        return float(histogram.mean(self.counts)) / 1e6
+
+    @property
+    def max(self) -> float:
+        """Highest value in seconds."""
+        return float(histogram.maximum(self.counts)) / 1e6
+
+
+class Result:
+    """What a run left: `to_dict()` is run.json (see its schema in the package)."""
+
+    def __init__(self, data: dict[str, Any], collector: Collector, record: RunRecord) -> None:
+        self._data, self._names, self._figures = data, collector.names, record.last.figures
+
+    @property
+    def calls(self) -> Mapping[str, Any]:
+        """Counts: due, started, not_started by cause, succeeded, failed by class, in_progress."""
+        return self._data["calls"]  # type: ignore[no-any-return]
+
+    @property
+    def verdict(self) -> str:
+        """`valid`, `suspect` or `invalid`."""
+        return str(self._data["verdict"]["state"])
+
+    @property
+    def exit_code(self) -> int:
+        """What the command would exit with."""
+        return int(self._data["exit_code"])
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was as it should."""
+        return self.exit_code == 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run was stopped before its end."""
+        return bool(self._data["interrupted"])
+
+    @property
+    def thresholds(self) -> Sequence[Mapping[str, Any]]:
+        """Each with expression, value, limit and ok."""
+        return self._data["thresholds"]  # type: ignore[no-any-return]
+
+    def metric(self, name: str, *, scenario: str | None = None,
+               phase: str | None = None) -> Latency:
+        """Return a latency: of all measured phases, or of one, or of one scenario.
+
+        Raises KeyError that names the nearest: no such metric, scenario or phase.
+        """
+        known = self._names.histograms()
+        for what, value, names in (
+                ("metric", name, list(known)),
+                ("scenario", scenario, [one.workload for one in self._names.series]),
+                ("phase", phase, [one.phase for one in self._names.series])):
+            if value is not None and value not in names:
+                raise KeyError(f"there is no {what} {value} ({nearest(value, names)})")
+        part = self._names.part(self._figures, scenario, phase)
+        return Latency(name, part.histograms[known[name][0]])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object of run.json."""
+        return self._data
+
+    def save(self, *outputs: str) -> None:
+        """Write documents: `DIR/`, or `json=PATH`, `md=PATH`, `junit=PATH`. Raises UsageError."""
+        files = Outputs(parse_outputs(outputs), self._names, time.time())
+        files.close()
+        files.finish(self._data)
+
+    def __str__(self) -> str:
+        return summary.plain(self._data, [])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run as it stands; `elapsed` in seconds."""
+
+    elapsed: float
+    planned: int
+    due: int
+    started: int
+    succeeded: int
+    failed: int
+    open: int
+    factor: float
+    state: str  # running, paused, draining, stopping, ended
+
+
+class _Watcher:
+    """Keeps the latest sample, and hands snapshots on once a second."""
+
+    live = True
+
+    def __init__(self, collector: Collector, progress: Callable[[Snapshot], None] | None) -> None:
+        self._names, self._progress = collector.names, progress
+        self.latest: Sample | None = None
+
+    def tick(self, sample: Sample) -> None:
+        """Keep a sample."""
+        self.latest = sample
+
+    def interval(self, row: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Tell whoever wants to know."""
+        if self._progress is not None:
+            self._progress(self.snapshot())
+
+    def snapshot(self) -> Snapshot:
+        """Say how the run stands."""
+        if self.latest is None:
+            return Snapshot(0.0, 0, 0, 0, 0, 0, 0, 1.0, "running")
+        sample = self.latest
+        counted = metrics.calls(sample.figures, self._names)
+        return Snapshot(sample.elapsed_ns / NANOS, sample.planned, counted["due"],
+                        counted["started"], counted["succeeded"], sum(counted["failed"].values()),
+                        counted["in_progress"], sample.factor, sample.state)
+
+
+class Running:
+    """A run that goes on in a thread; leaving its `with` block waits for its end."""
+
+    def __init__(self, run: "Run", progress: Callable[[Snapshot], None] | None) -> None:
+        ready = run.prepared()
+        thresholds = [parse_threshold(text) for text in run.thresholds]
+        self._collector = make_collector(ready.plan.program, thresholds=thresholds,
+                                         bounded=ready.plan.max_calls is not None,
+                                         series=ready.plan.series)
+        self._watcher = self._collector.view = _Watcher(self._collector, progress)
+        self._ready = ready
+        self._runner = Runner(ready.plan, observer=self._collector, answerer=ready.answerer)
+        self._result: Result | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._go, name="siploadgen run", daemon=True)
+        self._thread.start()
+
+    def _go(self) -> None:
+        answerer = self._ready.answerer
+        try:
+            try:
+                if answerer is not None:
+                    answerer.start()
+                record = self._runner.run()
+            finally:
+                if answerer is not None:
+                    answerer.stop()
+            load_s = None if record.interrupted else self._ready.load_s
+            self._result = Result(
+                self._collector.result(record, head=self._ready.head, load_s=load_s),
+                self._collector, record)
+        except BaseException as error:  # a thread has nobody to raise to
+            self._error = error
+
+    def rate(self, factor: float) -> float:
+        """Play the load `factor` times as fast as planned; in force within three seconds."""
+        return self._runner.scale(factor)
+
+    def pause(self) -> None:
+        """Start no new calls; due times move on meanwhile."""
+        self._runner.pause(True)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._runner.pause(False)
+
+    def drain(self) -> None:
+        """Start no more calls, and let those that are open hang up."""
+        self._runner.stop()
+
+    def stop(self) -> None:
+        """End at once."""
+        self._runner.abort()
+
+    def snapshot(self) -> Snapshot:
+        """Say how the run stands."""
+        return self._watcher.snapshot()
+
+    def wait(self) -> Result:
+        """Wait for the end. In the main thread Ctrl-C drains the run, a second one stops it."""
+        with self._interrupts():
+            while self._thread.is_alive():
+                self._thread.join(0.1)
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    @contextlib.contextmanager
+    def _interrupts(self) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, lambda *_: self._runner.stop())
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if kind is not None:
+            self.stop()
+        self.wait()
+
+
+class Run:
+    """A run to be: workloads are added, then it is executed. Times and rates are texts.
+
+    Without a target it calls the embedded answerer. Mistakes raise UsageError or ScenarioError
+    when they are made, or at the latest before the first datagram.
+
+    >>> run = Run(seed=7).add("options", shared_calls(20, concurrency=2))
+    >>> run.execute().calls["succeeded"]
+    20
+    """
+
+    def __init__(
+        self, target: str | None = None, *, seed: int = 1, workers: int | str = "auto",
+        local: str | None = None, graceful_stop: str = "30s", gso: str = "auto",
+        gso_group: int = 32, linger: str = "auto", coalesce: str = "0s", t1: str = "500ms",
+        t2: str = "4s", t4: str = "5s", dns: str | None = None, obey_overload: bool = False,
+        compact: bool = False, contact: str = "local", may_load: bool = False, name: str = "run",
+    ) -> None:
+        self.thresholds: list[str] = []
+        self._tuning = parse_tuning(gso=gso, gso_group=gso_group, linger=linger,
+                                    coalesce=coalesce, t1=t1, t2=t2, t4=t4)
+        if contact not in ("local", "learned"):
+            raise UsageError(f'contact "{contact}": write local or learned')
+        self._options: dict[str, Any] = {
+            "target": target, "seed": seed, "workers": str(workers), "local": local,
+            "graceful_stop_ns": parse_duration(graceful_stop, "graceful_stop"), "dns": dns,
+            "obey_overload": obey_overload, "compact": compact,
+            "learn_contact": contact == "learned", "may_load": may_load}
+        self._job = Job(name, File(), {}, {}, (), {})
+
+    def add(
+        self, model: "CallModel | str | Mapping[CallModel | str, float]", executor: Executor, *,
+        users: Users | None = None, callees: Users | None = None, name: str = "",
+        start_after: str = "", **settings: Any,
+    ) -> Self:
+        """Add a workload: a call model, the name of a built-in one, or several with weights.
+
+        Further arguments are settings of its calls (`hold="2s"`).
+        """
+        mix = model if isinstance(model, Mapping) else {model: 1.0}
+        calls = dict(self._job.calls)
+        chosen: list[tuple[str, float]] = []
+        for one, weight in mix.items():
+            if isinstance(one, str):
+                if one not in MODELS:
+                    raise UsageError(f"there is no call model {one} ({nearest(one, MODELS)})")
+            elif one.role is not tree.Role.CALLER:
+                raise UsageError(f"{one.name} answers; give it to answer(...)")
+            elif calls.setdefault(one.name, one) is not one:
+                raise UsageError(f"two call models are named {one.name}; rename one")
+            chosen.append((one if isinstance(one, str) else one.name, float(weight)))
+        if users is None:
+            users = next((one.users for one in mix if isinstance(one, CallModel)
+                          and isinstance(one.users, Users)), None)
+        title = name or chosen[0][0]
+        known: set[str] = set()
+        for one, _ in chosen:
+            known |= set((calls[one] if one in calls else MODELS[one]).settings)
+        for word in settings:
+            if word not in known:
+                raise UsageError(f"{title}: there is no setting {word} ({nearest(word, known)})")
+        tables = dict(self._job.tables)
+        given = [self._table(f"{title}.{what}", one, tables)
+                 for what, one in (("users", users), ("callees", callees))]
+        if users is not None and callees is users:
+            given[1] = given[0]
+        work = Work(title, tuple(chosen), executor, given[0], given[1], start_after,
+                    {word: setting_text(value) for word, value in settings.items()})
+        self._job = replace(self._job, calls=calls, tables=tables,
+                            works=(*self._job.works, work))
+        return self
+
+    @staticmethod
+    def _table(name: str, given: Users | None,
+               tables: dict[str, tuple[Table, UsersEntry]]) -> str:
+        if given is None:
+            return ""
+        entry = UsersEntry.model_validate({
+            "exhaust": given.exhaust, **({"pick": given.pick} if given.pick else {})})
+        tables[name] = (given.table, entry)
+        return name
+
+    def answer(self, model: CallModel) -> Self:
+        """Add what becomes of requests that come in (and to the embedded answerer)."""
+        if model.role is not tree.Role.ANSWERER:
+            raise UsageError(f"{model.name} calls; give it to add(...)")
+        self._job = replace(self._job, answers={**self._job.answers, model.name: model})
+        return self
+
+    def threshold(self, *expressions: str) -> Self:
+        """Add what must hold: `srd{phase=busy}: p(99) < 150ms`. Raises UsageError."""
+        for text in expressions:
+            parse_threshold(text)
+            self.thresholds.append(text)
+        return self
+
+    def prepared(self) -> Any:
+        """Check everything and open the answerer's socket. Raises UsageError, ScenarioError."""
+        if not self._job.works:
+            raise UsageError("nothing to do; add(...) a call model and an executor")
+        with model_errors(usage=False):
+            return prepare(
+                self._job, rate=None, duration=None, calls=None, max_calls=None,
+                arrival="uniform", ramp=None, warmup=None, settings={}, users=None,
+                tuning=self._tuning, **self._options)
+
+    def start(self, progress: Callable[[Snapshot], None] | None = None) -> Running:
+        """Begin the run and come back at once; `progress` is called once a second."""
+        return Running(self, progress)
+
+    def execute(self, progress: Callable[[Snapshot], None] | None = None) -> Result:
+        """Run to the end. Ctrl-C, in the main thread, gives the result so far."""
+        return self.start(progress).wait()
+
+
+__all__ = ["Latency", "Result", "Run", "Running", "ScenarioError", "Snapshot", "UsageError",
+           "Users", "constant_arrival_rate", "constant_calls", "csv_users", "day_curve",
+           "generated_users", "ndjson_users", "per_user", "ramping_arrival_rate", "ramping_calls",
+           "replay", "shared_calls", "sqlite_users", "stairs", "users"]

@@ -1,0 +1,6 @@
+from siploadgen.model.python import call
+
+
+@call()
+def basic(c):
+    c.invite(sdp=undefined)
