@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from siploadgen.core.engine import LEVEL_DTYPE, START_DTYPE
 from siploadgen.core.program import EntryFlag
+from siploadgen.errors import UsageError
 from siploadgen.load import mix
 from siploadgen.load.draw import stream_key, uniform
 from siploadgen.load.executors import Replay
@@ -32,6 +33,7 @@ class Stream:
         self._series = sum(len(one.executor.phases) for one in plan.workloads[:index])
         self._feeds = tuple(feed.for_workers(plan.workers) for feed in self.workload.feeds)
         self._owns = plan.program.entries["flags"] & _OWN_USERS != 0
+        self._owns_user = plan.program.entries["flags"] & EntryFlag.ENTRY_OWNS_USER != 0
         executor = self.workload.executor
         self._trace = executor.trace if isinstance(executor, Replay) else None
         self._names: list[str] = []
@@ -120,6 +122,10 @@ class ClosedStream(Stream):
         think = getattr(self.workload.executor, "think", None)
         self._think = None if think is None else values.parse_distribution(think)
         self._given = [0] * plan.workers
+        owns = {bool(self._owns_user[entry]) for entry, share in self.workload.entries if share}
+        if self._think is not None and len(owns) > 1:
+            raise UsageError(f"scenarios.{self.workload.name}: some of its call models own their "
+                             "users and some do not; per-user takes either these or those")
 
     @property
     def end_ns(self) -> float:

@@ -17,6 +17,7 @@ from siploadgen.core.counters import Counter
 from siploadgen.core.engine import START_DTYPE
 from siploadgen.core.program import Outcome
 from siploadgen.core.sip.tokens import Method
+from siploadgen.run.streams import SUPPLY
 
 STRIDE = 23553
 INVITE, ACK, BYE = Method.METHOD_INVITE, Method.METHOD_ACK, Method.METHOD_BYE
@@ -184,7 +185,7 @@ class FakeEngine:
     def closed_state(self, closed: int) -> dict[str, int]:
         one = self.closed[closed]
         return {"wanted": one.wanted, "busy": one.busy, "resting": 0, "parked": 0,
-                "chunks": int(len(one.waiting) > 0)}
+                "chunks": -(-len(one.waiting) // SUPPLY)}
 
     def stop_starts(self) -> None:
         self._stop = True
