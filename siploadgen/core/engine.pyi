@@ -120,7 +120,11 @@ class Engine:
     def scale_closed(self, closed: int, factor: float) -> None:
         """Hold so many times the calls that the levels say, at most four times their highest."""
     def closed_state(self, closed: int) -> dict[str, int]:
-        """Return calls wanted by the level, places busy and at rest, chunks of starts that wait."""
+        """Return a closed workload's calls wanted by the level, its places, its chunks of starts.
+
+        busy: places with a call or at rest; resting: those at rest; parked: places not wanted now,
+        which keep their rows.
+        """
     def stop_starts(self) -> None:
         """Start no more calls; those still due are counted as not started (stopped)."""
     def hang_up(self) -> None:

@@ -239,10 +239,10 @@ class RampingCalls(ClosedExecutor):
 class PerUser(ClosedExecutor):
     """Users who each make one call after the other, thinking in between.
 
-    `think` is a time or a distribution as scenario files write it: `5s`, `exponential(30s)`. Each
-    user makes `iterations` calls, or as many as fit into `duration`. `spread` is the time over
-    which users begin, evenly: those who all begin at once stay in step. Number n of the workload is
-    a call of user n modulo `users`.
+    `think` is a time or a distribution as scenario files write it: `5s`, `exponential(30s)`. They
+    make `iterations` calls each on average, or as many as fit into `duration`. `spread` is the time
+    over which users begin, evenly: those who all begin at once stay in step. Number n of the
+    workload is a call of user n modulo `users`.
     """
 
     name = "per-user"
@@ -275,10 +275,8 @@ class PerUser(ClosedExecutor):
 
     @property
     def total(self) -> float | None:
-        """Calls, if their number ends the run."""
-        if self.iterations is None or self.duration is not None:
-            return None
-        return float(self.users * self.iterations)
+        """Calls, if there are iterations; fewer where the duration ends before."""
+        return None if self.iterations is None else float(self.users * self.iterations)
 
     @property
     def peak_calls(self) -> int:

@@ -185,6 +185,10 @@ def _check_part(threshold: Threshold, names: Names) -> None:
         if threshold.metric.startswith("messages.") or threshold.metric in (
                 "lateness", "receive_delay", *_RATIOS):
             raise _wrong(text, f"{threshold.metric} is not told apart by {what}; leave it out")
+    scenario = threshold.tags.get("scenario")
+    if None not in (phase, scenario) and not names.chosen(scenario, phase):
+        mend = ", ".join(one.phase for one in names.series if one.workload == scenario)
+        raise _wrong(text, f'{scenario} has no phase "{phase}"; known: {mend}')
 
 
 def measure(threshold: Threshold, figures: Figures, length_s: float, names: Names) -> float | None:
@@ -193,12 +197,12 @@ def measure(threshold: Threshold, figures: Figures, length_s: float, names: Name
     Seconds for times, shares from 0 to 1, numbers a second, or plain numbers.
     """
     latencies = names.histograms()
+    if threshold.metric in _RATIOS:  # of messages, which are those of the whole run
+        return metrics.rfc6076(names.whole(figures), names)[threshold.metric]
     figures = names.part(figures, threshold.tags.get("scenario"),
                          threshold.tags.get("phase", threshold.phase))
     if threshold.metric in latencies:
         return _latency(threshold, figures.histograms[latencies[threshold.metric][0]], length_s)
-    if threshold.metric in _RATIOS:
-        return metrics.rfc6076(figures, names)[threshold.metric]
     count, whole = _counted(threshold, figures, names)
     if threshold.aggregate != "rate":
         return float(count)

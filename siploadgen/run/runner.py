@@ -279,14 +279,18 @@ class Runner:
         if other.origin_ns is None:
             return False
         rows = list(other.series)
+        due = int(sample.figures.series_starts[rows, DUE].sum())
         started = int(sample.figures.series_starts[rows, STARTED].sum())
         ended = int(sample.figures.series_outcomes[rows].sum())
-        over = started == ended and self._clock() >= other.end_ns and (
-            isinstance(other, ClosedStream) or other.exhausted)
-        if isinstance(other, ClosedStream) and not over:
-            states = [worker.engine.closed_state(other.closed) for worker in self._workers]
-            over = all(not state["chunks"] and not state["busy"] for state in states) and bool(
-                started)
+        over = started == ended and self._clock() >= other.end_ns
+        if isinstance(other, OpenStream):
+            over = over and other.exhausted and due == other.handed
+        elif not over and started:
+            engines = [worker.engine for worker in self._workers]
+            # Of places that keep their rows those at rest stay. What starts last leaves no chunk.
+            over = not any(engine.closed_state(other.closed)["chunks"] for engine in engines)
+            states = [engine.closed_state(other.closed) for engine in engines]
+            over = over and all(state["busy"] == state["resting"] for state in states)
         if what == "done" or over:
             return over
         if isinstance(other, OpenStream):

@@ -1,7 +1,7 @@
 """The workloads of a run while it goes on: which starts the engines get, and when."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from siploadgen.core.engine import LEVEL_DTYPE, START_DTYPE
 from siploadgen.core.program import EntryFlag
+from siploadgen.errors import UsageError
 from siploadgen.load import mix
 from siploadgen.load.draw import stream_key, uniform
 from siploadgen.load.executors import Replay
 from siploadgen.model import values
-from siploadgen.model.errors import ModelError
 from siploadgen.run.plan import RunPlan, Workload
 
 SUPPLY = 16_384  # starts of a closed workload that an engine gets at once
@@ -33,6 +33,7 @@ class Stream:
         self._series = sum(len(one.executor.phases) for one in plan.workloads[:index])
         self._feeds = tuple(feed.for_workers(plan.workers) for feed in self.workload.feeds)
         self._owns = plan.program.entries["flags"] & _OWN_USERS != 0
+        self._owns_user = plan.program.entries["flags"] & EntryFlag.ENTRY_OWNS_USER != 0
         executor = self.workload.executor
         self._trace = executor.trace if isinstance(executor, Replay) else None
         self._names: list[str] = []
@@ -118,8 +119,13 @@ class ClosedStream(Stream):
         self.closed = sum(not one.executor.open for one in plan.workloads[:index])
         total = self.workload.total
         self._total = None if math.isinf(total) else int(total)
-        self._think = getattr(self.workload.executor, "think", None)
+        think = getattr(self.workload.executor, "think", None)
+        self._think = None if think is None else values.parse_distribution(think)
         self._given = [0] * plan.workers
+        owns = {bool(self._owns_user[entry]) for entry, share in self.workload.entries if share}
+        if self._think is not None and len(owns) > 1:
+            raise UsageError(f"scenarios.{self.workload.name}: some of its call models own their "
+                             "users and some do not; per-user takes either these or those")
 
     @property
     def end_ns(self) -> float:
@@ -144,14 +150,12 @@ class ClosedStream(Stream):
         self.supply(engines)
 
     def supply(self, engines: Sequence[Any]) -> None:
-        """Give the engines starts to go on with: all to those that hold calls at some time."""
+        """Give the engines starts to go on with: those that hold calls at any time share them."""
         parts = max(min(len(engines), self.wanted), 1)
         for place, engine in enumerate(engines):
-            if place >= parts:
-                if self._given[place] >= 0:
-                    engine.schedule(self.starts(np.empty(0, np.uint64)), True, self.closed)
-                    self._given[place] = -1
-                continue
+            if place >= parts and self._given[place] >= 0:
+                engine.schedule(np.empty(0, START_DTYPE), True, self.closed)
+                self._given[place] = -1
             while self._given[place] >= 0 and engine.closed_state(self.closed)["chunks"] < 2:
                 first = self._given[place]
                 numbers = np.arange(first, first + SUPPLY, dtype=np.uint64) * np.uint64(parts)
@@ -168,16 +172,19 @@ class ClosedStream(Stream):
         return think_times(self._think, self._plan.seed, self.index, numbers)
 
 
-def think_times(text: str, seed: int, workload: int, numbers: NDArray[np.uint64]
-                ) -> NDArray[np.int64]:
+def think_times(think: str | values.Distribution, seed: int, workload: int,
+                numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Draw a time in ns for each call, by its number. ModelError: no distribution of times.
 
     >>> think_times("5s", 1, 0, np.arange(2, dtype=np.uint64))
     array([5000000000, 5000000000])
     """
-    value = values.parse_distribution(text)
-    key = stream_key(seed, workload, "think")
-    one = uniform(key, numbers)
+    value = values.parse_distribution(think) if isinstance(think, str) else think
+
+    def unit(name: str) -> NDArray[np.float64]:
+        return uniform(stream_key(seed, workload, name), numbers)
+
+    one = unit("think")
     match value:
         case values.Fixed(ns):
             times = np.full(len(numbers), float(ns))
@@ -188,19 +195,43 @@ def think_times(text: str, seed: int, workload: int, numbers: NDArray[np.uint64]
         case values.Weibull(scale, shape):
             times = scale * (-np.log1p(-one)) ** (1 / shape)
         case values.Pareto(least, shape):
-            times = least * (1 - one) ** (-1 / shape)
+            with np.errstate(over="ignore"):  # infinite ones are cut below
+                times = least * (1 - one) ** (-1 / shape)
         case values.Samples(found):
             times = np.array(found, np.float64)[(one * len(found)).astype(np.int64)]
-        case values.Normal() | values.Lognormal():
-            angle = 2 * math.pi * uniform(stream_key(seed, workload, "think angle"), numbers)
-            normal = np.sqrt(-2 * np.log1p(-one)) * np.cos(angle)
-            times = (value.mean + value.deviation * normal if isinstance(value, values.Normal)
-                     else np.exp(value.mu + value.sigma * normal))
-        case _:
-            raise ModelError(f"think: {text} is not drawn by number",
-                             mend="take exponential, weibull or lognormal")
+        case values.Normal():
+            times = value.mean + value.deviation * _normal(one, unit("think angle"))
+        case values.Lognormal():
+            times = np.exp(value.mu + value.sigma * _normal(one, unit("think angle")))
+        case values.Gamma(scale, shape):
+            times = scale * _gamma(shape, unit)
     drawn: NDArray[np.int64] = np.clip(times, 0, 2.0**61).astype(np.int64)
     return drawn
+
+
+def _normal(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean 0, deviation 1 (Box and Muller)."""
+    deviates: NDArray[np.float64] = np.sqrt(-2 * np.log1p(-one)) * np.cos(2 * math.pi * two)
+    return deviates
+
+
+def _gamma(shape: float, unit: Callable[[str], NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Scale 1 (Marsaglia and Tsang 2000): those refused in one round are drawn in the next."""
+    raised = shape if shape >= 1 else shape + 1
+    d = raised - 1 / 3
+    c = 1 / math.sqrt(9 * d)
+    drawn = np.zeros(len(unit("think")))
+    left = np.ones(len(drawn), bool)
+    turn = 0
+    while left.any():
+        x = _normal(unit(f"think {turn} size"), unit(f"think {turn} angle"))
+        v = np.maximum((1 + c * x) ** 3, 1e-300)
+        fits = left & (1 + c * x > 0) & (
+            np.log1p(-unit(f"think {turn} accept")) < x * x / 2 + d - d * v + d * np.log(v))
+        drawn[fits] = d * v[fits]
+        left &= ~fits
+        turn += 1
+    return drawn if shape >= 1 else drawn * (1 - unit("think")) ** (1 / shape)
 
 
 def make_streams(plan: RunPlan) -> list[OpenStream | ClosedStream]:

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from siploadgen.core.rand import Random
 
@@ -110,3 +111,51 @@ def test_normal_tail():
     beyond = sum(abs(random.normal()) > 2 for _ in range(DRAWS))
     share = math.erfc(2 / math.sqrt(2))
     assert abs(beyond - DRAWS * share) < 4 * math.sqrt(DRAWS * share * (1 - share))
+
+
+# --- draws of one call ---
+
+DISTRIBUTIONS = [
+    ("unit", 0.0, stats.uniform()), ("normal", 0.0, stats.norm()),
+    ("exponential", 0.0, stats.expon()), ("gamma", 0.3, stats.gamma(0.3)),
+    ("gamma", 1.0, stats.gamma(1.0)), ("gamma", 2.5, stats.gamma(2.5)),
+    ("weibull", 0.7, stats.weibull_min(0.7)), ("weibull", 1.5, stats.weibull_min(1.5)),
+    ("pareto", 2.5, stats.pareto(2.5)), ("pareto", 5.0, stats.pareto(5.0))]
+
+
+@pytest.mark.parametrize("seed", [1, 20, 300])
+@pytest.mark.parametrize(("kind", "shape", "law"), DISTRIBUTIONS)
+def test_draws_follow_their_law(kind, shape, law, seed):
+    values = Random(seed).draws(kind, shape, DRAWS)
+    assert stats.kstest(values, law.cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize(("kind", "shape", "law"), DISTRIBUTIONS)
+def test_means_of_draws(kind, shape, law):
+    values = Random(4).draws(kind, shape, DRAWS)
+    assert abs(sum(values) / DRAWS - law.mean()) < 3 * law.std() / math.sqrt(DRAWS)
+
+
+@pytest.mark.parametrize("kind", ["unit", "normal", "exponential"])
+def test_draws_that_follow_each_other_are_independent(kind):
+    values = Random(9).draws(kind, 0.0, DRAWS)
+    assert stats.spearmanr(values[:-1], values[1:]).pvalue > 0.01
+
+
+def test_first_draws_of_neighbours_are_independent():
+    """Calls of neighbouring states: one draw of each."""
+    values = [Random(seed).draws("unit", 0.0, 1)[0] for seed in range(5000)]
+    assert stats.kstest(values, "uniform").pvalue > 0.01
+    assert stats.spearmanr(values[:-1], values[1:]).pvalue > 0.01
+
+
+@pytest.mark.parametrize(("kind", "shape"), [
+    ("gamma", 0.01), ("gamma", 1e6), ("weibull", 0.01), ("weibull", 1e6), ("pareto", 0.01),
+    ("pareto", 1e6)])
+def test_the_ends_of_the_shapes(kind, shape):
+    """Not one is below 0 or no number; infinite ones are cut by who takes them."""
+    values = Random(2).draws(kind, shape, 2000)
+    assert all(value >= 0 for value in values)
+    if shape == 1e6:
+        middle = {"gamma": 1e6}.get(kind, 1.0)
+        assert all(abs(value / middle - 1) < 0.01 for value in values)

@@ -5,23 +5,31 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.values import (
     UNITS_NS,
     Exponential,
     Fixed,
+    Gamma,
     Lognormal,
     Normal,
+    Pareto,
+    Samples,
     TimesT1,
     Uniform,
+    VariableRef,
+    Weibull,
     describe_value,
     format_duration,
+    mean_of,
     parse_distribution,
     parse_duration_ns,
     parse_limit,
     parse_share,
     parse_share_distribution,
+    samples,
     scaled,
     uniform,
 )
@@ -127,3 +135,78 @@ def test_bounds_the_wrong_way_round():
 def test_nearest_names():
     assert nearest("hol", ["hold"]) == 'did you mean "hold"?'
     assert nearest("x", []) == "there are none"
+
+
+# --- shapes and samples ---
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("weibull(2s,1.5)", Weibull(2e9, 1.5)), ("pareto( 1s , 2.5 )", Pareto(1e9, 2.5)),
+    ("gamma(500ms,2)", Gamma(5e8, 2.0))])
+def test_distributions_with_a_shape(text, value):
+    assert parse_distribution(text) == value
+    assert describe_value(value) == text.replace(" ", "")
+    assert mean_of(scaled(value, 3)) == pytest.approx(3 * mean_of(value))
+
+
+@pytest.mark.parametrize("name", ["weibull", "pareto", "gamma"])
+@pytest.mark.parametrize("inner", ["0s,1", "1s,0", "1s,0.001", "1s,2000000", "1s,nan", "1s,x", "1s",
+                                   "1s,1,1", "1,1"])
+def test_faulty_shapes(name, inner):
+    with pytest.raises(ModelError) as caught:
+        parse_distribution(f"{name}({inner})")
+    assert name in str(caught.value)
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize(("value", "law"), [
+    (Weibull(3.0, 0.7), stats.weibull_min(0.7, scale=3)), (Pareto(2.0, 1.5),
+                                                           stats.pareto(1.5, scale=2)),
+    (Gamma(4.0, 0.3), stats.gamma(0.3, scale=4)), (Uniform(2.0, 5.0), stats.uniform(2, 3)),
+    (Exponential(7.0), stats.expon(scale=7))])
+def test_means(value, law):
+    assert mean_of(value) == pytest.approx(law.mean())
+
+
+def test_means_that_are_none():
+    assert mean_of(Pareto(1.0, 1.0)) == math.inf
+    assert mean_of(VariableRef("x")) == 0
+    assert mean_of(Samples((1, 2, 6))) == 3
+
+
+def test_samples_of_a_file(tmp_path):
+    path = tmp_path / "holds.txt"
+    path.write_text("# seen on Monday\n1s\n\n  250ms \n0s\n")
+    value = parse_distribution(f"samples({path})")
+    assert value == samples(path) == Samples((1_000_000_000, 250_000_000, 0))
+    assert describe_value(value) == "samples(3 from 0s to 1s)"
+
+
+def test_faulty_samples_tell_the_line(tmp_path):
+    path = tmp_path / "holds.txt"
+    path.write_text("1s\n# no\n5\n")
+    for read in (lambda: samples(str(path)), lambda: parse_distribution(f"samples({path})")):
+        with pytest.raises(ModelError) as caught:
+            read()
+        assert f"{path}:3" in str(caught.value)
+        assert "'5' is not a duration" in str(caught.value)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "0 samples"), (b"# nothing\n\n", "0 samples"), (b"1s\n\xff\n", "not UTF-8"),
+    (b"1s\n" * 1_000_001, "1000001 samples"), (None, "No such file")])
+def test_files_that_are_no_samples(content, message, tmp_path):
+    path = tmp_path / "holds.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        samples(path)
+    assert message in str(caught.value)
+    assert "holds.txt" in str(caught.value)
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize("given_", [[], [-1], ["x"]])
+def test_faulty_samples_of_a_list(given_):
+    with pytest.raises(ModelError):
+        samples(given_)

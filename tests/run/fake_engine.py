@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from siploadgen.core.counters import Counter
 from siploadgen.core.engine import START_DTYPE
 from siploadgen.core.program import Outcome
 from siploadgen.core.sip.tokens import Method
+from siploadgen.run.streams import SUPPLY
 
 STRIDE = 23553
 INVITE, ACK, BYE = Method.METHOD_INVITE, Method.METHOD_ACK, Method.METHOD_BYE
@@ -82,6 +83,38 @@ def hist_index(value_us: int) -> int:
     return (bucket << 10) + (value_us >> bucket)
 
 
+class Call(NamedTuple):
+    """An open call."""
+
+    due: int
+    series: int
+    closed: int | None
+
+
+@dataclass
+class FakeClosed:
+    """A closed workload: its calls and how many are open."""
+
+    levels: Any = ()
+    keeps: bool = False
+    last: bool = False
+    factor: float = 1.0
+    factors: list[float] = field(default_factory=list)  # all that were ever set
+    given: list[np.ndarray] = field(default_factory=list)
+    waiting: deque[Any] = field(default_factory=deque)
+    wanted: int = 0
+    series: int = 0
+    busy: int = 0
+    most: int = 0  # ever open
+
+    @property
+    def going(self) -> bool:
+        """It has levels to come, or calls to hold."""
+        over = not len(self.levels) or (
+            self.wanted == 0 and time.monotonic_ns() > self.levels[-1]["when"])
+        return not (over or (self.last and not self.waiting))
+
+
 class FakeEngine:
     def __init__(self, world: World, program: Any, **arguments: Any) -> None:
         self.world, self.program, self.arguments = world, program, arguments
@@ -96,21 +129,24 @@ class FakeEngine:
         self.received_requests = np.zeros(16, np.int64)
         self.received_responses = np.zeros((16, 600), np.int64)
         self.retransmitted = np.zeros(16, np.int64)
-        self.histograms = np.zeros((2 + 2 * len(program.clocks), STRIDE), np.int64)
+        self.histograms = np.zeros((2 + 2 * len(program.clocks) * len(self.series_starts), STRIDE),
+                                   np.int64)
         self.steps = np.zeros((len(program.step_names), 5), np.int64)
         self.user_counters = np.zeros(len(program.counters), np.int64)
         self.target_calls = np.zeros(64, np.int64)
         self.tables: list[Any] = []  # of set_targets
         self.in_progress = 0
         self.running = False
-        self._due: deque[int] = deque()
+        self._due: deque[Any] = deque()  # starts
         self.numbers: list[int] = []  # of the calls that it got
+        self.given: list[np.ndarray] = []  # starts of the schedule
+        self.closed = [FakeClosed() for _ in range(arguments.get("closed", 0))]
         self._last = False
         self._events: list[tuple[int, int, str, int, int]] = []
         self._serial = 0
         self._stop = self._hang = self._abort = self._paused = False
         self._nap = threading.Event()  # never set
-        self._open: dict[int, int] = {}
+        self._open: dict[int, Call] = {}
         self._failures: list[dict[str, Any]] = []
         self._fd: int | None = None
         self._begun = 0
@@ -120,14 +156,36 @@ class FakeEngine:
         return self.series_outcomes.sum(axis=0)
 
     # --- control ---
-    def schedule(self, starts: np.ndarray, last: bool = True) -> None:
+    def schedule(self, starts: np.ndarray, last: bool = True, closed: int | None = None) -> None:
+        if closed is not None:
+            queue = self.closed[closed]
+            assert not queue.last, "scheduled after the last"
+            queue.given.append(starts)
+            queue.waiting.extend(starts)
+            queue.last = last
+            return
         assert not self._last, "scheduled after the last"
         due = starts["due"]
         self.numbers += starts["number"].tolist()
+        self.given.append(starts)
         assert np.all(np.diff(due) >= 0)
-        assert not self._due or not len(due) or due[0] >= self._due[-1]
-        self._due.extend(int(d) for d in due)
+        assert not self._due or not len(due) or due[0] >= self._due[-1]["due"]
+        self._due.extend(starts)
         self._last = last
+
+    def hold(self, closed: int, levels: np.ndarray, keeps: bool = False) -> None:
+        one = self.closed[closed]
+        assert not len(one.levels), "held twice"
+        one.levels, one.keeps = levels, keeps
+
+    def scale_closed(self, closed: int, factor: float) -> None:
+        self.closed[closed].factor = factor
+        self.closed[closed].factors.append(factor)
+
+    def closed_state(self, closed: int) -> dict[str, int]:
+        one = self.closed[closed]
+        return {"wanted": one.wanted, "busy": one.busy, "resting": 0, "parked": 0,
+                "chunks": -(-len(one.waiting) // SUPPLY)}
 
     def stop_starts(self) -> None:
         self._stop = True
@@ -156,24 +214,26 @@ class FakeEngine:
         self._serial += 1
         heapq.heappush(self._events, (when, self._serial, kind, call, due))
 
-    def _start(self, due: int, now: int) -> None:
-        self.counters[Counter.COUNT_DUE] += 1
+    def _start(self, start: Any, now: int, series: int, closed: int | None = None) -> bool:
+        due = now if closed is not None else int(start["due"])
+        self._note(series, 0, Counter.COUNT_DUE)
         bound = self.arguments.get("max_calls") or 1 << 30
         if self.in_progress >= bound:
-            self.counters[Counter.COUNT_NOT_STARTED_NO_SLOT] += 1
-            return
+            self._note(series, 2, Counter.COUNT_NOT_STARTED_NO_SLOT)
+            return False
         if self.counters[Counter.COUNT_NOT_STARTED_THROTTLED] < self.world.throttled:
-            self.counters[Counter.COUNT_NOT_STARTED_THROTTLED] += 1
-            return
+            self._note(series, 5, Counter.COUNT_NOT_STARTED_THROTTLED)
+            return False
         now += int(self.world.late_s * 1e9)
-        self.counters[Counter.COUNT_STARTED] += 2 if self.world.cooked_books else 1
+        self._note(series, 1, Counter.COUNT_STARTED)
+        self.counters[Counter.COUNT_STARTED] += self.world.cooked_books
         if now - due > 1_000_000:
             self.counters[Counter.COUNT_LATE_STARTS] += 1
         self.in_progress += 1
         self.target_calls[0] += 1
         self._serial += 1
         call = self._serial
-        self._open[call] = due
+        self._open[call] = Call(due, series, closed)
         self.sent_requests[INVITE] += 1
         self.steps[0, 0] += 1
         self.histograms[0, hist_index((now - due) // 1000)] += 1
@@ -188,11 +248,31 @@ class FakeEngine:
         else:
             self._push(now + latency, "final", call, due)
             self._begun = now
+        return True
+
+    def _note(self, series: int, column: int, counter: int) -> None:
+        self.counters[counter] += 1
+        self.series_starts[series, column] += 1
+
+    def _fill(self, now: int) -> None:
+        """Start what the closed workloads want."""
+        for number, one in enumerate(self.closed):
+            for when, wanted, series, _ in one.levels:
+                if when <= now:
+                    one.wanted, one.series = int(wanted), int(series)
+            while one.waiting and one.busy < int(one.wanted * one.factor + 0.5) and not (
+                    self._stop or self._paused):
+                if not self._start(one.waiting.popleft(), now, one.series, number):
+                    break
+                one.busy += 1
+                one.most = max(one.most, one.busy)
 
     def _end(self, call: int, outcome: int, now: int) -> None:
-        due = self._open.pop(call)
+        due, series, closed = self._open.pop(call)
         self.in_progress -= 1
-        self.series_outcomes[0, outcome] += 1
+        if closed is not None:
+            self.closed[closed].busy -= 1
+        self.series_outcomes[series, outcome] += 1
         if outcome not in (Outcome.OUTCOME_SUCCEEDED, Outcome.OUTCOME_USER):
             self._failures.append({
                 "outcome": int(outcome), "status": 486, "due": due, "ended": now,
@@ -202,13 +282,13 @@ class FakeEngine:
                            b"response=\"topsecret\"\r\n\r\n"})
 
     def advance(self, now: int) -> None:
-        while self._due and self._due[0] <= now and not self._paused:
-            due = self._due.popleft()
+        while self._due and self._due[0]["due"] <= now and not self._paused:
+            start = self._due.popleft()
             if self._stop:
-                self.counters[Counter.COUNT_DUE] += 1
-                self.counters[Counter.COUNT_NOT_STARTED_STOPPED] += 1
+                self._stopped(start)
             else:
-                self._start(due, now)
+                self._start(start, now, int(start["series"]))
+        self._fill(now)
         while self._events and (self._events[0][0] <= now
                                 or (self._hang and not self.world.deaf_to_hang_up)):
             when, _, kind, call, due = heapq.heappop(self._events)
@@ -227,8 +307,9 @@ class FakeEngine:
             self.sent_requests[ACK] += 1
             self.histograms[1, hist_index(20)] += 1
             for clock in range(len(self.program.clocks)):
-                self.histograms[2 + 2 * clock, hist_index((now - due) // 1000)] += 1
-                self.histograms[3 + 2 * clock, hist_index((now - self._begun) // 1000)] += 1
+                place = 2 + 2 * (self._open[call].series * len(self.program.clocks) + clock)
+                self.histograms[place, hist_index((now - due) // 1000)] += 1
+                self.histograms[place + 1, hist_index((now - self._begun) // 1000)] += 1
             if rejected:
                 self._end(call, Outcome.OUTCOME_REJECTED, now)
             elif busy:
@@ -249,7 +330,7 @@ class FakeEngine:
             self.advance(began)
             self.counters[Counter.COUNT_LOOPS] += 1
             if until_idle and (self._stop or self._last) and not self._events and (
-                    self._stop or not self._due):
+                    self._stop or not (self._due or any(one.going for one in self.closed))):
                 break
             self.counters[Counter.COUNT_BUSY_NS] += time.monotonic_ns() - began
             self._nap.wait(0.001)
@@ -261,9 +342,11 @@ class FakeEngine:
 
     def finish(self) -> None:
         for _ in range(len(self._due)):
-            self._due.popleft()
-            self.counters[Counter.COUNT_DUE] += 1
-            self.counters[Counter.COUNT_NOT_STARTED_STOPPED] += 1
+            self._stopped(self._due.popleft())
+
+    def _stopped(self, start: Any) -> None:
+        self._note(int(start["series"]), 0, Counter.COUNT_DUE)
+        self._note(int(start["series"]), 3, Counter.COUNT_NOT_STARTED_STOPPED)
 
     # --- results ---
     def udp_stats(self) -> dict[str, int]:

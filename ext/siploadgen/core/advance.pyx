@@ -1,6 +1,6 @@
 """What time brings (see advance.pxd)."""
 
-from libc.stdint cimport INT64_MAX, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 from siploadgen.core.counters cimport (
     COUNT_DUE, COUNT_NOT_STARTED_NO_SLOT, COUNT_NOT_STARTED_NO_USER, COUNT_NOT_STARTED_STOPPED,
     COUNT_NOT_STARTED_THROTTLED, COUNT_STARTED,
@@ -29,6 +29,9 @@ from siploadgen.core.wheel cimport wheel_add, wheel_next, wheel_pop
 cdef extern from "slg_atomic.h" nogil:
     uint64_t slg_load_acquire(const uint64_t* word)
     void slg_store_release(uint64_t* word, uint64_t value)
+
+# ns from a call of a closed workload that could not start to the next try, if none ends before
+cdef Nanos CLOSED_RETRY = 100_000_000
 
 
 cdef void tx_timer(Core* core, uint32_t index) noexcept nogil:
@@ -80,15 +83,18 @@ cdef uint32_t row_take(Core* core) noexcept nogil:
 
 
 cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, uint32_t series,
-                     uint32_t closed) noexcept nogil:
-    """Whether the call was started; if not, why is counted."""
+                     uint32_t closed, bint kept) noexcept nogil:
+    """Whether the call was started; if not, why is counted. `kept`: its place has the row already,
+    and the row's user.
+    """
     cdef uint32_t index
     cdef Instance* instance
     cdef const Target* target = NULL
     cdef bint owns = core.entries[start.entry].flags & ENTRY_OWNS_USER != 0
-    cdef bint named = row != NONE
+    # A user of its own is nobody else's anyway, and a row that the engine chooses may be.
+    cdef bint claims = core.unique[start.stream] and row != NONE and not owns
     start_note(core, series, COUNT_DUE)
-    if not named:
+    if row == NONE:
         row = row_take(core)
     if core.obey and core.targets.count:
         target = target_choose(core, overload_closed(core))
@@ -99,26 +105,26 @@ cdef bint call_start(Core* core, const Start* start, Nanos due, uint32_t row, ui
             core.bounds[start.stream] and core.opened[start.stream] >= core.bounds[start.stream]):
         start_note(core, series, COUNT_NOT_STARTED_NO_SLOT)
         return False
-    if owns and not (named and closed):           # a place that keeps its row has the user already
+    if owns and not kept:
         row = user_take(core)
         if row == NONE:
             start_note(core, series, COUNT_NOT_STARTED_NO_USER)
             return False
-    elif core.unique[start.stream] and named and core.claimed[row]:
+    elif claims and core.claimed[row]:
         start_note(core, series, COUNT_NOT_STARTED_NO_USER)
         return False
     index = vm_take(core, start.entry, ROLE_CALLER, due)
     if index == NONE:
         start_note(core, series, COUNT_NOT_STARTED_NO_SLOT)
-        if owns:
+        if owns and not kept:
             user_give(core, row)
         return False
     start_note(core, series, COUNT_STARTED)
     core.opened[start.stream] += 1
     instance = instance_at(core, index)
     instance.row = row
-    if core.unique[start.stream] and named:
-        instance.claims = 1
+    instance.claims = claims
+    if claims:
         core.claimed[row] = 1
     instance.others[0] = start.others[0]
     instance.others[1] = start.others[1]
@@ -143,7 +149,7 @@ cdef uint32_t calls_start(Core* core, uint32_t budget) noexcept nogil:
         if start == NULL or start.due > core.now:
             break
         core.queue.at += 1
-        call_start(core, start, start.due, start.row, start.series, 0)
+        call_start(core, start, start.due, start.row, start.series, 0, False)
         count += 1
     return count
 
@@ -178,50 +184,84 @@ cdef Rest rest_pop(Closed* closed) noexcept nogil:
     return first
 
 
-cdef Nanos closed_next(Closed* closed, Nanos now) noexcept nogil:
+cdef inline int64_t calls_ended(Core* core) noexcept nogil:
+    return core.counters[<int>COUNT_STARTED] - core.open_calls
+
+
+cdef inline bint closed_blocked(Core* core, const Closed* closed) noexcept nogil:
+    """There was no room, or the target wants no call: nothing has ended since."""
+    return core.now < closed.retry and closed.ended == calls_ended(core)
+
+
+cdef inline void place_park(Closed* closed, uint32_t row) noexcept nogil:
+    """A place that is not wanted, or whose call was refused, keeps its row."""
+    closed.busy -= 1
+    closed.parked += 1
+    closed.rests[closed.room - closed.parked].row = row
+
+
+cdef Nanos closed_next(Core* core, uint32_t number) noexcept nogil:
     """When a closed workload has something to do."""
+    cdef Closed* closed = core.closed + number
+    cdef Nanos level = INT64_MAX
     cdef Nanos when = INT64_MAX
     if closed.level_at < closed.level_count:
-        when = closed.levels[closed.level_at].when
+        level = closed.levels[closed.level_at].when
     if queue_peek(&closed.queue) == NULL:
-        return when
-    if closed.busy - closed.resting < closed_wanted(closed):
-        if closed.resting:
-            when = min(when, max(closed.rests[0].until, now))
-        if closed.busy < closed_wanted(closed):
-            when = now
-    return when
+        return level
+    if closed.busy < closed_wanted(closed):
+        when = core.now
+    elif closed.resting:
+        when = max(closed.rests[0].until, core.now)
+    if closed_blocked(core, closed):
+        when = max(when, closed.retry)
+    return min(level, when)
 
 
 cdef uint32_t closed_fill(Core* core, uint32_t number, uint32_t budget) noexcept nogil:
-    """Fill the places that are free; how many calls that were."""
+    """Fill the places that are free; how many places were looked at."""
     cdef Closed* closed = core.closed + number
     cdef const Start* start
     cdef uint32_t count = 0
     cdef uint32_t row
     cdef Nanos due
+    cdef bint kept
+    cdef Rest rest
     while closed.level_at < closed.level_count and closed.levels[closed.level_at].when <= core.now:
         closed.wanted = closed.levels[closed.level_at].wanted
         closed.series = closed.levels[closed.level_at].series
         closed.level_at += 1
+    if closed_blocked(core, closed):
+        return 0
     while count < budget:
         start = queue_peek(&closed.queue)
-        if start == NULL or closed.busy - closed.resting >= closed_wanted(closed):
+        if start == NULL:
             break
-        row = start.row
-        due = core.now
         if closed.resting and closed.rests[0].until <= core.now:
-            due = closed.rests[0].until
-            row = rest_pop(closed).row
+            rest = rest_pop(closed)
+            row, due, kept = rest.row, rest.until, True
+            if closed.busy > closed_wanted(closed):
+                place_park(closed, row)
+                count += 1
+                continue
         elif closed.busy < closed_wanted(closed):
+            row, due, kept = start.row, core.now, closed.parked > 0
             closed.busy += 1
+            if kept:
+                row = closed.rests[closed.room - closed.parked].row
+                closed.parked -= 1
         else:
             break
         closed.queue.at += 1
         count += 1
-        if not call_start(core, start, due, row, closed.series, number + 1):
-            closed.busy -= 1
-            break                               # no room: it is tried again when a call ends
+        if not call_start(core, start, due, row, closed.series, number + 1, kept):
+            closed.retry = core.now + CLOSED_RETRY
+            closed.ended = calls_ended(core)
+            if kept:
+                place_park(closed, row)
+            else:
+                closed.busy -= 1
+            break
     return count
 
 
@@ -278,7 +318,7 @@ cdef Nanos advance_next(Core* core) noexcept nogil:
         if start != NULL and start.due < when:
             when = start.due
         for number in range(core.closed_count):
-            when = min(when, closed_next(core.closed + number, core.now))
+            when = min(when, closed_next(core, number))
     if command & COMMAND_HANG_UP and (not core.applied & COMMAND_HANG_UP or core.hang_up_at > 0):
         return core.now
     return when

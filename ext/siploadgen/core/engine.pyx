@@ -97,6 +97,8 @@ cdef class Engine:
     cdef list keep                      # buffers that the core borrows
     # starts of the chunks that may still be in use, by closed workload
     cdef dict lent
+    # whether entries own their users, of the starts that each closed workload has got
+    cdef dict owning
     cdef dict peers                     # address tuple -> Peer octets
     cdef dict names                     # Peer octets -> address tuple
     cdef list pending                   # datagrams of the sans-IO outbox
@@ -147,6 +149,7 @@ cdef class Engine:
         core.fresh = NONE
         self.keep = []
         self.lent = {}
+        self.owning = {}
         self.peers = {}
         self.names = {}
         self.pending = []
@@ -372,7 +375,7 @@ cdef class Engine:
             number, place = places[program.columns[i]]
             feed = feeds[number]
             offsets = np.ascontiguousarray(feed.offsets[place], dtype=np.uint32)
-            if len(offsets) != feed.count + 1 or int(offsets[-1]) > len(feed.blobs[place]) \
+            if len(offsets) != feed.count + 1 or int(offsets[feed.count]) > len(feed.blobs[place]) \
                     or (np.diff(offsets.astype(np.int64)) < 0).any():
                 raise ValueError(f"column {program.columns[i]}: broken offsets")
             columns[i].blob = <const uint8_t*>self._borrow(feed.blobs[place], 1, NULL)
@@ -593,7 +596,7 @@ cdef class Engine:
         if array.dtype != START_DTYPE:
             array = _due_alone(array, self.numbered)
             self.numbered += len(array)
-        self._check_starts(array, closed is None)
+        self._check_starts(array, closed)
         if len(array):
             if head - slg_load_acquire(&queue.tail) == CHUNKS:
                 raise BufferError(f"{CHUNKS} schedule chunks are waiting already")
@@ -606,8 +609,10 @@ cdef class Engine:
         if last:
             slg_store_release(&queue.last, 1)
 
-    cdef int _check_starts(self, array, bint ordered) except -1:
+    cdef int _check_starts(self, array, closed) except -1:
         cdef Core* core = self.core
+        cdef bint ordered = closed is None
+        cdef uint32_t entry
         if not len(array):
             return 0
         if ordered and (np.diff(array["due"]) < 0).any():
@@ -623,6 +628,14 @@ cdef class Engine:
         rows = array["row"][array["row"] != <uint32_t>NONE]
         if len(rows) and rows.max() >= max(core.rows, 1):
             raise ValueError(f"a start names row {rows.max()} of {core.rows}")
+        if closed is not None:
+            # The row that a place keeps is a user of its own, or none ever is.
+            owns = self.owning.setdefault(closed, set())
+            for entry in np.unique(array["entry"]).tolist():
+                owns.add(core.entries[entry].flags & ENTRY_OWNS_USER != 0)
+            if core.closed[<uint32_t>closed].keeps and len(owns) > 1:
+                raise ValueError(f"closed workload {closed}: either all of its entries own their "
+                                 "users or none does, as its places keep their rows")
         return 0
 
     def hold(self, uint32_t closed, levels, bint keeps=False):
@@ -635,6 +648,8 @@ cdef class Engine:
         if not len(array) or (np.diff(array["when"]) < 0).any() \
                 or array["series"].max() >= core.series_count:
             raise ValueError("levels: some, sorted, of series that there are")
+        if keeps and len(self.owning.get(closed, ())) > 1:
+            raise ValueError(f"closed workload {closed}: some of its entries own their users")
         one = &core.closed[closed]
         # Live changes may ask for more than the plan; a place is 16 octets.
         one.room = <uint32_t>min(max(4 * int(array["wanted"].max()), 64), INDEX_MAX)
@@ -658,6 +673,7 @@ cdef class Engine:
             raise ValueError(f"closed workload {closed}: there are {self.core.closed_count}")
         one = &self.core.closed[closed]
         return {"wanted": one.wanted, "busy": one.busy, "resting": one.resting,
+                "parked": one.parked,
                 "chunks": one.queue.head - slg_load_acquire(&one.queue.tail)}
 
     @property

@@ -272,9 +272,14 @@ cdef struct Closed:
     bint keeps                  # a place keeps its row, and rests
     double factor               # of the wanted calls, set live
     uint32_t busy               # places with a call, or at rest
-    Rest* rests                 # a heap, the earliest first
+    # A heap of those at rest, the earliest first; from its end on those that are not wanted now
+    # and keep their rows for when they are.
+    Rest* rests
     uint32_t resting
+    uint32_t parked
     uint32_t room
+    Nanos retry                 # a call was refused: not again before this, or before one ends
+    int64_t ended               # calls of the engine that had ended then
 
 # A call's end as it goes to Python, followed by `length` octets of the message that decided it.
 cdef struct Failure:
