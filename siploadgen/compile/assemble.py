@@ -319,6 +319,9 @@ class _Assembler:
 
     def outcome(self, name: str, ok: bool) -> int:
         if name in OUTCOMES:
+            if ok and OUTCOMES[name] is not Outcome.OUTCOME_SUCCEEDED:
+                raise ModelError(f"the outcome {name} is a failure everywhere",
+                                 mend="take a name of your own for a success")
             return int(OUTCOMES[name])
         if not _NAME.fullmatch(name):
             raise ModelError(f"{name!r} cannot be the name of an outcome",

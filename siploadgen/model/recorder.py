@@ -375,6 +375,15 @@ class Recorder:
             self._leg("").last_received = method
             self._leg("").in_dialog = method in DIALOG_METHODS
 
+    @property
+    def depth(self) -> int:
+        """How many blocks are open; a front end lowers it when a step inside was refused."""
+        return len(self._stack)
+
+    @depth.setter
+    def depth(self, depth: int) -> None:
+        del self._stack[depth:]
+
     # --- messages ---
 
     def invite(self, to: str = "", *, sdp: str = "", body: str | bytes = "",
@@ -393,14 +402,16 @@ class Recorder:
                   start=start, from_=from_, leg=leg, user=user, supported=supported,
                   contact=contact)
 
-    def ack(self, *, sdp: str = "", headers: Headers = (), leg: str = "") -> None:
+    def ack(self, *, sdp: str = "", body: str | bytes = "", content_type: str = "",
+            headers: Headers = (), leg: str = "") -> None:
         """Acknowledge a 2xx (other finals are acknowledged by the transaction, RFC 3261 17.1.1.3).
 
         >>> c.invite(sdp="g711")
         >>> wait = c.expect(200).optional(100, 180)
         >>> c.ack()
         """
-        self._send("ACK", kind=tree.SendKind.ACK, sdp=sdp, headers=headers, leg=leg)
+        self._send("ACK", kind=tree.SendKind.ACK, sdp=sdp, body=body, content_type=content_type,
+                   headers=headers, leg=leg)
 
     def cancel(self, *, leg: str = "") -> None:
         """Cancel the open INVITE; held back until a provisional response came (RFC 3261 9.1)."""
