@@ -3,7 +3,8 @@
 from siploadgen import Setting, answer, call
 
 
-@call(rounds=Setting("4", "questions", "count"), think=Setting("exponential(3s)", "", "distribution"))
+@call(rounds=Setting("4", "questions", "count"),
+      think=Setting("exponential(3s)", "time from an answer to the next question", "distribution"))
 def conversation(c):
     """MESSAGE, 200, and a while to think."""
     with c.loop(c.v.rounds):

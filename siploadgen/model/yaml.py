@@ -115,9 +115,10 @@ ANSWER_KEYS = ("method", "user", *CALL_KEYS)
 
 def call_models(node: Any, file: str, role: tree.Role = tree.Role.CALLER,
                 section: str = "calls") -> dict[str, CallModel]:
-    """Read the entries of `calls:` or `answers:`. FileError with all faults of their form.
+    """Read the entries of `calls:` or `answers:`. FileError with all their faults.
 
-    What only shows when the steps are recorded is told by `CallModel.record`, all at once.
+    Each is recorded once with its defaults; what other settings bring about is told by
+    `CallModel.record`.
     """
     entries = node.get(section) or {}
     faults: list[Fault] = []
@@ -129,8 +130,17 @@ def call_models(node: Any, file: str, role: tree.Role = tree.Role.CALLER,
     for name in entries:
         reader = _Reader(node, file, [section, str(name)], faults)
         model = reader.model(entries[name], str(name), role)
-        if model is not None:
-            models[model.name] = model
+        if model is None:
+            continue
+        models[model.name] = model
+        try:
+            model.record(target="sip:127.0.0.1:5060")
+        except FileError as error:
+            faults += error.faults
+        except ModelError as error:
+            where = [section, str(name)]
+            faults.append(Fault(file, *place(node, where), path_text(where), error.message,
+                                error.mend))
     if faults:
         raise FileError(faults)
     return models
@@ -460,8 +470,9 @@ class _Player:
             more = {str(key): value for key, value in step.items() if key != kind}
             with self._placed([*here, kind] if kind in self._node(here) else here) as raised:
                 getattr(self, f"_step_{kind}")(step[kind], more, here)
-            if raised and kind in ("send", "expect"):
-                self._stand_in(kind, str(plain(step[kind])), str(more.get("leg", "")))
+            if raised and kind in ("send", "raw", "expect"):
+                method = str(plain(step[kind])).partition(" ")[0]
+                self._stand_in(kind, method, str(more.get("leg", "")))
 
     def _stand_in(self, kind: str, method: str, leg: str) -> None:
         """Record something plain in place of what was refused, because what follows builds on it.
@@ -476,7 +487,7 @@ class _Player:
             elif method != "CANCEL":
                 self._c.send(method, leg=leg)
         except ModelError:
-            if kind == "send":
+            if kind != "expect":
                 return  # a BYE without a dialog, say: what follows need not need it
             raise _StopError from None
 
@@ -1034,17 +1045,60 @@ def _setting_texts(recorder: Recorder) -> dict[str, str]:
 
 
 def steps_schema() -> dict[str, Any]:
-    """JSON Schema of a list of steps, for editors."""
+    """JSON Schema of a list of steps, for editors; it refers to itself as `#/$defs/steps`.
+
+    >>> sorted(steps_schema()["$defs"])
+    ['case', 'cases', 'credentials', 'steps']
+    """
+    scalar = {"type": ["string", "number"]}
+    steps, cases = {"$ref": "#/$defs/steps"}, {"$ref": "#/$defs/cases"}
+    headers = {"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}}
     forms: dict[str, Any] = {
-        TEXT: {"type": ["string", "number"]}, WORDS: {"type": ["string", "array"]},
-        FLAG: {"type": "boolean"}, COUNT: {"type": "integer"}, HEADERS: {"type": "object"},
-        STEPS_: {"$ref": "#/$defs/steps"}, ANY: {}, VALUE: {}, "cases": {"type": "object"},
-        "assign": {"type": "object"}, "condition": {"type": ["string", "object"]},
+        TEXT: scalar, FLAG: {"type": "boolean"}, COUNT: {"type": "integer"},
+        WORDS: {"anyOf": [{"type": "string"}, {"type": "array", "items": scalar}]},
+        HEADERS: {"anyOf": [headers, {"type": "array", "items": headers}]},
+        STEPS_: steps, ANY: {}, VALUE: {"anyOf": [scalar, {"type": "object", "maxProperties": 1}]},
+        "cases": cases, "assign": {"type": "object", "minProperties": 1},
+        "condition": {"type": ["string", "boolean", "object"]},
+        "times": {"type": ["integer", "string"]},
+        "credentials": {"anyOf": [{"const": True}, {"$ref": "#/$defs/credentials"}]},
+        "expected": {"anyOf": [scalar, {"type": "array", "items": scalar}, cases]},
     }
+
+    def mapping(keys: Mapping[str, str]) -> dict[str, Any]:
+        return {"type": "object", "additionalProperties": False,
+                "properties": {key: forms[kind] for key, kind in keys.items()}}
+
+    forms["late"] = {"anyOf": [{"type": "string"}, steps, mapping(_LATE)]}
     kinds = [{
         "type": "object", "required": [name], "additionalProperties": False,
         "properties": {name: {**forms[form.own], "description": form.help},
                        **{key: forms[kind] for key, kind in form.more.items()}},
     } for name, form in STEPS.items()]
-    return {"type": "array", "minItems": 1,
-            "items": {"anyOf": [*kinds, {"enum": ["resend", "leave", "binding", "end"]}]}}
+    found = {"type": "array", "items": {"anyOf": [*kinds, {"enum": list(_BARE)}]}}
+    some = {"type": "object", "minProperties": 1,
+            "additionalProperties": {"$ref": "#/$defs/case"}}
+    return {**found, "minItems": 1, "$defs": {
+        "steps": found, "credentials": mapping(_CREDENTIALS),
+        "cases": {"anyOf": [some, {"type": "array", "items": some}]},
+        "case": {"anyOf": [{"enum": ["optional", "authenticate", None]}, steps, mapping(_CASE)]},
+    }}
+
+
+def entry_schema(role: tree.Role) -> dict[str, Any]:
+    """JSON Schema of an entry of `calls:` or `answers:`; its steps are `#/$defs/steps`.
+
+    >>> entry_schema(tree.Role.ANSWERER)["required"]
+    ['steps', 'method']
+    """
+    words = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    about: dict[str, Any] = {
+        "description": {"type": "string"}, "columns": words, "user": {"type": "string"},
+        "method": {"type": "string", "description": "the request that begins it, such as INVITE"},
+        "variables": {"type": "object", "description": "settings that --set changes"},
+        "steps": {"allOf": [{"$ref": "#/$defs/steps"}], "minItems": 1},
+    }
+    keys = CALL_KEYS if role is tree.Role.CALLER else ANSWER_KEYS
+    return {"type": "object", "additionalProperties": False,
+            "required": ["steps", *(["method"] if role is tree.Role.ANSWERER else [])],
+            "properties": {key: about[key] for key in keys}}

@@ -234,7 +234,7 @@ calls:
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("a: [1", "x.yaml:1:6: expected"), ("a: 1\na: 2", "x.yaml:2:1: found duplicate key"),
+    ("a: [1", "x.yaml:1:6: expected"), ("a: 1\na: 2", "x.yaml:2:1: the key a stands twice"),
     ("- a", "x.yaml:1:1: the file is no mapping"), ("a: b: c", "x.yaml:1:5: mapping values"),
 ])
 def test_what_is_no_yaml(text, message):

@@ -1,4 +1,4 @@
-"""Every file of `scenarios/` against its answering side, in good and bad networks; and its messages.
+"""Every file of `scenarios/` and its answering side, in good and bad networks; and its messages.
 
 The answering side is what the file has under `answers:`, else the embedded answerer.
 `SIPLOADGEN_GOLDEN=write` writes the messages anew.
@@ -15,13 +15,13 @@ import pytest
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.listing import templates_listing
 from siploadgen.compile.program import Program
+from siploadgen.config.job import load_job
 from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer
 from siploadgen.model.python import CallModel, load_models
 from siploadgen.model.scenario import Role
-from siploadgen.config.job import load_job
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, drained, due_times
 
 ROOT = Path(__file__).parents[2]
