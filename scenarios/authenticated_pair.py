@@ -1,22 +1,21 @@
-"""Digest in every form: a model for each algorithm, asked by an answering side of its own."""
+"""Digest in every form: one caller asks four servers, each with an algorithm of its own."""
 
 from siploadgen import answer, call
 
 ALGORITHMS = ("md5", "md5-sess", "sha-256", "sha-512-256-sess")
 
 
-def caller(algorithm):
-    """A caller that a server challenges by this algorithm."""
-    @call(name=f"ask-{algorithm}", columns="user password")
-    def model(c):
-        """OPTIONS, 401, OPTIONS, 200."""
-        c.options(f"sip:{algorithm}@{{target.host}}:{{target.port}}", start="options")
-        c.expect(200, stop="options").auth(401)
-    return model
+@call(columns="user password")
+def asks_all(c):
+    """OPTIONS, 401, OPTIONS, 200: once for each algorithm, on a leg of its own."""
+    for algorithm in ALGORITHMS:
+        c.options(f"sip:{algorithm}@{{target.host}}:{{target.port}}", start="options",
+                  leg=algorithm)
+        c.expect(200, stop="options", leg=algorithm).auth(401)
 
 
 def server(algorithm):
-    """A server that challenges by this algorithm."""
+    """Make a server that challenges by this algorithm."""
     @answer("OPTIONS", user=algorithm, name=f"challenges-{algorithm}")
     def model(c):
         """401 to whom does not know the password."""
@@ -28,6 +27,5 @@ def server(algorithm):
     return model
 
 
-models = {algorithm: (caller(algorithm), server(algorithm)) for algorithm in ALGORITHMS}
-globals().update({f"{side}_{number}": model for number, pair in enumerate(models.values())
-                  for side, model in zip(("caller", "server"), pair, strict=True)})
+globals().update({f"server_{number}": server(algorithm)
+                  for number, algorithm in enumerate(ALGORITHMS)})

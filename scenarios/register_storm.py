@@ -24,7 +24,7 @@ def register_storm(c):
 
 @answer("REGISTER")
 def small_registrar(c):
-    """A registrar that refuses a third of what comes."""
+    """Refuse a third of what comes, and register the others."""
     with c.chance("33%"):
         c.respond(503)
         c.end("shed", ok=True)

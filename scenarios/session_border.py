@@ -3,9 +3,9 @@
 from siploadgen import Setting, call
 
 
-@call(size=Setting("600", "octets of the display name", "count"))
+@call(size=Setting("600", "octets of the Subject", "count"))
 def session_border(c):
-    """A call whose INVITE is as large as real ones are."""
+    """Make a call whose INVITE is as large as real ones are."""
     headers = [("Supported", "timer, replaces"), ("Allow-Events", "presence, dialog"),
                ("P-Charging-Vector", "icid-value={token};orig-ioi=home.example"),
                ("P-Access-Network-Info", "3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=2340123456789abc"),

@@ -15,12 +15,13 @@ import pytest
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.listing import templates_listing
 from siploadgen.compile.program import Program
-from siploadgen.config.job import load_job
+from siploadgen.config.job import build, load_job
 from siploadgen.core.engine import Engine
 from siploadgen.core.program import Outcome
+from siploadgen.load.executors import ConstantCalls
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer
-from siploadgen.model.python import CallModel, load_models
+from siploadgen.model.python import CallModel
 from siploadgen.model.scenario import Role
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, drained, due_times
 
@@ -45,10 +46,7 @@ SILENT = {"other-methods", "stun-keepalive"}
 
 @cache
 def models(file: str) -> dict[str, CallModel]:
-    path = FOLDER / file
-    if path.suffix == ".py":
-        return load_models(path)
-    job = load_job(str(path))
+    job = load_job(str(FOLDER / file))
     return {**{f"answer {name}": one for name, one in job.answers.items()}, **job.calls}
 
 
@@ -106,6 +104,13 @@ def test_calls_end_as_they_should(file: str, seed: int) -> None:
             assert found.get("succeeded") or file in ENDS
         drained(network.caller)
         drained(network.answerer)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_it_can_be_run_as_it_is(file: str) -> None:
+    """As `run FILE --rate ... --duration ...` does it."""
+    executor = ConstantCalls(1, 1_000_000_000)
+    assert build(load_job(str(FOLDER / file)), TARGET, executor).workloads
 
 
 @pytest.mark.parametrize("file", FILES)
