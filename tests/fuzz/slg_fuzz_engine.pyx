@@ -19,11 +19,11 @@ from siploadgen.core.sip.tokens cimport (
     HEADER_CALL_ID, HEADER_CSEQ, HEADER_FROM, HEADER_RECORD_ROUTE, HEADER_TO, HEADER_VIA,
 )
 from siploadgen.core.net.outbox cimport OutGroups
-from siploadgen.core.records cimport Merged, MERGED_SLOTS
+from siploadgen.core.records cimport Merged, MERGED_SLOTS, Start, STARTS_COUNT
 from siploadgen.core.slab cimport Slab
 from siploadgen.core.span cimport Span
 from siploadgen.core.table cimport TableEntry
-from siploadgen.core.types cimport Nanos, PEER_IPV4, PEER_IPV6
+from siploadgen.core.types cimport Nanos, NONE, PEER_IPV4, PEER_IPV6
 from siploadgen.core.wheel cimport WheelNode
 
 cdef extern from "slg_bits.h" nogil:
@@ -77,7 +77,7 @@ cdef struct Play:
     Peer stranger
     bint strange                # datagrams come from the stranger
     bint refused                # the datagram at hand was malformed and got an answer
-    int64_t due[DUE]
+    Start starts[DUE]
 
 cdef World worlds[WORLDS]
 cdef uint32_t world_count = 0
@@ -357,15 +357,17 @@ cdef void start_calls(uint32_t count) noexcept nogil:
     cdef Core* core = play.world.sides[0].core
     cdef Chunk* chunk
     cdef uint32_t i
-    if core.chunk_head - core.chunk_tail >= CHUNKS // 2:
+    if core.queue.head - core.queue.tail >= CHUNKS // 2:
         return
     for i in range(DUE):
-        if play.due[i] > play.now or core.chunk_head == core.chunk_tail:
-            play.due[i] = play.now
-    chunk = &core.chunks[core.chunk_head % CHUNKS]
-    chunk.due = play.due
+        if play.starts[i].due > play.now or core.queue.head == core.queue.tail:
+            play.starts[i].due = play.now
+        play.starts[i].number = i
+        play.starts[i].row = NONE
+    chunk = &core.queue.chunks[core.queue.head % CHUNKS]
+    chunk.starts = play.starts
     chunk.count = count
-    core.chunk_head += 1
+    core.queue.head += 1
     time_at(0)
 
 
@@ -648,7 +650,7 @@ cdef void side_again(Side* side) noexcept nogil:
     cdef uint8_t* octets = <uint8_t*>core
     cdef OutGroups* groups = <OutGroups*>core.outbox.state
     cdef size_t head = <size_t>(<uint8_t*>&core.parsed - octets)
-    cdef size_t tail = <size_t>(<uint8_t*>core.chunks - octets)
+    cdef size_t tail = <size_t>(<uint8_t*>&core.queue - octets)
     cdef uint32_t i
     slab_again(&core.instances)
     slab_again(&core.legs)
@@ -662,6 +664,8 @@ cdef void side_again(Side* side) noexcept nogil:
     memset(groups.table, 0, sizeof(groups.table))
     memset(core.counters, 0, COUNT_COUNT * sizeof(int64_t))
     memset(core.outcomes, 0, OUTCOME_COUNT * sizeof(int64_t))
+    memset(core.starts, 0, STARTS_COUNT * sizeof(int64_t))
+    memset(core.opened, 0, core.streams * sizeof(uint32_t))
     memset(core.answered_outcomes, 0, OUTCOME_COUNT * sizeof(int64_t))
     for i in range(side.merges):
         memset(&core.merged[side.merged[i]], 0, sizeof(Merged))

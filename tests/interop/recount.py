@@ -85,6 +85,8 @@ def read(file: Path, ports: Iterable[int], binary: str = "tshark") -> list[Seen]
     for line in done.stdout.splitlines():
         at, source, target, method, status, call_id, cseq, of, branch, mine, theirs = \
             line.split("\t")
+        if not method and not of and not status:
+            continue                    # a keep-alive: tshark calls it SIP, but it is no message
         whole, _, part = at.partition(".")
         messages.append(Seen(int(whole) * 1e6 + int(part.ljust(9, "0")) / 1e3, int(source),
                              int(target), method or of, int(status or 0), call_id, int(cseq),
