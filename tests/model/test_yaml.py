@@ -424,7 +424,7 @@ def test_places_of_what_was_merged():
     ("a: !!python/object:os.x {}", "1:1 a: the tag !!python/object:os.x"),
     ("[1]: 2", "1:1: "), ("null: 2", "1:1: nothing is no key"), ("a: \x01", "1:4: the character"),
     ("a: 1\na: 2\nb: {c: 1, c: 2}", "2:1: the key a stands twice"),
-    ("a: " + "[" * 1200 + "]" * 1200, ": nested too deeply"),
+    ("a: " + "[" * 300 + "]" * 300, ": nested too deeply"),
     ("a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         f"{after}: &{after} [{','.join([f'*{name}'] * 10)}]\n"
         for name, after in zip("abcdef", "bcdefg", strict=True)), "1:1: its aliases stand for"),

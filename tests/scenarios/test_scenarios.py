@@ -21,8 +21,10 @@ from siploadgen.core.program import Outcome
 from siploadgen.load.executors import ConstantCalls
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer
+from siploadgen.model.located import load, read_text
 from siploadgen.model.python import CallModel
 from siploadgen.model.scenario import Role
+from siploadgen.model.yaml import STEPS
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, drained, due_times
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,27 @@ def test_messages_are_as_kept(file: str) -> None:
         GOLDEN.mkdir(exist_ok=True)
         kept.write_text(text)
     assert kept.read_text() == text
+
+
+def test_together_they_use_every_step() -> None:
+    used: set[str] = set()
+
+    def walk(node: object) -> None:
+        if isinstance(node, str):
+            used.add(node)
+        elif isinstance(node, list):
+            for one in node:
+                walk(one)
+        elif isinstance(node, dict):
+            used.add(str(next(iter(node), "")))
+            for value in node.values():
+                walk(value)
+
+    for file in FILES:
+        if file.endswith(".yaml"):
+            root = load(read_text(FOLDER / file), file)
+            walk([*root["calls"].values(), *root.get("answers", {}).values()])
+    assert not set(STEPS) - used
 
 
 def test_none_is_kept_for_nothing() -> None:
