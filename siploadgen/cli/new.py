@@ -17,7 +17,9 @@ TEMPLATES = {
 
 
 def new(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="File to write: .yaml or .py.")],
+    file: Annotated[str, typer.Argument(
+        metavar="FILE",
+        help="File to write: .yaml or .py; .json: the JSON Schema of scenario files.")],
     template: Annotated[str, typer.Option(
         "--template", metavar="NAME",
         help="; ".join(f"{name}: {what}" for name, what in TEMPLATES.items()))] = "call",
@@ -26,6 +28,10 @@ def new(
     from siploadgen.model.errors import nearest
 
     suffix = Path(file).suffix
+    if suffix == ".json":
+        _write(file, _schema(), "write `# yaml-language-server: $schema=FILE` above a scenario "
+                                "file, for an editor that knows it")
+        return
     if suffix not in (".yaml", ".yml", ".py"):
         raise UsageError(f"{file}: a scenario file ends in .yaml, .yml or .py")
     if template not in TEMPLATES:
@@ -34,15 +40,28 @@ def new(
         template + (".py.txt" if suffix == ".py" else ".yaml"))
     if not source.is_file():
         raise UsageError(f"--template {template}: there is none in Python; write a .yaml file")
+    _write(file, source.read_text(encoding="utf-8"),
+           f"try `siploadgen check {file}` and `siploadgen run {file} --self`")
+
+
+def _schema() -> str:
+    import json
+
+    from siploadgen.config.schema import file_schema
+
+    return json.dumps(file_schema(), indent=2) + "\n"
+
+
+def _write(file: str, text: str, hint: str) -> None:
+    """Write a file that is not there yet."""
     try:
         with Path(file).open("x", encoding="utf-8") as target:
-            target.write(source.read_text(encoding="utf-8"))
+            target.write(text)
     except FileExistsError:
         raise UsageError(f"{file}: is there already; choose another name") from None
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
-    typer.echo(f"{file}: written; try `siploadgen check {file}` and `siploadgen run {file} --self`",
-               err=True)
+    typer.echo(f"{file}: written; {hint}", err=True)
 
 
 app = single(new)

@@ -52,7 +52,7 @@ from siploadgen.core.program import (
 from siploadgen.core.sip.tokens import HeaderId
 from siploadgen.model import scenario as tree
 from siploadgen.model.challenges import challenge_kinds
-from siploadgen.model.errors import ModelError, nearest
+from siploadgen.model.errors import ManyFaultsError, ModelError, nearest
 from siploadgen.model.methods import method_number
 from siploadgen.model.values import (
     ColumnRef,
@@ -228,6 +228,7 @@ class _Assembler:
         self.outcomes: dict[str, bool] = {}
         self.samples: list[int] = []
         self._sampled: dict[tuple[int, ...], int] = {}
+        self.faults: list[ModelError] = []
 
     # --- tables ---
 
@@ -319,6 +320,9 @@ class _Assembler:
 
     def outcome(self, name: str, ok: bool) -> int:
         if name in OUTCOMES:
+            if ok and OUTCOMES[name] is not Outcome.OUTCOME_SUCCEEDED:
+                raise ModelError(f"the outcome {name} is a failure everywhere",
+                                 mend="take a name of your own for a success")
             return int(OUTCOMES[name])
         if not _NAME.fullmatch(name):
             raise ModelError(f"{name!r} cannot be the name of an outcome",
@@ -352,6 +356,8 @@ class _Assembler:
                     raise ModelError(f"requests of method {one.method} cannot start a scenario",
                                      place=str(one.place), mend="choose a method of RFC 3261")
                 answers.append((method, 0, number, *self.literal(one.user.encode()), 0))
+        if self.faults:
+            raise self.faults[0] if len(self.faults) == 1 else ManyFaultsError(self.faults)
         code = [(insn.op, insn.flags, insn.a,
                  insn.b.pc if isinstance(insn.b, _Label) else insn.b, insn.c)
                 for insn in self.code]
@@ -416,9 +422,9 @@ class _Entry:
                 self._emit(Op.OP_END, place, a=number)
         for name, place in self._jumps:
             if self._labels[name].pc < 0:
-                raise ModelError(f"there is no label {name}", place=str(place),
-                                 mend=nearest(name, (n for n, at in self._labels.items()
-                                                     if at.pc >= 0)))
+                self._out.faults.append(ModelError(
+                    f"there is no label {name}", place=str(place),
+                    mend=nearest(name, (n for n, at in self._labels.items() if at.pc >= 0))))
         return self._flags
 
     # --- names ---
@@ -462,11 +468,20 @@ class _Entry:
         for step in steps:
             try:
                 done = self._step(step)
-            except ModelError as error:
-                if error.place:
-                    raise
-                raise ModelError(error.message, place=str(step.place), mend=error.mend) from None
+            except ModelError as error:  # told with those of other steps
+                self._fault(error, step)
+                if isinstance(step, tree.Send) and step.method == "INVITE":
+                    self._invites.setdefault(step.leg, NO_TEMPLATE)
         return done
+
+    def _fault(self, error: ModelError, step: tree.Step) -> None:
+        """Keep an error, with the place of its step."""
+        for one in error.errors if isinstance(error, ManyFaultsError) else (error,):
+            told = {known.message for known in self._out.faults}
+            if isinstance(step, tree.Send) and step.in_dialog and one.message in told:
+                continue  # the parties of a dialog stand in all of its messages
+            self._out.faults.append(one if one.place else ModelError(
+                one.message, place=str(step.place), mend=one.mend))
 
     def _step(self, step: tree.Step) -> bool:
         out = self._out
@@ -713,7 +728,8 @@ class _Entry:
         if step.kind is tree.SendKind.CANCEL:
             if step.leg not in self._invites:
                 raise ModelError("there is no INVITE to cancel", mend="send one before it")
-            return int(out.templates[self._invites[step.leg]][8])
+            invite = self._invites[step.leg]
+            return NO_TEMPLATE if invite == NO_TEMPLATE else int(out.templates[invite][8])
         flags = int(TemplateFlag.TEMPLATE_IN_DIALOG) if step.in_dialog else 0
         if step.reliable:
             flags |= int(TemplateFlag.TEMPLATE_RELIABLE)

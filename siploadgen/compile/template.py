@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from siploadgen.core.program import ChallengeFlag, Field
 from siploadgen.model.challenges import challenge_kinds
-from siploadgen.model.errors import ModelError, nearest
+from siploadgen.model.errors import ManyFaultsError, ModelError, nearest
 
 FIELDS: Mapping[str, tuple[Field, int]] = {  # name -> field, arg
     "branch": (Field.FIELD_BRANCH, 0),
@@ -113,24 +113,34 @@ class Scope:
         if number is not None:
             return Part(Field.FIELD_COLUMN, number)
         raise ModelError(f"nothing is called {{{name}}}",
-                         mend=nearest(name, [*FIELDS, *self.constants, *self.known()]))
+                         mend=nearest(name, [*(one for one in FIELDS if name.startswith("challenge")
+                                               or not one.startswith("challenge.")),
+                                             *self.constants, *self.known()]))
 
 
 def _split(text: str, scope: Scope) -> list[Part]:
     parts: list[Part] = []
+    faults: list[ModelError] = []
     end = 0
     for token in _TOKENS.finditer(text):
         parts.append(Part(Field.FIELD_LITERAL, 0, text[end:token.start()].encode()))
         end = token.end()
-        if token[1] is not None:
-            parts.append(scope.part(token[1]))
-        elif len(token[0]) == 2:
-            parts.append(Part(Field.FIELD_LITERAL, 0, token[0][:1].encode()))
-        else:
-            raise ModelError(f"a single {token[0]} in the text",
-                             mend=f"write {token[0] * 2} for a brace")
+        try:
+            parts.append(_token(token, scope))
+        except ModelError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0] if len(faults) == 1 else ManyFaultsError(faults)
     parts.append(Part(Field.FIELD_LITERAL, 0, text[end:].encode()))
     return parts
+
+
+def _token(token: re.Match[str], scope: Scope) -> Part:
+    if token[1] is not None:
+        return scope.part(token[1])
+    if len(token[0]) == 2:
+        return Part(Field.FIELD_LITERAL, 0, token[0][:1].encode())
+    raise ModelError(f"a single {token[0]} in the text", mend=f"write {token[0] * 2} for a brace")
 
 
 def _merge(parts: Iterable[Part]) -> list[Part]:

@@ -111,7 +111,8 @@ class _Loader:
 
     def job(self) -> Job:
         """Read everything. FileError with all faults."""
-        data = plain(self.root)
+        # what begins with x- is only there to be named by aliases
+        data = {key: value for key, value in plain(self.root).items() if not key.startswith("x-")}
         file = self.check(File, data, [])
         calls = self._models("calls", tree.Role.CALLER)
         answers = self._models("answers", tree.Role.ANSWERER)

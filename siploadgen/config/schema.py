@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from siploadgen.config.fields import Count, Duration, Picked, Process, Rate, Time
 from siploadgen.load import executors
 from siploadgen.load.arrivals import Arrival
+from siploadgen.model import scenario as tree
+from siploadgen.model.yaml import entry_schema, steps_schema
 
 VERSION = 1
 
@@ -306,3 +308,27 @@ class File(Strict):
     dns: str | None = None
     limits: dict[str, str | float] = {}
     ui: Literal["auto", "rich", "line", "json", "none"] = "auto"
+
+
+def file_schema() -> dict[str, Any]:
+    """JSON Schema of scenario files, for editors.
+
+    >>> file_schema()["properties"]["calls"]["additionalProperties"]
+    {'$ref': '#/$defs/call'}
+    """
+    found = File.model_json_schema()
+    steps = steps_schema()
+    works = WorkEntry.model_json_schema()
+    found["$defs"] = {
+        **found.get("$defs", {}), **steps["$defs"], **works.pop("$defs", {}),
+        "call": entry_schema(tree.Role.CALLER), "answer": entry_schema(tree.Role.ANSWERER),
+        "scenario": {**works, "additionalProperties": True, "properties": {
+            **works["properties"],
+            "executor": {"enum": list(EXECUTORS), "description": "see docs/load.md"}}},
+    }
+    for name, entry in (("calls", "call"), ("answers", "answer"), ("scenarios", "scenario")):
+        found["properties"][name] = {"type": "object",
+                                     "additionalProperties": {"$ref": f"#/$defs/{entry}"}}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found,
+            "title": "A scenario file of siploadgen",
+            "patternProperties": {"^x-": {"description": "what aliases name"}}}

@@ -22,6 +22,21 @@ class ModelError(ValueError):
         super().__init__(f"{text} ({mend})" if mend else text)
 
 
+class ManyFaultsError(ModelError):
+    """Several of them; the text has a line for each.
+
+    >>> print(ManyFaultsError([ModelError("a", place="x.py:2"),
+    ...                        ModelError("b", place="x.py:1")]))
+    x.py:2: a
+    x.py:1: b
+    """
+
+    def __init__(self, errors: Iterable[ModelError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(dict.fromkeys(str(one) for one in self.errors)))
+        self.place = self.errors[0].place
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant, else list them all.
 

@@ -375,6 +375,16 @@ class Recorder:
             self._leg("").last_received = method
             self._leg("").in_dialog = method in DIALOG_METHODS
 
+    @property
+    def depth(self) -> int:
+        """How many blocks are open; a front end lowers it when a step inside was refused."""
+        return len(self._stack)
+
+    @depth.setter
+    def depth(self, depth: int) -> None:
+        """Close blocks."""
+        del self._stack[depth:]
+
     # --- messages ---
 
     def invite(self, to: str = "", *, sdp: str = "", body: str | bytes = "",
@@ -393,21 +403,23 @@ class Recorder:
                   start=start, from_=from_, leg=leg, user=user, supported=supported,
                   contact=contact)
 
-    def ack(self, *, sdp: str = "", headers: Headers = (), leg: str = "") -> None:
+    def ack(self, *, sdp: str = "", body: str | bytes = "", content_type: str = "",
+            headers: Headers = (), leg: str = "") -> None:
         """Acknowledge a 2xx (other finals are acknowledged by the transaction, RFC 3261 17.1.1.3).
 
         >>> c.invite(sdp="g711")
         >>> wait = c.expect(200).optional(100, 180)
         >>> c.ack()
         """
-        self._send("ACK", kind=tree.SendKind.ACK, sdp=sdp, headers=headers, leg=leg)
+        self._send("ACK", kind=tree.SendKind.ACK, sdp=sdp, body=body, content_type=content_type,
+                   headers=headers, leg=leg)
 
     def cancel(self, *, leg: str = "") -> None:
         """Cancel the open INVITE; held back until a provisional response came (RFC 3261 9.1)."""
         place = _caller_place()
         if not self._leg(leg).invites:
             raise ModelError("there is no open INVITE to cancel", place=str(place),
-                             mend="cancel after invite(...)")
+                             mend="cancel after the INVITE")
         self._step(tree.Send(tree.SendKind.CANCEL, "CANCEL", leg=self._leg(leg).number,
                              place=place))
 
@@ -505,7 +517,9 @@ class Recorder:
         if "" in lines:
             blank = lines.index("")
             head, body = lines[:blank], "\r\n".join(lines[blank + 1:])
+        short = {letter: name for name, letter in messages.COMPACT.items()}
         names = {line.partition(":")[0].strip().lower() for line in head[1:]}
+        names |= {short[name].lower() for name in names if name in short}
         missing = [name for name in ("Via", "From", "To", "Call-ID", "CSeq")
                    if name.lower() not in names]
         first = head[0].split()
@@ -515,7 +529,7 @@ class Recorder:
         if len(first) < 3:
             raise ModelError(f"{head[0]!r} is no first line of a message", place=str(place),
                              mend="write METHOD URI SIP/2.0, or SIP/2.0 STATUS REASON")
-        if not names & {"content-length", "l"}:
+        if "content-length" not in names:
             head.append("Content-Length: {content_length}" if body else "Content-Length: 0")
         whole = "".join(f"{line}\r\n" for line in head).replace("{echo}\r\n", "{echo}").replace(
             "{routes}\r\n", "{routes}").replace("{authorization}\r\n", "{authorization}")
@@ -1019,7 +1033,7 @@ class Recorder:
         if wait._pause is None and not wait._mandatory and all(
                 case.then is tree.Then.STAY for case in wait._cases):
             raise ModelError("this expectation has only optional cases", place=str(wait._place),
-                             mend="follow it by c.expect(...) with what must come")
+                             mend="follow it by another, with what must come")
 
     def _block(self, kind: type, /, **members: Any) -> _Block:
         builder = _BlockBuilder(kind, members, _caller_place())

@@ -128,6 +128,7 @@ _KINDS: Mapping[str, Callable[[str], Any]] = {
     "count": _count,
     "flag": _flag,
 }
+KINDS = tuple(_KINDS)
 
 
 def read_settings(known: Mapping[str, Setting], given: Mapping[str, str]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.model import scenario as tree
-from siploadgen.model.located import FileError, load, place
+from siploadgen.model.located import FileError, load, place, plain
 from siploadgen.model.python import answer, call
 from siploadgen.model.settings import Setting
 from siploadgen.model.values import lognormal
@@ -234,7 +235,7 @@ calls:
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("a: [1", "x.yaml:1:6: expected"), ("a: 1\na: 2", "x.yaml:2:1: found duplicate key"),
+    ("a: [1", "x.yaml:1:6: expected"), ("a: 1\na: 2", "x.yaml:2:1: the key a stands twice"),
     ("- a", "x.yaml:1:1: the file is no mapping"), ("a: b: c", "x.yaml:1:5: mapping values"),
 ])
 def test_what_is_no_yaml(text, message):
@@ -268,6 +269,204 @@ def test_every_step_has_a_row_in_the_docs():
 ])
 def test_distributions_as_mappings(value, text):
     assert value_text(value) == text
+
+
+def sent(steps, settings=None, variables="{}", columns=()):
+    """Texts of what a call sends."""
+    model = model_of(f"calls: {{a: {{variables: {variables}, steps: [{steps}]}}}}")
+    recorded = model.record(target=TARGET, settings=settings or {}, columns=columns)
+    return [step.text for step in recorded.steps if isinstance(step, tree.Send)]
+
+
+def recorded(steps, variables="{}", settings=None, columns=()):
+    """Steps that are recorded of a call."""
+    model = model_of(f"calls: {{a: {{variables: {variables}, steps: [{steps}]}}}}")
+    return model.record(target=TARGET, settings=settings or {}, columns=columns).steps
+
+
+def test_settings_stand_in_texts():
+    variables = "{n: 5, hold: 1500ms, who: bob, on: true, long: {value: 2m, kind: duration}}"
+    (text,) = sent('{send: OPTIONS, to: "sip:{who}@h", '
+                   'headers: {X: "{n} {hold} {on} {long} {user}"}}', variables=variables,
+                   settings={"n": "7"}, columns=("user",))
+    assert text.startswith("OPTIONS sip:bob@h SIP/2.0")
+    assert "X: 7 1.5s yes 2m {user}" in text
+
+
+def test_a_header_may_come_twice_and_be_taken_out():
+    (text,) = sent("{send: OPTIONS, headers: [{A: 1}, {A: 2}, {User-Agent: null}]}")
+    assert "A: 1\r\nA: 2\r\n" in text
+    assert "User-Agent" not in text
+
+
+def test_a_body_comes_from_a_file_beside(tmp_path):
+    (tmp_path / "body.bin").write_bytes(b"\x00\xff")
+    path = tmp_path / "calls.yaml"
+    text = "calls: {a: {steps: [{send: MESSAGE, file: body.bin, content_type: a/b}]}}"
+    (model,) = call_models(load(text, str(path)), str(path)).values()
+    scenario = model.record(target=TARGET)
+    assert dict(scenario.constants)["octets.0"] if "octets.0" in dict(scenario.constants) else (
+        scenario.steps[0].text.encode(errors="surrogateescape").endswith(b"\x00\xff"))
+
+
+def test_settings_decide_what_is_recorded():
+    steps = "if: n > 3, then: [count: many], else: [count: few]"
+    for n, counter in (("3", "few"), ("4", "many")):
+        (count,) = recorded(f"{{{steps}}}", "{n: 1}", {"n": n})
+        assert count.counter == counter
+    yes = recorded('{if: mode == fast, then: [count: a]}, {if: on, then: [count: b]}, '
+                   '{if: not on, then: [count: c]}', "{mode: fast, on: true}")
+    assert [step.counter for step in yes] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("text", "condition"), [
+    ("n >= 3", tree.Condition("n", tree.Compare.GE, 3)),
+    ('"{n} < 3s"', tree.Condition("n", tree.Compare.LT, 3_000_000_000)),
+    ("n == -1", tree.Condition("n", tree.Compare.EQ, -1)),
+    ("n", tree.Condition("n", tree.Compare.NE, 0)),
+    ("not n", tree.Condition("n", tree.Compare.EQ, 0)),
+    ("stopping", tree.Condition(tree.Pseudo.STOPPING, tree.Compare.NE, 0)),
+    ("status < 300", tree.Condition(tree.Pseudo.STATUS, tree.Compare.LT, 300)),
+    ('"n > {most}"', tree.Condition("n", tree.Compare.GT, 9)),
+    ("{header: Require, has: 100rel}", tree.HasHeader("Require", "100rel")),
+    ("{body: m=audio}", tree.HasLine("m=audio")), ('{body: ""}', tree.HasLine("")),
+    ('{text: t, is: "{most}"}', tree.SameText("t", "9")),
+])
+def test_conditions(text, condition):
+    (step,) = recorded(f"{{if: {text}, then: [end]}}", "{most: 9}")
+    assert step.condition == condition
+
+
+def test_values():
+    steps = recorded('{set: {a: 5, b: 2s, c: elapsed, d: "{row}", e: "{x}", f: 64*T1}}, '
+                     '{mul: {a: 0.5, b: 50%, c: "{part}"}}', "{part: 'uniform(50%,90%)'}",
+                     columns=("row",))
+    names = [type(step.value).__name__ for step in steps]
+    assert names == ["Fixed", "Fixed", "Elapsed", "ColumnRef", "VariableRef", "TimesT1",
+                     "Fixed", "Fixed", "Uniform"]
+
+
+def test_clocks_that_nothing_starts_run_from_the_first_request():
+    steps = recorded("{send: OPTIONS}, {expect: 200, stop: answer}, {send: OPTIONS, start: more}, "
+                     "{expect: {200: {stop: more}}}")
+    assert [step.clock for step in steps if isinstance(step, tree.ClockStart)] == ["answer", "more"]
+    assert isinstance(steps[0], tree.ClockStart)
+
+
+def test_expectations_in_every_form():
+    head = "{send: INVITE}, "
+    for form in ("200|202", "[200, 202]", "{200|202: {}}", "[{200|202: {}}]", "{200|202: null}"):
+        wait = recorded(f"{head}{{expect: {form}}}")[1]
+        assert [one.matches for one in wait.cases] == [
+            (tree.OnResponse(200, 200, "INVITE"), tree.OnResponse(202, 202, "INVITE"))]
+    first = "{send: INVITE}, {expect: 200}, {send: ACK}, {send: INVITE, leg: b}, "
+    cases = ("{2xx/BYE: optional}, {BYE: {leg: b, do: [{respond: 200, leg: b}]}}, "
+             "{BYE: [respond: 200]}, {200: {method: INVITE, start: x, then: go on}}")
+    wait = recorded(f"{first}{{expect: [{cases}]}}")[4]
+    assert [(one.matches[0], one.leg, one.then) for one in wait.cases] == [
+        (tree.OnResponse(200, 299, "BYE"), 0, tree.Then.STAY),
+        (tree.OnRequest("BYE"), 1, tree.Then.GO_ON), (tree.OnRequest("BYE"), 0, tree.Then.GO_ON),
+        (tree.OnResponse(200, 200, "INVITE"), 0, tree.Then.GO_ON)]
+
+
+def test_two_expectations_with_optional_cases_alone_are_one_wait():
+    steps = recorded("{send: INVITE}, {expect: {100: optional}}, {expect: {200: {}}, within: 3s}")
+    assert len(steps) == 2
+    assert len(steps[1].cases) == 2
+
+
+@pytest.mark.parametrize("late", ["{end: x}", "x", "[{end: x}]", "{do: [{end: x}]}"])
+def test_late(late):
+    wait = recorded(f"{{send: OPTIONS}}, {{expect: 200, within: 3s, late: {late}}}")[1]
+    assert [step.outcome for step in wait.late] == ["x"]
+
+
+def test_pauses_go_on_after_what_comes_meanwhile():
+    cases = "MESSAGE: [respond: 200], 1xx: optional, INFO: {do: [respond: 200], then: go on}"
+    pause = recorded(f"{{send: OPTIONS}}, {{expect: 200}}, {{pause: 3s, on: {{{cases}}}}}")[2]
+    assert [one.then.value for one in pause.cases] == ["stay", "stay", "go on"]
+
+
+def test_a_challenge_without_steps_asks_and_ends():
+    yaml = """
+answers:
+  a:
+    method: INVITE
+    steps:
+      - challenge: {kind: md5, realm: r, password: p}
+      - respond: 200
+"""
+    model = model_of(yaml, "answers", tree.Role.ANSWERER)
+    check = model.record().steps[0]
+    assert [type(one).__name__ for one in check.failed] == ["Send", "End"]
+    assert 'WWW-Authenticate: Digest realm="r", {challenge.md5}' in check.failed[0].text
+
+
+def test_parts_that_aliases_name(tmp_path):
+    from siploadgen.config.job import load_job
+
+    path = tmp_path / "a.yaml"
+    path.write_text("x-part: &part {end: fine, ok: true}\ncalls: {a: {steps: [*part]}}\n")
+    assert load_job(str(path)).calls["a"].record(target=TARGET).steps[0].outcome == "fine"
+    path.write_text("parts: &part {end: fine, ok: true}\ncalls: {a: {steps: [*part]}}\n")
+    with pytest.raises(FileError, match="1:1 parts: unknown key"):
+        load_job(str(path))
+
+
+def test_places_of_what_was_merged():
+    found = load("b: &b {x: 1}\nc:\n  <<: *b\n  y: 2\n", "x")
+    assert place(found, ["c", "x"]) == (1, 8)
+    assert place(found, ["c", "y"]) == (4, 3)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("a: &a [1, {b: *a}]", ""),
+    ("a: !!python/object:os.x {}", "1:1 a: the tag !!python/object:os.x"),
+    ("[1]: 2", "1:1: "), ("null: 2", "1:1: nothing is no key"), ("a: \x01", "1:4: the character"),
+    ("a: 1\na: 2\nb: {c: 1, c: 2}", "2:1: the key a stands twice"),
+    ("a: " + "[" * 300 + "]" * 300, ": nested too deeply"),
+    ("a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+        f"{after}: &{after} [{','.join([f'*{name}'] * 10)}]\n"
+        for name, after in zip("abcdef", "bcdefg", strict=True)), "1:1: its aliases stand for"),
+])
+def test_what_yaml_can_say_and_nobody_means(text, message):
+    if not message:
+        load(text, "x")
+        return
+    with pytest.raises(FileError) as caught:
+        load(text, "x.yaml")
+    assert message in str(caught.value)
+
+
+def test_all_faults_of_all_entries_are_told_at_once():
+    assert [line.partition(" ")[2] for line in faults_of("""
+calls:
+  a: {steps: [sned: INVITE]}
+  b: {steps: [{send: INVITE, sdp: g712}, {expect: {20O: {}}}, {jump: nowhere}]}
+""")] == [
+        'calls.a.steps[0].sned: there is no step sned (did you mean "send"?)',
+        'calls.b.steps[0].send: there is no session description g712 (did you mean "g729"?)',
+        "calls.b.steps[1].expect.20O: '20O' is not a range of statuses (statuses go from 100 to "
+        "699 (RFC 3261 7.2))",
+        "calls.b.steps[2].jump: there is no label nowhere (there are none)",
+    ]
+
+
+def test_the_schema_of_a_file_takes_what_the_reader_takes():
+    from siploadgen.config.schema import file_schema
+
+    jsonschema.Draft202012Validator.check_schema(file_schema())
+    validator = jsonschema.Draft202012Validator(file_schema())
+    root = Path(__file__).parents[2]
+    files = [*(root / "scenarios").glob("*.yaml"), *(root / "siploadgen/templates").glob("*.yaml"),
+             *(root / "tests/model/twins").glob("*.yaml")]
+    for file in files:
+        validator.validate(plain(load(file.read_text(), file.name)))
+    assert len(files) > 60
+    for text in ("calls: {a: {steps: [sned: x]}}", "calls: {a: {steps: [{send: x, tp: y}]}}",
+                 "calls: {a: {steps: [expect: {200: {stp: x}}]}}", "answers: {a: {steps: [end]}}",
+                 "cals: {}", "calls: {a: {steps: []}}"):
+        assert not validator.is_valid(plain(load(text, "x"))), text
 
 
 def test_variables_have_kinds():
