@@ -33,6 +33,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "net.udp": (),
     "tx": (),
     "user": (),
+    "measure": (),
     "auth": ("crypto",),
     "targets": (),
     "overload": (),

@@ -13,7 +13,7 @@ _FIRST_CLOCK = 2  # histograms before it are of the whole run
 
 _ARRAYS = ("counters", "outcomes", "answered_outcomes", "sent_requests", "sent_responses",
            "received_requests", "received_responses", "retransmitted", "histograms", "steps",
-           "user_counters", "series_outcomes", "series_starts")
+           "user_counters", "series_outcomes", "series_starts", "attempts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,30 @@ class Figures:
     user_counters: Array
     series_outcomes: Array  # [series, Outcome]
     series_starts: Array  # [series, (due, started, and by cause not started)]
+    attempts: Array  # [series, AttemptKind, AttemptColumn or final status - 100]
     udp: Mapping[str, int]
     in_progress: int
+    # what is measured of every call, by (series, row of core.measure); without those of no values
+    measures: Mapping[tuple[int, int], Array] = field(default_factory=dict)
+
+    def measure(self, row: int) -> Array:
+        """Return the histogram of a row of `core.measure`, all series added up."""
+        from siploadgen.core.hist import STRIDE
+
+        found = [counts for (_, number), counts in self.measures.items() if number == row]
+        return sum(found[1:], start=found[0]) if found else np.zeros(STRIDE, np.int64)
+
+    def _measures(self, other: Self, sign: int) -> dict[tuple[int, int], Array]:
+        result = dict(self.measures)
+        for key, counts in other.measures.items():
+            before = result.get(key)
+            result[key] = sign * counts if before is None else before + sign * counts
+        return {key: counts for key, counts in result.items() if counts.any()}
 
     def _combined(self, other: Self, sign: int) -> Self:
         arrays = {name: getattr(self, name) + sign * getattr(other, name) for name in _ARRAYS}
         udp = {name: value + sign * other.udp.get(name, 0) for name, value in self.udp.items()}
-        return type(self)(**arrays, udp=udp,
+        return type(self)(**arrays, udp=udp, measures=self._measures(other, sign),
                           in_progress=self.in_progress + sign * other.in_progress)
 
     def __add__(self, other: Self) -> Self:
@@ -87,14 +104,26 @@ class Figures:
             histograms=np.concatenate((self.histograms[:_FIRST_CLOCK],
                                        by_series[rows].sum(axis=0))),
             series_outcomes=outcomes[None], series_starts=starts[None],
-            in_progress=int(starts[1] - outcomes.sum()))
+            attempts=self.attempts[rows].sum(axis=0)[None],
+            measures=self._merged(rows), in_progress=int(starts[1] - outcomes.sum()))
+
+    def _merged(self, rows: Sequence[int]) -> dict[tuple[int, int], Array]:
+        """Return the measures of some series, added up as those of one."""
+        result: dict[tuple[int, int], Array] = {}
+        for (series, number), counts in self.measures.items():
+            if series in rows:
+                before = result.get((0, number))
+                result[0, number] = counts if before is None else before + counts
+        return result
 
     def measured(self, series: Sequence[Series]) -> Self:
         """Return the figures whose latencies are those of the measured phases; calls are all."""
         rows = [number for number, one in enumerate(series) if one.measured]
         if len(series) <= 1 or not rows:
             return self
-        return replace(self, histograms=self.of_series(rows).histograms)
+        chosen = self.of_series(rows)
+        return replace(self, histograms=chosen.histograms, attempts=chosen.attempts,
+                       measures=chosen.measures)
 
     def imbalance(self) -> str | None:
         """Say which of the two sums that hold at every instant does not; None when both do."""
@@ -118,17 +147,25 @@ class SparseFigures:
 
     def __init__(self, figures: Figures) -> None:
         self._in_progress = figures.in_progress
-        self._cells: dict[str, tuple[Array, Array]] = {}
-        for name in _ARRAYS:
-            flat = getattr(figures, name).reshape(-1)
-            used = np.flatnonzero(flat)
-            self._cells[name] = (used, flat[used])
+        self._cells = {name: _nonzero(getattr(figures, name)) for name in _ARRAYS}
+        self._measures = {key: _nonzero(counts) for key, counts in figures.measures.items()}
 
     def added_to(self, figures: Figures, sign: int) -> Figures:
         """Add to (or, with sign -1, take from) `figures`, whose arrays are changed in place."""
         for name, (used, values) in self._cells.items():
             getattr(figures, name).reshape(-1)[used] += sign * values
-        return replace(figures, in_progress=figures.in_progress + sign * self._in_progress)
+        measures = dict(figures.measures)
+        for key, (used, values) in self._measures.items():
+            counts = measures.setdefault(key, np.zeros(figures.histograms.shape[1], np.int64))
+            counts[used] += sign * values
+        return replace(figures, measures=measures,
+                       in_progress=figures.in_progress + sign * self._in_progress)
+
+
+def _nonzero(array: Array) -> tuple[Array, Array]:
+    flat = array.reshape(-1)
+    used = np.flatnonzero(flat)
+    return used, flat[used]
 
 
 def total(parts: Sequence[Figures]) -> Figures:
@@ -148,7 +185,9 @@ def snapshot(engine: Any, tries: int = 20) -> Figures:
     for attempt in range(tries):
         figures = Figures(
             **{name: getattr(engine, name).copy() for name in _ARRAYS},
-            udp=dict(engine.udp_stats()), in_progress=int(engine.in_progress))
+            udp=dict(engine.udp_stats()), in_progress=int(engine.in_progress),
+            measures={(int(series), int(row)): engine.measures[series, row].copy()
+                      for series, row in np.argwhere(engine.measured)})
         if figures.imbalance() is None:
             break
         time.sleep(0.0002 * attempt)

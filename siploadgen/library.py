@@ -275,7 +275,7 @@ class Result:
 
         Raises KeyError that names the nearest: no such metric, scenario or phase.
         """
-        known = self._names.histograms()
+        known = self._names.latencies()
         for what, value, names in (
                 ("metric", name, list(known)),
                 ("scenario", scenario, [one.workload for one in self._names.series]),
@@ -283,7 +283,7 @@ class Result:
             if value is not None and value not in names:
                 raise KeyError(f"there is no {what} {value} ({nearest(value, names)})")
         part = self._names.part(self._figures, scenario, phase)
-        return Latency(name, part.histograms[known[name][0]])
+        return Latency(name, self._names.counts(part, name))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object of run.json."""

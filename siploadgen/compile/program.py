@@ -142,6 +142,13 @@ class Program:
             array.flags.writeable = False  # one copy serves every engine
 
     @property
+    def methods(self) -> tuple[int, ...]:
+        """Numbers (`core.sip.tokens.Method`) of the requests that it sends, ACK and CANCEL apart."""
+        kinds, methods = self.templates["kind"], self.templates["method"]
+        requests = methods[kinds == TemplateKind.TEMPLATE_REQUEST]
+        return tuple(int(method) for method in np.unique(requests))
+
+    @property
     def pauses_ns(self) -> int:
         """Time that a call spends in pauses of a constant length, if it comes by all of them."""
         number = self.code["c"][self.code["op"] == Op.OP_PAUSE]

@@ -13,7 +13,7 @@ from siploadgen import __version__
 from siploadgen.core.counters import Counter
 from siploadgen.errors import Exit, InternalError
 from siploadgen.figures import Figures, RunRecord, Sample, Series
-from siploadgen.report import limits, metrics
+from siploadgen.report import limits, metrics, rfc6076
 from siploadgen.report.limits import Judge
 from siploadgen.report.metrics import Names
 from siploadgen.report.summary import SCHEMA
@@ -124,6 +124,7 @@ class Collector:
             "messages": {**said, "sent": sum(said["sent"].values()),
                          "received": sum(said["received"].values())},
             "metrics": metrics.latencies(figures, self.names),
+            "rfc6076": rfc6076.ratios(figures),
             "generator": {
                 "loop_busy": max(busy, default=None),
                 "receive_drops": figures.udp.get("receive_drops", 0),
@@ -183,7 +184,8 @@ class Collector:
             "rate": _rates(counted, length_s),
             "messages": metrics.messages(figures),
             "metrics": metrics.latencies(figures, self.names),
-            "rfc6076": metrics.rfc6076(self.names.part(raw), self.names),
+            "rfc6076": rfc6076.ratios(figures),
+            "attempts": rfc6076.attempts(figures),
             **(metrics.parts(raw, self.names) if self.names.series else {}),
             "steps": metrics.steps(figures, self.program),
             "counters": {name: int(value) for name, value in zip(

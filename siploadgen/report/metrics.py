@@ -7,21 +7,31 @@ from typing import Any, Self
 import numpy as np
 
 from siploadgen.core.counters import Counter
+from siploadgen.core.measure import Measure
 from siploadgen.core.program import Outcome
 from siploadgen.core.sip.tokens import Method
 from siploadgen.figures import Array, Figures, Series
-from siploadgen.report import histogram
+from siploadgen.report import histogram, rfc6076
 
 HIST_LATENESS = 0  # numbers of core.engine
 HIST_RECEIVE_DELAY = 1
 HIST_CLOCKS = 2
+WHOLE = ("lateness", "receive_delay")  # latencies that are not told apart by phase and scenario
+RFC6076 = "rfc6076."  # before the names of what that RFC defines
+
+_CLASSES = ("2xx", "3xx", "4xx", "5xx", "6xx")
+_SDT = (Measure.MEASURE_SDT, Measure.MEASURE_SDT_FAILED)
+_CALLS = {int(Method.METHOD_INVITE)}
+_BYES = {int(Method.METHOD_BYE)}
+_MEASURED: Mapping[int, set[int]] = {  # methods that a program must send for a measure
+    Measure.MEASURE_RRD: {int(Method.METHOD_REGISTER)},
+    Measure.MEASURE_SRD: _CALLS, Measure.MEASURE_SRD_FAILED: _CALLS,
+    Measure.MEASURE_SDD: _BYES, Measure.MEASURE_SDD_FAILED: _BYES,
+    Measure.MEASURE_SDT: _BYES, Measure.MEASURE_SDT_FAILED: _BYES,
+}
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 _KEYS = ("p50_us", "p90_us", "p95_us", "p99_us", "p99.9_us")
-
-# 3xx ends an attempt elsewhere: RFC 6076 4.6 and 4.7 leave it out of the denominator.
-_SEER_STATUS = (480, 486, 600, 603)  # RFC 6076 4.7: failures that only the callee can mend
-_ISA_STATUS = (408, 500, 503, 504)  # RFC 6076 4.8: ineffective session attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Names:
     outcomes: Mapping[int, tuple[str, bool]]
     counters: tuple[str, ...]
     series: tuple[Series, ...] = ()
+    methods: tuple[int, ...] = ()  # that the program sends
 
     @classmethod
     def of(cls, program: Any, series: tuple[Series, ...] = ()) -> Self:
@@ -41,7 +52,8 @@ class Names:
                     for outcome in Outcome if outcome < Outcome.OUTCOME_USER}
         for number, (name, ok) in enumerate(program.outcomes):
             outcomes[int(Outcome.OUTCOME_USER) + number] = (name, ok)
-        return cls(tuple(program.clocks), outcomes, tuple(program.counters), series)
+        return cls(tuple(program.clocks), outcomes, tuple(program.counters), series,
+                   tuple(program.methods))
 
     def outcome(self, number: int) -> str:
         """Name of an outcome."""
@@ -75,6 +87,29 @@ class Names:
         result["lateness"] = (HIST_LATENESS, "due")
         result["receive_delay"] = (HIST_RECEIVE_DELAY, "received")
         return result
+
+    def measures(self) -> dict[str, int]:
+        """Return the row (of `core.measure`) of each latency that no clock of the model takes."""
+        wanted = {row for row, methods in _MEASURED.items() if methods & set(self.methods)}
+        result = {f"{RFC6076}{Measure(row).name.removeprefix('MEASURE_').lower()}": int(row)
+                  for row in Measure if row in wanted}
+        for place, method in enumerate(self.methods):
+            for number, group in enumerate(_CLASSES):
+                result[f"{method_name(method)}.{group}"] = (
+                    int(Measure.MEASURE_METHODS) + len(_CLASSES) * place + number)
+        return result
+
+    def latencies(self) -> dict[str, str]:
+        """Return where each latency counts from: due, send, received or answer; by its name."""
+        origins = {name: origin for name, (_, origin) in self.histograms().items()}
+        return origins | {name: "answer" if row in _SDT else "send"
+                          for name, row in self.measures().items()}
+
+    def counts(self, figures: Figures, name: str) -> Array:
+        """Return the histogram of a latency. Raises KeyError for a name that there is not."""
+        place = self.histograms().get(name)
+        return (figures.measure(self.measures()[name]) if place is None
+                else figures.histograms[place[0]])
 
 
 def _ended(outcomes: Array, names: Names) -> tuple[int, dict[str, int]]:
@@ -138,6 +173,11 @@ def method_name(number: int) -> str:
     return _METHODS.get(number, "OTHER")
 
 
+TIMEOUTS: Mapping[str, Counter] = {
+    "timer_b": Counter.COUNT_TIMER_B, "timer_f": Counter.COUNT_TIMER_F,
+    "timer_h": Counter.COUNT_TIMER_H, "no_prack": Counter.COUNT_NO_PRACK}
+
+
 def _message_counts(requests: Array, responses: Array) -> dict[str, int]:
     counts = {method_name(int(method)): int(requests[method])
               for method in np.flatnonzero(requests)}
@@ -154,6 +194,9 @@ def messages(figures: Figures) -> dict[str, Any]:
         "sent": _message_counts(figures.sent_requests, figures.sent_responses),
         "received": _message_counts(figures.received_requests, figures.received_responses),
         "retransmitted": int(counters[Counter.COUNT_RETRANSMITTED]),
+        "retransmitted_by_method": {
+            method_name(int(method)): int(figures.retransmitted[method])
+            for method in np.flatnonzero(figures.retransmitted)},
         "retransmitted_own_fault": int(counters[Counter.COUNT_RETRANSMITTED_OWN_FAULT]),
         "received_again": int(counters[Counter.COUNT_RECEIVED_AGAIN]),
         "malformed": int(counters[Counter.COUNT_MALFORMED]),
@@ -173,6 +216,7 @@ def messages(figures: Figures) -> dict[str, Any]:
         "large_requests": int(counters[Counter.COUNT_LARGE_REQUESTS]),
         "unknown_required": int(counters[Counter.COUNT_UNKNOWN_REQUIRED]),
         "bindings_full": int(counters[Counter.COUNT_BINDINGS_FULL]),
+        "timeouts": {name: int(counters[counter]) for name, counter in TIMEOUTS.items()},
     }
 
 
@@ -212,9 +256,17 @@ def percentile_s(counts: Array, percent: float) -> float | None:
 
 
 def latencies(figures: Figures, names: Names) -> dict[str, Any]:
-    """Return every latency metric by its name: each clock twice, lateness, receive_delay."""
-    return {name: latency(figures.histograms[number], origin)
-            for name, (number, origin) in names.histograms().items()}
+    """Return every latency metric by its name: each clock twice, lateness, receive_delay, RFC 6076.
+
+    Times to final responses by class are there for classes that came.
+    """
+    result = {name: latency(figures.histograms[number], origin)
+              for name, (number, origin) in names.histograms().items()}
+    seen = {row for _, row in figures.measures}
+    for name, row in names.measures().items():
+        if row in seen or name.startswith(RFC6076):
+            result[name] = latency(figures.measure(row), "answer" if row in _SDT else "send")
+    return result
 
 
 def parts(figures: Figures, names: Names) -> dict[str, Any]:
@@ -223,15 +275,13 @@ def parts(figures: Figures, names: Names) -> dict[str, Any]:
     A call belongs to the phase in which it was due. Lateness and the delay of receiving are kept
     for the run as a whole.
     """
-    clocks = {name for name, (number, _) in names.histograms().items() if number >= HIST_CLOCKS}
-
     def one(workload: str | None, phase: str | None, every: bool = False) -> dict[str, Any]:
         rows = [number for number, series in enumerate(names.series)
                 if workload in (None, series.workload) and (every or phase == series.phase)]
         counted = calls(figures.of_series(rows), names)
         measured = names.part(figures, workload, phase)
-        found = {name: row for name, row in latencies(measured, names).items() if name in clocks}
-        return {"calls": counted, "metrics": found}
+        found = {name: row for name, row in latencies(measured, names).items() if name not in WHOLE}
+        return {"calls": counted, "metrics": found, "rfc6076": rfc6076.ratios(measured)}
 
     measured = {series.phase: series.measured for series in names.series}
     return {
@@ -239,56 +289,6 @@ def parts(figures: Figures, names: Names) -> dict[str, Any]:
                       for name in dict.fromkeys(series.workload for series in names.series)},
         "phases": {name: {"measured": measured[name], **one(None, name)} for name in measured},
     }
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole > 0 else None
-
-
-def rfc6076(figures: Figures, names: Names) -> dict[str, float | None]:
-    """Session establishment ratios, as shares from 0 to 1; null when their denominator is 0.
-
-    One call is one attempt, its challenges and retransmissions included. SER is the share of
-    attempts with a 2xx (RFC 6076 4.6), SEER adds 480, 486, 600 and 603 (4.7), ISA the share that
-    ended in 408, 500, 503, 504 or without any final response (4.8). Attempts that were cut off by
-    the end of the run are left out. A redirection that was followed (a model with the counter
-    `redirects`) is part of its attempt. Repeated final responses are counted once as far as the
-    number of attempts tells.
-    """
-    undefined = {"ser": None, "seer": None, "isa": None}
-    invite = Method.METHOD_INVITE
-    if not figures.sent_requests[invite]:
-        return dict(undefined)
-    by_name: dict[str, int] = {}
-    for number in np.flatnonzero(figures.outcomes):
-        by_name[names.outcome(int(number))] = int(figures.outcomes[number])
-    attempts = (int(figures.counters[Counter.COUNT_STARTED]) - figures.in_progress
-                - by_name.get("aborted", 0) - by_name.get("no_resource", 0))
-    # Beside calls a run may have workloads without any: their starts are no attempts.
-    attempts = min(attempts, int(figures.sent_requests[invite] - figures.retransmitted[invite]))
-    if attempts <= 0:
-        return dict(undefined)
-    finals = figures.received_responses[invite]
-
-    def got(low: int, high: int | None = None) -> int:
-        end = low if high is None else high
-        return min(int(finals[low - 100 : end - 99].sum()), attempts)
-
-    if "setup" in names.clocks:  # stopped once in each call that is answered
-        answered = int(figures.histograms[HIST_CLOCKS + 2 * names.clocks.index("setup")].sum())
-    else:
-        answered = got(200, 299)
-    answered = min(answered, attempts)
-    redirected = got(300, 399)
-    if "redirects" in names.counters:
-        redirected = by_name.get("redirect_loop", 0)
-    effective = min(answered + sum(got(status) for status in _SEER_STATUS), attempts)
-    silent = min(by_name.get("timeout", 0) + by_name.get("transport", 0),
-                 max(attempts - answered - got(300, 699), 0))
-    ineffective = min(sum(got(status) for status in _ISA_STATUS) + silent, attempts)
-    return {"ser": _ratio(answered, attempts - redirected),
-            "seer": _ratio(effective, attempts - redirected),
-            "isa": _ratio(ineffective, attempts)}
 
 
 def loop_busy(figures: Figures) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from siploadgen.errors import UsageError
 from siploadgen.figures import Figures, SparseFigures
-from siploadgen.report import histogram, metrics
+from siploadgen.report import histogram, metrics, rfc6076
 from siploadgen.report.metrics import Names
 from siploadgen.units import NANOS, parse_duration
 
@@ -34,7 +34,7 @@ _COUNTED = ("count", "rate", "value")
 _CALLS = ("due", "started", "not_started", "succeeded", "failed")
 _MESSAGES = ("sent", "received", "retransmitted", "retransmitted_own_fault", "malformed",
              "unexpected", "stray")
-_RATIOS = ("ser", "seer", "isa")
+_RATIOS = rfc6076.RATIOS
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -137,7 +137,7 @@ def _check_unit(threshold: Threshold, aggregates: Sequence[str]) -> None:
 
 def check_thresholds(thresholds: Sequence[Threshold], names: Names) -> None:
     """Refuse, before the run, thresholds that this run cannot measure."""
-    latencies = names.histograms()
+    latencies = names.latencies()
     outcomes = {name for name, ok in names.outcomes.values() if not ok}
     known = [*latencies, *(f"calls.{name}" for name in _CALLS),
              *(f"messages.{name}" for name in _MESSAGES), *_RATIOS]
@@ -182,8 +182,7 @@ def _check_part(threshold: Threshold, names: Names) -> None:
         if value not in known:
             mend = ", ".join(dict.fromkeys(known)) or "none"
             raise _wrong(text, f'this run has no {what} "{value}"; known: {mend}')
-        if threshold.metric.startswith("messages.") or threshold.metric in (
-                "lateness", "receive_delay", *_RATIOS):
+        if threshold.metric.startswith("messages.") or threshold.metric in metrics.WHOLE:
             raise _wrong(text, f"{threshold.metric} is not told apart by {what}; leave it out")
     scenario = threshold.tags.get("scenario")
     if None not in (phase, scenario) and not names.chosen(scenario, phase):
@@ -196,13 +195,12 @@ def measure(threshold: Threshold, figures: Figures, length_s: float, names: Name
 
     Seconds for times, shares from 0 to 1, numbers a second, or plain numbers.
     """
-    latencies = names.histograms()
-    if threshold.metric in _RATIOS:  # of messages, which are those of the whole run
-        return metrics.rfc6076(names.whole(figures), names)[threshold.metric]
     figures = names.part(figures, threshold.tags.get("scenario"),
                          threshold.tags.get("phase", threshold.phase))
-    if threshold.metric in latencies:
-        return _latency(threshold, figures.histograms[latencies[threshold.metric][0]], length_s)
+    if threshold.metric in _RATIOS:
+        return rfc6076.ratios(figures)[threshold.metric]
+    if threshold.metric in names.latencies():
+        return _latency(threshold, names.counts(figures, threshold.metric), length_s)
     count, whole = _counted(threshold, figures, names)
     if threshold.aggregate != "rate":
         return float(count)

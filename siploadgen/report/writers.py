@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FILES = {"json": "run.json", "ndjson": "intervals.ndjson", "hlog": "hist.hlog",
          "errors": "errors.ndjson", "md": "summary.md", "junit": "junit.xml"}
 KINDS = (*FILES, "summary")
-FIRST_CLOCK = 2  # histograms before it are not told apart by phase
+WHOLE = ("lateness", "receive_delay")  # latencies that are not told apart by phase
 _STREAMS = ("ndjson", "hlog", "errors")
 _LATER = ("html", "csv", "hgrm", "github", "prometheus", "otlp", "influx", "statsd", "sqlite",
           "pcap")
@@ -140,9 +140,9 @@ class Outputs:
             file.flush()
         for log in self._hlogs:
             for tag, part in self._tagged(figures):
-                for name, (number, _) in self._names.histograms().items():
-                    counts = part.histograms[number]
-                    if counts.any() and not (tag and number < FIRST_CLOCK):
+                for name in self._names.latencies():
+                    counts = self._names.counts(part, name)
+                    if counts.any() and not (tag and name in WHOLE):
                         log.write(name + tag, counts, row["t_s"], row["length_s"])
 
     def _tagged(self, figures: "Figures") -> Iterator[tuple[str, "Figures"]]:

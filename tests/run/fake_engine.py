@@ -34,6 +34,7 @@ class FakeProgram:
     outcomes: tuple[tuple[str, bool], ...] = (("busy", True), ("refused", False))
     columns: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ("call",)
+    methods: tuple[int, ...] = (int(Method.METHOD_INVITE), int(Method.METHOD_BYE))
     step_names: tuple[str, ...] = ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")
     pauses_ns: int = 0
     digest: str = "0123456789abcdef" * 4
@@ -129,6 +130,9 @@ class FakeEngine:
         self.received_requests = np.zeros(16, np.int64)
         self.received_responses = np.zeros((16, 600), np.int64)
         self.retransmitted = np.zeros(16, np.int64)
+        self.measures = np.zeros((len(self.series_starts), 17, STRIDE), np.int64)
+        self.measured = np.zeros((len(self.series_starts), 17), np.int64)
+        self.attempts = np.zeros((len(self.series_starts), 3, 600), np.int64)
         self.histograms = np.zeros((2 + 2 * len(program.clocks) * len(self.series_starts), STRIDE),
                                    np.int64)
         self.steps = np.zeros((len(program.step_names), 5), np.int64)
@@ -235,6 +239,7 @@ class FakeEngine:
         call = self._serial
         self._open[call] = Call(due, series, closed)
         self.sent_requests[INVITE] += 1
+        self.attempts[series, 0, 0] += 1
         self.steps[0, 0] += 1
         self.histograms[0, hist_index((now - due) // 1000)] += 1
         latency = int(self.rng.lognormvariate(0, 0.3) * self.world.latency_s * 1e9)
@@ -296,14 +301,22 @@ class FakeEngine:
 
     def _happen(self, now: int, kind: str, call: int, due: int) -> None:
         draw = self.rng.random()
+        series = self._open[call].series if call in self._open else 0
         if kind == "timeout":
+            self.attempts[series, 0, 1] += 1
             self._end(call, Outcome.OUTCOME_TIMEOUT, now)
         elif kind == "refused":
+            self.attempts[series, 0, 2] += 1
             self.counters[Counter.COUNT_TRANSPORT_ERRORS] += 1
             self._end(call, Outcome.OUTCOME_TRANSPORT, now)
         elif kind == "final":
             rejected, busy = draw < self.world.reject_share, draw > 1 - self.world.busy_share
-            self.received_responses[INVITE, 386 if rejected or busy else 100] += 1
+            column = 386 if rejected or busy else 100
+            self.received_responses[INVITE, column] += 1
+            self.attempts[series, 0, column] += 1
+            for row in (1 + (column > 100), 7 + 2 * (column > 100)):
+                self.measures[series, row, hist_index((now - self._begun) // 1000)] += 1
+                self.measured[series, row] += 1
             self.sent_requests[ACK] += 1
             self.histograms[1, hist_index(20)] += 1
             for clock in range(len(self.program.clocks)):

@@ -44,4 +44,9 @@ cpdef enum Counter:
     COUNT_UNKNOWN_REQUIRED          # responses that require what we did not support (8.2.4)
     COUNT_BINDINGS_ANSWERED         # STUN Binding requests
     COUNT_BINDINGS_FULL             # registrations refused because there was no room for them
+    # requests and responses given up
+    COUNT_TIMER_B                   # INVITEs without a final response in time
+    COUNT_TIMER_F                   # other requests
+    COUNT_TIMER_H                   # final responses to INVITEs without an ACK; 2xx too
+    COUNT_NO_PRACK                  # reliable provisional responses (RFC 3262 3)
     COUNT_COUNT

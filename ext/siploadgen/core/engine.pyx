@@ -17,6 +17,7 @@ from siploadgen.core.loop cimport loop_close, loop_open, loop_run
 from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
+from siploadgen.core.measure cimport ATTEMPT_KINDS, MEASURE_METHODS
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.overload cimport overload_clear, overload_obey
 from siploadgen.core.pattern cimport PATTERN_GROUPS, patterns_close, patterns_open
@@ -91,6 +92,8 @@ LEVEL_DTYPE = np.dtype([("when", "<i8"), ("wanted", "<u4"), ("series", "<u2"), (
 cdef enum:
     OUTBOX_TURN = 32            # budget of one advance between two emptyings of the outbox
     FAILURE_ROOM = 8192
+    STATUS_CLASSES = 5          # 2xx ... 6xx
+    MEASURES_READY = 67108864   # octets
     HOOK_FAILURES_MAX = 10      # exceptions of hooks that are kept
 
 # ns: the sum with any clock stays within 64 bits
@@ -132,6 +135,9 @@ cdef class Engine:
     cdef readonly object steps
     cdef readonly object user_counters
     cdef readonly object target_calls
+    cdef readonly object measures
+    cdef readonly object measured
+    cdef readonly object attempts
 
     def __cinit__(
         self, program, *, local, target=None, rows=None, uint32_t engine_id=0, uint32_t run_id=1,
@@ -502,6 +508,28 @@ cdef class Engine:
         self.user_counters = self._zeroes(max(user_counters, 1),
                                           &core.user_counters)[:user_counters]
         self.target_calls = self._zeroes(TARGET_NUMBERS, &core.target_calls)
+        self._load_measures()
+        return 0
+
+    cdef int _load_measures(self) except -1:
+        """Rows of what is measured of every call: those of methods in the order of their numbers."""
+        cdef Core* core = self.core
+        cdef uint32_t method, i
+        core.measure_rows = <int>MEASURE_METHODS
+        for method in range(METHOD_COUNT):
+            for i in range(self.template_count):
+                if core.templates[i].kind == TEMPLATE_REQUEST \
+                        and core.templates[i].method == method:
+                    core.measure_slots[method] = core.measure_rows
+                    core.measure_rows += STATUS_CLASSES
+                    break
+        self.measures = self._zeroes((core.series_count, core.measure_rows, HIST_STRIDE),
+                                     &core.measures)
+        self.measured = self._zeroes((core.series_count, core.measure_rows), &core.measured)
+        self.attempts = self._zeroes((core.series_count, <int>ATTEMPT_KINDS, STATUS_SPAN),
+                                     &core.attempts)
+        if self.measures.nbytes <= MEASURES_READY:
+            self.measures.fill(0)       # backed by memory now, not while calls wait for it
         return 0
 
     cdef int _load_identity(self, local, target, uint32_t engine_id, uint32_t run_id,

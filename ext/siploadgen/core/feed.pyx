@@ -6,9 +6,9 @@ from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_FORKED_2XX, COUNT_KEEPALIVE, COUNT_LIMITED,
-    COUNT_MALFORMED, COUNT_MERGED, COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED,
-    COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST, COUNT_STRAY_RESPONSE,
-    COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
+    COUNT_MALFORMED, COUNT_MERGED, COUNT_NO_PRACK, COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED,
+    COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST, COUNT_STRAY_RESPONSE, COUNT_TIMER_B,
+    COUNT_TIMER_F, COUNT_TIMER_H, COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
 )
 from siploadgen.core.auth cimport auth_settle
 from siploadgen.core.dialog cimport (
@@ -18,6 +18,7 @@ from siploadgen.core.dialog cimport (
 )
 from siploadgen.core.failover cimport send_elsewhere
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
+from siploadgen.core.measure cimport measure_failure, measure_hung_up, measure_response
 from siploadgen.core.outgoing cimport (
     ack_needs_whole, echo_keep, echo_make, send_ack, send_ack_failure, send_ack_orphan,
     send_again, send_cancel, send_hang_up, send_plain, server_acknowledged, server_pracked,
@@ -63,7 +64,7 @@ from siploadgen.core.stun cimport (
 from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
-    Tx, TX_ACCEPTED, TX_CLIENT, TX_COMPLETED, TX_PROCEEDING, TXA_END, TXA_FAIL_TIMEOUT,
+    Tx, TX_ACCEPTED, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TXA_END, TXA_FAIL_TIMEOUT,
     TXA_FAIL_TRANSPORT, TXA_PASS, TXA_RESEND, TXA_SEND_ACK, TXA_STRAY, TXE_1XX, TXE_2XX,
     TXE_3XX_6XX, TXE_ACK, TXE_REQUEST, TXE_TRANSPORT,
 )
@@ -287,6 +288,7 @@ cdef void response_pass(Core* core, uint32_t index) noexcept nogil:
             send_cancel(core, index)
     elif 200 <= status < 300 and method_refreshes_target(tx.method):
         dialog_answered(core, leg_index)
+    measure_response(core, instance_at(core, instance), leg, tx, status)
     if message.first[<int>HEADER_REQUIRE] != ABSENT:
         refuse_note_required(core, core.templates + tx.template)
     if status == 503 and send_elsewhere(core, index):
@@ -580,6 +582,8 @@ cdef void feed_in_dialog(Core* core, uint64_t key) noexcept nogil:
     elif method_refreshes_target(message.method):
         dialog_refresh(core, leg_index)
     instance = leg.instance
+    if message.method == METHOD_BYE:
+        measure_hung_up(core, instance_at(core, instance), leg)
     instance_rung(core, instance_at(core, instance), RUNG_RECEIVED, message.method, 0)
     if vm_event(core, instance, MATCH_REQUEST, leg.number, message.method, 0):
         pass
@@ -908,9 +912,15 @@ cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept no
     cdef bint provisional = tx.state == TX_PROCEEDING       # of a server: no PRACK came
     if transport:
         core_count(core, COUNT_TRANSPORT_ERRORS)
+    elif not server:
+        core_count(core, COUNT_TIMER_B if tx.kind == TX_INVITE_CLIENT else COUNT_TIMER_F)
+    else:
+        core_count(core, COUNT_NO_PRACK if provisional else COUNT_TIMER_H)
     if leg == NULL or method == METHOD_CANCEL:
         return
     instance = leg.instance
+    if not server:
+        measure_failure(core, instance_at(core, instance), leg, method, transport)
     instance_rung(core, instance_at(core, instance), RUNG_TRANSPORT if transport else RUNG_TIMEOUT,
                   method, 0)
     if tx.insn != NONE and not transport:

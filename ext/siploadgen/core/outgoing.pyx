@@ -48,6 +48,7 @@ from siploadgen.core.tx cimport (
 from siploadgen.core.types cimport (
     Handle, Nanos, NONE, Peer, PEER_IPV4, PEER_NONE, PEER_STREAM, TOKEN_LENGTH,
 )
+from siploadgen.core.measure cimport measure_answered, measure_released, measure_request
 from siploadgen.core.net.addr cimport host_format
 from siploadgen.core.targets cimport target_assign
 from siploadgen.core.user cimport user_at, user_handle
@@ -764,6 +765,7 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
         leg.ack_insn = NONE
     else:
         leg.client_other = index
+    measure_request(core, instance, leg, template.method)
     core.sent_requests[template.method] += 1
     core.steps[insn * STEP_FIELDS + STEP_SENT] += 1
     instance_rung(core, instance, RUNG_SENT, template.method, 0)
@@ -800,6 +802,8 @@ cdef void response_sent(Core* core, uint32_t index, uint32_t actions) noexcept n
     cdef Leg* leg = <Leg*>slab_get(&core.legs, tx.leg)
     core.sent_responses[tx.method * STATUS_SPAN + tx.status - 100] += 1
     if leg != NULL and tx.status >= 200:
+        if tx.method == METHOD_BYE and tx.status < 300:
+            measure_released(core, instance_at(core, leg.instance), leg)
         if leg.server_other == index:
             leg.server_other = NONE
         if leg.server_invite == index and tx.status >= 300:
@@ -872,6 +876,8 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
         return False
     if 200 <= template.status < 300 and method_opens_dialog(template.method):
         leg.state = LEG_CONFIRMED
+        if invite:
+            measure_answered(core, leg)
     if template.flags & TEMPLATE_RELIABLE:
         if template.body < template.count:
             tx.flags |= TXF_DESCRIBED

@@ -148,11 +148,14 @@ cdef struct Leg:
     uint32_t remote_tag_hash
     uint8_t target              # number of the target it goes to, and 1; 0: nothing sent yet
     uint8_t learned             # its Contact has the address that a response told
+    uint8_t measure             # MEASURING_ (measure.pxd)
     # hash of our address as the first answer to a STUN Binding request had it; 0: none yet
     uint32_t mapped
     uint64_t dialog_hash        # of all that `text` was made from
     Peer next_hop
     uint32_t auth               # text with the credentials of our last INVITE, plus 1; 0: none
+    Nanos began                 # the attempt, then the session
+    Nanos heard                 # first response but a 100, 0: none; then our BYE
 
 cdef struct Merged:              # of a request from outside dialogs (RFC 3261 8.2.2.2)
     uint64_t print              # hash of From tag, Call-ID and CSeq
@@ -460,6 +463,11 @@ cdef struct Core:
     int64_t* histograms
     int64_t* steps
     int64_t* user_counters
+    int64_t* measures               # [series][row of measure.pxd][bucket]
+    int64_t* measured               # [series][row]: values in it
+    int64_t* attempts               # [series][AttemptKind][AttemptColumn, or status - 100]
+    uint32_t measure_rows           # of one series
+    uint32_t measure_slots[16]      # by method: its first row, 0: the program sends none
     int64_t* target_calls           # by number: calls sent there, failed over ones included
     Nanos coalesce                  # shortest time from one wake-up to the next
     bint live_clock                 # `now` may be read from the clock (real sockets)
