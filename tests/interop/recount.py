@@ -217,10 +217,160 @@ def misuse(messages: Iterable[Seen], source: int) -> list[str]:
     return found
 
 
+# --- RFC 6076 ---
+
+CHALLENGES = (401, 402, 407)
+MEASURES = ("rrd", "srd", "srd_failed", "sdd", "sdd_failed", "sdt")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request beside its repeats, and what came back; times in microseconds."""
+
+    request: Seen
+    heard: float = 0.0  # first provisional response but a 100
+    status: int = 0  # first final one
+    ended: float = 0.0
+
+
+@dataclass(slots=True)
+class Judged:
+    """RFC 6076 of a capture: delays in microseconds, and what became of each attempt."""
+
+    delays: dict[str, list[float]] = field(
+        default_factory=lambda: {name: [] for name in MEASURES})
+    sdt_failed: int = 0
+    finals: dict[str, Counter[int]] = field(  # 0: no final response
+        default_factory=lambda: {name: Counter() for name in ("INVITE", "REGISTER", "BYE")})
+    proved: Counter[str] = field(default_factory=Counter)
+    completed: int = 0
+
+    def attempts(self, method: str) -> int:
+        """How many attempts ended; one with credentials is the one before, once more."""
+        return sum(self.finals[method].values()) - self.proved[method]
+
+    def ratios(self) -> dict[str, float | None]:
+        """SER, SEER, ISA, SCR and IRA; None without any attempt that counts."""
+        finals, whole = self.finals["INVITE"], self.attempts("INVITE")
+        sent_on = whole - sum(count for status, count in finals.items() if 300 <= status < 400)
+        answered = sum(count for status, count in finals.items() if 200 <= status < 300)
+        callee = sum(finals[status] for status in (480, 486, 600, 603))
+        ineffective = sum(finals[status] for status in (0, 408, 500, 503, 504))
+        registers = self.finals["REGISTER"]
+        refused = sum(count for status, count in registers.items()
+                      if status == 0 or (status >= 400 and status not in CHALLENGES))
+
+        def share(part: int, of: int) -> float | None:
+            return part / of if of else None
+
+        return {"ser": share(answered, sent_on), "seer": share(answered + callee, sent_on),
+                "isa": share(ineffective, whole), "scr": share(self.completed, whole),
+                "ira": share(refused, self.attempts("REGISTER"))}
+
+
+def exchanges(messages: Iterable[Seen]) -> list[Exchange]:
+    """Put requests and responses together by branch and method, in the order of sending."""
+    found: dict[tuple[str, str], Exchange] = {}
+    for message in messages:
+        key = (message.branch, message.method)
+        if not message.status:
+            if message.method not in ("ACK", "CANCEL"):
+                found.setdefault(key, Exchange(message))
+            continue
+        one = found.get(key)
+        if one is None or one.status:
+            continue
+        if message.status >= 200:
+            one.status, one.ended = message.status, message.at_us
+        elif message.status > 100 and not one.heard:
+            one.heard = message.at_us
+    return list(found.values())
+
+
+def judge(messages: Sequence[Seen], caller: int) -> Judged:
+    """Work out RFC 6076 for the calls and registrations that left the caller's port."""
+    result = Judged()
+    opening: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
+    ours: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
+    theirs: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
+    for one in exchanges(messages):
+        request = one.request
+        mine = request.source == caller
+        if request.method == "BYE":
+            whose = ours if mine else theirs
+            whose[request.call_id, request.from_tag if mine else request.to_tag].append(one)
+        elif mine and request.method in ("INVITE", "REGISTER") and not request.to_tag:
+            opening[request.call_id, request.from_tag].append(one)
+    for call, made in opening.items():
+        answered = _opened(result, made)
+        if answered is not None:
+            _closed(result, answered, ours[call], theirs[call])
+    return result
+
+
+def _opened(result: Judged, made: list[Exchange]) -> Exchange | None:
+    """Judge the INVITEs or REGISTERs of one call; return the INVITE that a 2xx answered."""
+    began = heard = 0.0
+    before = 400  # nothing came before: like a failure, after which all begins anew
+    answered = None
+    for one in made:
+        method = one.request.method
+        if before in CHALLENGES:
+            result.proved[method] += 1
+        elif not 300 <= before < 400:
+            began, heard = one.request.at_us, 0.0
+        heard = heard or one.heard
+        before = one.status or 400
+        result.finals[method][one.status] += 1
+        if method == "REGISTER":
+            if 200 <= one.status < 300:
+                result.delays["rrd"].append(one.ended - began)
+        elif 200 <= one.status < 300:
+            result.delays["srd"].append((heard or one.ended) - began)
+            answered = one
+        elif one.status >= 400 and one.status not in CHALLENGES:
+            result.delays["srd_failed"].append((heard or one.ended) - began)
+    return answered
+
+
+def _closed(result: Judged, answered: Exchange, ours: list[Exchange],
+            theirs: list[Exchange]) -> None:
+    """Judge the end of a session: our BYEs, of which the last one was not challenged, and the peer's.
+    """
+    peer = theirs[0] if theirs else None
+    ours = [one for one in ours if one.request.at_us > answered.ended]
+    if not ours:
+        if peer is not None:
+            result.delays["sdt"].append(peer.request.at_us - answered.ended)
+            result.completed += 200 <= peer.status < 300
+        return
+    first, last = ours[0].request.at_us, ours[-1]
+    if last.status in CHALLENGES:
+        return
+    result.finals["BYE"][last.status] += 1
+    if not last.status:
+        result.sdt_failed += 1
+        return
+    result.delays["sdt"].append(first - answered.ended)
+    if last.status < 300:
+        result.delays["sdd"].append(last.ended - first)
+    elif peer is None:
+        result.delays["sdd_failed"].append(last.ended - first)
+    result.completed += last.status < 300 or peer is not None
+
+
 def main() -> None:
     file, *ports = sys.argv[1:]
     numbers = [int(port) for port in ports]
-    print(json.dumps(recount(read(Path(file), numbers), numbers[0]).summary(), indent=1))
+    messages = read(Path(file), numbers)
+    judged = judge(messages, numbers[0])
+    print(json.dumps({**recount(messages, numbers[0]).summary(), "rfc6076": {
+        **judged.ratios(), "completed": judged.completed,
+        "finals": {method: dict(sorted(finals.items()))
+                   for method, finals in judged.finals.items()},
+        **{name: {"count": len(values), "p50": percentile(values, 50),
+                  "p99": percentile(values, 99)} for name, values in judged.delays.items()}}},
+        indent=1))
 
 
 if __name__ == "__main__":
