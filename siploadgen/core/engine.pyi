@@ -178,8 +178,8 @@ class Engine:
     histograms: NDArray[np.int64]  # [histogram, HIST_STRIDE] of microseconds; last: overflow
     steps: NDArray[np.int64]  # [pc, (sent, received, retransmitted, timeout, unexpected)]
     user_counters: NDArray[np.int64]
-    # of every call, whatever its program: [series, row of core.measure, HIST_STRIDE] of microseconds,
-    # and how many values each row has
+    # of every call, whatever its program: [series, row of core.measure, HIST_STRIDE] of
+    # microseconds, and how many values each row has
     measures: NDArray[np.int64]
     measured: NDArray[np.int64]
     attempts: NDArray[np.int64]  # [series, AttemptKind, AttemptColumn or final status - 100]

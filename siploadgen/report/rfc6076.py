@@ -1,7 +1,7 @@
 """RFC 6076 of a run: what became of session and registration attempts, and their ratios.
 
-One attempt is one INVITE or REGISTER with all its repeats; sent again with credentials it is still the
-same attempt, after a redirection it is another. What has not ended yet is in no ratio.
+One attempt is one INVITE or REGISTER with all its repeats; sent again with credentials it is still
+the same attempt, after a redirection it is another. What has not ended yet is in no ratio.
 """
 
 from typing import Any

@@ -52,7 +52,8 @@ def balanced(engine: Engine) -> None:
     arrays = {one.name: getattr(engine, one.name, None) for one in fields(Figures)}
     series = len(engine.series_starts)
     # a copy of the histograms at each step would be most of the work
-    arrays |= {"histograms": np.zeros((2 + 2 * series, 1), np.int64), "udp": {}}
+    arrays |= {"histograms": np.zeros((2 + 2 * series, 1), np.int64), "udp": {},
+               "measures": {}}
     figures = Figures(**arrays)  # type: ignore[arg-type]
     assert figures.imbalance() is None
     parts = [figures.of_series([number]) for number in range(series)]

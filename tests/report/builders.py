@@ -1,8 +1,10 @@
 """Figures made by hand, and results of simulated runs in virtual time."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from siploadgen.figures import Figures, RunRecord, Sample, snapshot
+from siploadgen.figures import RunRecord, Sample, snapshot
 from siploadgen.report.collect import make_collector
 from tests.run.fake_engine import (
     STRIDE,
@@ -36,14 +38,18 @@ def figures(program=None, **changes):
         elif name == "requests":
             for method, count in value.items():
                 result.sent_requests[method] = count
+        elif name == "attempts":
+            for (kind, column), count in value.items():
+                result.attempts[0, kind, column if column < 100 else column - 100] = count
+        elif name == "measures":
+            for row, values in value.items():
+                counts = result.measures.setdefault((0, row), np.zeros(STRIDE, np.int64))
+                for us in values:
+                    counts[hist_index(us)] += 1
         elif name == "udp":
-            result = Figures(**{f: getattr(result, f) for f in Figures.__slots__
-                                if f not in ("udp", "in_progress")},
-                             udp={**result.udp, **value}, in_progress=result.in_progress)
+            result = replace(result, udp={**result.udp, **value})
         elif name == "in_progress":
-            result = result + Figures(**{
-                f: np.zeros_like(getattr(result, f)) for f in Figures.__slots__
-                if f not in ("udp", "in_progress")}, udp={}, in_progress=value)
+            result = replace(result, in_progress=value)
         else:
             raise KeyError(name)
     return result

@@ -61,7 +61,8 @@ def test_latencies_come_twice():
     found = metrics.latencies(figures(histograms={
         0: [50], 1: [10], 2: [1000] * 99 + [9000], 3: [900]}), NAMES)
     assert list(found) == ["srd", "srd_service", "setup", "setup_service", "lateness",
-                           "receive_delay"]
+                           "receive_delay", *(f"rfc6076.{name}" for name in (
+                               "srd", "srd_failed", "sdd", "sdd_failed", "sdt", "sdt_failed"))]
     srd = found["srd"]
     assert (srd["count"], srd["p50_us"], srd["p99_us"], srd["from"]) == (100, 1000, 1000, "due")
     assert 9000 <= srd["p99.9_us"] == srd["max_us"] < 9009
@@ -79,44 +80,6 @@ def test_values_above_an_hour_are_told():
     assert found["max_us"] > 3_600_000_000
 
 
-@pytest.mark.parametrize(("changes", "ratios"), [
-    ({}, (None, None, None)),
-    ({"requests": {INVITE: 10}, "COUNT_STARTED": 10, "in_progress": 10}, (None, None, None)),
-    # ten attempts: 6 answered, 1 busy (callee's), 1 server failure, 1 timeout, 1 not found
-    ({"requests": {INVITE: 14}, "COUNT_STARTED": 10, "OUTCOME_TIMEOUT": 1, "OUTCOME_REJECTED": 3,
-      "OUTCOME_SUCCEEDED": 6, "histograms": {4: [1] * 6},
-      "responses": {(INVITE, 200): 6, (INVITE, 486): 1, (INVITE, 503): 1, (INVITE, 404): 1}},
-     (0.6, 0.7, 0.2)),
-    # redirected attempts are left out of SER and SEER, and stay in ISA
-    ({"requests": {INVITE: 4}, "COUNT_STARTED": 4, "OUTCOME_REJECTED": 2, "OUTCOME_SUCCEEDED": 2,
-      "histograms": {4: [1] * 2}, "responses": {(INVITE, 302): 2, (INVITE, 200): 2}},
-     (1.0, 1.0, 0.0)),
-    # a challenge is no end of an attempt; a repeated 200 is one answer
-    ({"requests": {INVITE: 4}, "COUNT_STARTED": 2, "OUTCOME_SUCCEEDED": 2,
-      "histograms": {4: [1] * 2}, "responses": {(INVITE, 401): 2, (INVITE, 200): 5}},
-     (1.0, 1.0, 0.0)),
-    # what was cut off at the end is left out
-    ({"requests": {INVITE: 4}, "COUNT_STARTED": 4, "OUTCOME_SUCCEEDED": 2, "OUTCOME_ABORTED": 2,
-      "histograms": {4: [1] * 2}, "responses": {(INVITE, 200): 2}}, (1.0, 1.0, 0.0)),
-    # only redirections: the denominator is 0
-    ({"requests": {INVITE: 1}, "COUNT_STARTED": 1, "OUTCOME_REJECTED": 1,
-      "responses": {(INVITE, 302): 1}}, (None, None, 0.0)),
-])
-def test_ratios_of_rfc_6076(changes, ratios):
-    found = metrics.rfc6076(figures(**changes), NAMES)
-    assert tuple(found.values()) == pytest.approx(ratios) if None not in ratios else \
-        tuple(found.values()) == ratios
-
-
-def test_a_redirection_that_was_followed_is_part_of_its_attempt():
-    names = metrics.Names(NAMES.clocks, {**NAMES.outcomes, 16: ("redirect_loop", False)},
-                          ("redirects",))
-    held = figures(requests={INVITE: 9}, COUNT_STARTED=4, OUTCOME_SUCCEEDED=3, OUTCOME_USER=1,
-                   histograms={4: [1] * 3}, responses={(INVITE, 302): 6, (INVITE, 200): 3})
-    found = metrics.rfc6076(held, names)
-    assert (found["ser"], found["seer"], found["isa"]) == (1.0, 1.0, 0.0)
-
-
 def test_busy_share_and_steps():
     held = figures(COUNT_BUSY_NS=30, COUNT_WAIT_NS=70)
     assert metrics.loop_busy(held) == pytest.approx(0.3)
@@ -128,15 +91,17 @@ def test_busy_share_and_steps():
 
 
 def test_sparse_figures_add_and_take():
-    held = figures(COUNT_DUE=5, OUTCOME_TIMEOUT=2, histograms={2: [7, 7, 9000]},
+    held = figures(COUNT_DUE=5, OUTCOME_TIMEOUT=2, histograms={2: [7, 7, 9000]}, measures={5: [3]},
                    responses={(INVITE, 200): 3}, in_progress=4)
     total = SparseFigures(held).added_to(figures(COUNT_DUE=1), 1)
     assert total.counters[Counter.COUNT_DUE] == 6
     assert total.histograms[2, 7] == 2
+    assert total.measures[0, 5][3] == 1
     assert total.in_progress == 4
     back = SparseFigures(held).added_to(total, -1)
     assert back.counters[Counter.COUNT_DUE] == 1
     assert not back.histograms.any()
+    assert not back.measures[0, 5].any()
     assert not back.received_responses.any()
     assert back.in_progress == 0
 

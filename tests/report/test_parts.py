@@ -70,7 +70,9 @@ def test_parts_add_up_to_the_calls():
             assert sum(row["calls"][key] for row in rows.values()) == whole[key]
         for row in rows.values():
             assert metrics.calls_imbalance(row["calls"]) is None
-            assert set(row["metrics"]) == {"srd", "srd_service", "setup", "setup_service"}
+            assert {"srd", "srd_service", "setup", "setup_service", "rfc6076.srd"} \
+                <= set(row["metrics"])
+            assert not {"lateness", "receive_delay"} & set(row["metrics"])
     assert [row["calls"]["due"] for row in parts["scenarios"].values()] == [25, 20]
     assert [row["calls"]["due"] for row in parts["phases"].values()] == [8, 30, 7]
     # calls of the warm-up count, their latencies do not
@@ -102,20 +104,23 @@ def test_thresholds_of_parts(text, rows):
     ("srd{phase=mian}: p(95) < 1s", 'no phase "mian"'), ("srd: p(95) < 1s in later", "no phase"),
     ("srd{scenario=c}: p(95) < 1s", "known: a, b"), ("srd{phase=main}: p(95) < 1s in late", "two"),
     ("srd{scenario=a}: p(95) < 1s in late", 'a has no phase "late"; known: warmup, main'),
-    ("lateness{phase=main}: p(95) < 1s", "not told apart"), ("ser{scenario=a}: value > 1%", "ser")])
+    ("lateness{phase=main}: p(95) < 1s", "not told apart"), ("ser{scenario=c}: value > 1%", "a, b")])
 def test_thresholds_of_parts_that_there_are_not(text, message):
     with pytest.raises(UsageError, match=message):
         check_thresholds([parse_threshold(text)], NAMES)
 
 
-def test_ratios_are_those_of_the_whole_run():
-    """Responses are not told apart by phase, so attempts must not be."""
-    program = FakeProgram(clocks=("srd",))  # without a setup clock 2xx are counted
-    figures, names = played(program), Names.of(program, SERIES)
-    threshold = parse_threshold("ser: value > 1%")
-    whole = metrics.rfc6076(names.whole(figures), names)["ser"]
-    assert measure(threshold, figures, 1.0, names) == whole
-    assert whole < metrics.rfc6076(names.part(figures), names)["ser"]
+def test_ratios_of_parts():
+    """An attempt belongs to the phase and the scenario of its call."""
+    both = []
+    for text, rows in (("ser: value > 1%", [1, 3, 4]), ("ser{scenario=a}: value > 1%", [1]),
+                       ("ser{phase=warmup}: value > 1%", [0, 2])):
+        counted = FIGURES.attempts[rows, 0].sum(axis=0)
+        ended = counted[1:3].sum() + counted[100:].sum()
+        value = measure(parse_threshold(text), FIGURES, 1.0, NAMES)
+        assert value == counted[100:200].sum() / ended
+        both.append(value)
+    assert len(set(both)) > 1
 
 
 def test_histogram_logs_have_a_tag_for_each_phase(tmp_path):
@@ -128,7 +133,9 @@ def test_histogram_logs_have_a_tag_for_each_phase(tmp_path):
     phases += [".late"] if FIGURES.of_series([4]).histograms[2].any() else []
     expected = {f"Tag={name}{tag}" for name in ("srd", "srd_service", "setup", "setup_service")
                 for tag in phases}
-    assert expected | {"Tag=lateness", "Tag=receive_delay"} == tags
+    assert expected | {"Tag=lateness", "Tag=receive_delay"} == {
+        tag for tag in tags if "rfc6076." not in tag and "INVITE." not in tag}
+    assert {f"Tag=rfc6076.srd{tag}" for tag in phases} <= tags
 
 
 def test_the_schema_knows_scenarios_and_phases():

@@ -78,7 +78,9 @@ HELD = figures(
     COUNT_DUE=110, COUNT_STARTED=100, COUNT_NOT_STARTED_NO_SLOT=10, OUTCOME_SUCCEEDED=90,
     OUTCOME_TIMEOUT=4, OUTCOME_REJECTED=6, COUNT_RETRANSMITTED=20, COUNT_UNEXPECTED=3,
     requests={Method.METHOD_INVITE: 200}, responses={(Method.METHOD_INVITE, 200): 90},
-    histograms={2: list(range(1, 101)), 4: [1] * 90})
+    histograms={2: list(range(1, 101)), 4: [1] * 90}, attempts={(0, 0): 100, (0, 200): 90,
+                                                               (0, 1): 4, (0, 404): 6},
+    measures={1: [1000, 3000], 7: [5]})
 
 
 @pytest.mark.parametrize(("text", "value"), [
@@ -91,6 +93,8 @@ HELD = figures(
     ("succeeded: rate > 1%", 0.9), ("started: rate > 1%", 100 / 110), ("due: rate > 1/s", 11),
     ("messages.retransmitted: rate < 1%", 0.1), ("messages.unexpected: value == 0", 3),
     ("messages.sent: rate < 1/s", 20), ("ser: value > 1%", 0.9),
+    ("isa: value < 1%", 0.04), ("rfc6076.srd: max < 1s", 3.001e-3), ("INVITE.2xx: count > 0", 1),
+    ("BYE.2xx: p(50) < 1s", None),
 ])
 def test_measures(text, value):
     found = measure(parse_threshold(text), HELD, 10.0, NAMES)
