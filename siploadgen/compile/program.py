@@ -143,7 +143,7 @@ class Program:
 
     @property
     def methods(self) -> tuple[int, ...]:
-        """Numbers (`core.sip.tokens.Method`) of the requests that it sends, ACK and CANCEL apart."""
+        """Numbers (`core.sip.tokens.Method`) of the requests that it sends, without ACK, CANCEL."""
         kinds, methods = self.templates["kind"], self.templates["method"]
         requests = methods[kinds == TemplateKind.TEMPLATE_REQUEST]
         return tuple(int(method) for method in np.unique(requests))

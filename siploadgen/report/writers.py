@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from siploadgen.errors import UsageError
-from siploadgen.report import summary
+from siploadgen.model.errors import nearest
+from siploadgen.report import exports, summary
 
 if TYPE_CHECKING:
     from siploadgen.figures import Figures
@@ -22,8 +23,7 @@ FILES = {"json": "run.json", "ndjson": "intervals.ndjson", "hlog": "hist.hlog",
 KINDS = (*FILES, "summary")
 WHOLE = ("lateness", "receive_delay")  # latencies that are not told apart by phase
 _STREAMS = ("ndjson", "hlog", "errors")
-_LATER = ("html", "csv", "hgrm", "github", "prometheus", "otlp", "influx", "statsd", "sqlite",
-          "pcap")
+_LATER = ("html", "csv", "github", "sqlite", "pcap")
 
 # Digest credentials can be attacked offline; nothing of them is kept.
 _CREDENTIALS = re.compile(r"^((?:Proxy-)?Authorization[ \t]*:)[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*",
@@ -44,7 +44,7 @@ def default_path(kind: str) -> str:
     >>> default_path("junit"), default_path("run1/")
     ('junit=junit.xml', 'run1/')
     """
-    return f"{kind}={FILES.get(kind, kind)}" if kind in (*KINDS, *_LATER) else kind
+    return f"{kind}={FILES.get(kind, kind)}" if kind in (*KINDS, *_LATER, "hgrm") else kind
 
 
 def parse_outputs(texts: Sequence[str]) -> list[Output]:
@@ -59,13 +59,14 @@ def parse_outputs(texts: Sequence[str]) -> list[Output]:
             if kind in _LATER:
                 raise UsageError(f'--out "{text}": {kind} is not supported in this version; '
                                  f"choose one of {', '.join(KINDS)}")
-            if kind not in KINDS:
-                raise UsageError(f'--out "{text}": unknown kind "{kind}"; choose one of '
-                                 f"{', '.join(KINDS)}")
-            if not path or (kind == "hlog" and path == "-"):
+            if kind not in KINDS and not exports.is_kind(kind):
+                known = (*KINDS, *exports.kinds())
+                raise UsageError(f'--out "{text}": unknown kind "{kind}" '
+                                 f"({nearest(kind, known)})")
+            if not path or (path == "-" and (kind == "hlog" or kind not in KINDS)):
                 raise UsageError(f'--out "{text}": a file name is missing')
             outputs.append(Output(kind, path))
-        elif text in KINDS or text in _LATER or not text:
+        elif text in KINDS or text in _LATER or not text or exports.is_kind(text):
             raise UsageError(f'--out "{text}": write a folder such as run1/, or KIND=PATH')
         elif Path(text).suffix in (".json", ".xml", ".md", ".ndjson", ".hlog", ".html", ".txt"):
             raise UsageError(f'--out "{text}": for one file write KIND={text}; kinds: '
@@ -112,13 +113,16 @@ class Outputs:
     def __init__(self, outputs: Sequence[Output], names: "Names", started_at: float) -> None:
         """Make folders and open streams, before anything is sent. Raises UsageError."""
         self.paths: list[str] = []
-        self._documents = [output for output in outputs if output.kind not in _STREAMS]
+        self._documents = [output for output in outputs if output.kind in _RENDER]
         self._names = names
         self._ndjson: list[TextIO] = []
         self._errors: list[TextIO] = []
         self._hlogs: list[HlogWriter] = []
+        self._exports: list[exports.Export] = []
         for output in outputs:
             try:
+                if output.kind not in KINDS:
+                    continue
                 if output.path != "-":
                     Path(output.path).parent.mkdir(parents=True, exist_ok=True)
                     self.paths.append(output.path)
@@ -132,6 +136,17 @@ class Outputs:
                     Path(output.path).open("a", encoding="utf-8").close()
             except OSError as error:
                 raise UsageError(f"--out {output.path}: {error.strerror}") from None
+        for output in outputs:  # files first: what listens is closed only by `close`
+            if output.kind not in KINDS:
+                self._open_export(output)
+
+    def _open_export(self, output: Output) -> None:
+        try:
+            self._exports.append(exports.open_export(output.kind, output.path, self._names))
+        except UsageError:
+            self.close()
+            raise
+        self.paths.append(self._exports[-1].place or output.path)
 
     def interval(self, row: Mapping[str, Any], figures: "Figures") -> None:
         """Append one interval to the streams."""
@@ -144,6 +159,8 @@ class Outputs:
                     counts = self._names.counts(part, name)
                     if counts.any() and not (tag and name in WHOLE):
                         log.write(name + tag, counts, row["t_s"], row["length_s"])
+        for export in self._exports:
+            export.interval(row, figures)
 
     def _tagged(self, figures: "Figures") -> Iterator[tuple[str, "Figures"]]:
         """Yield the whole, and each phase with its tag where there is more than one."""
@@ -164,10 +181,15 @@ class Outputs:
                         row[name] = _plain(value)
                 file.write(json.dumps(row) + "\n")
             file.flush()
+        for export in self._exports:
+            export.failures(failures)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the documents and close the streams."""
+        for export in self._exports:
+            export.finish(result)
         self.close()
+        self._exports = []
         for output in self._documents:
             text = render(output.kind, result)
             if output.path == "-":
@@ -183,6 +205,8 @@ class Outputs:
                 file.close()
         for log in self._hlogs:
             log.close()
+        for export in self._exports:
+            export.close()
         self._ndjson, self._errors, self._hlogs = [], [], []
 
 

@@ -335,8 +335,7 @@ def _opened(result: Judged, made: list[Exchange]) -> Exchange | None:
 
 def _closed(result: Judged, answered: Exchange, ours: list[Exchange],
             theirs: list[Exchange]) -> None:
-    """Judge the end of a session: our BYEs, of which the last one was not challenged, and the peer's.
-    """
+    """Judge the end of a session by our BYEs, and the peer's."""
     peer = theirs[0] if theirs else None
     ours = [one for one in ours if one.request.at_us > answered.ended]
     if not ours:

@@ -1,4 +1,4 @@
-"""RFC 6076 as the report has it, and as an independent script works it out from the capture alone."""
+"""RFC 6076 as the report has it, and as an independent script finds it in the capture alone."""
 
 from __future__ import annotations
 

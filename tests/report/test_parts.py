@@ -104,7 +104,8 @@ def test_thresholds_of_parts(text, rows):
     ("srd{phase=mian}: p(95) < 1s", 'no phase "mian"'), ("srd: p(95) < 1s in later", "no phase"),
     ("srd{scenario=c}: p(95) < 1s", "known: a, b"), ("srd{phase=main}: p(95) < 1s in late", "two"),
     ("srd{scenario=a}: p(95) < 1s in late", 'a has no phase "late"; known: warmup, main'),
-    ("lateness{phase=main}: p(95) < 1s", "not told apart"), ("ser{scenario=c}: value > 1%", "a, b")])
+    ("lateness{phase=main}: p(95) < 1s", "not told apart"),
+    ("ser{scenario=c}: value > 1%", "a, b")])
 def test_thresholds_of_parts_that_there_are_not(text, message):
     with pytest.raises(UsageError, match=message):
         check_thresholds([parse_threshold(text)], NAMES)
