@@ -1,7 +1,7 @@
 """`--out otlp=URL`: OpenTelemetry metrics by OTLP over HTTP (needs the extra `otel`).
 
 Sums are cumulative: what could not be delivered is made up for by the next interval.
-Delays are exponential histograms of scale 6: buckets about 1 % wide, filled from the HDR histograms.
+Delays are exponential histograms of scale 6: buckets about 1 % wide, of the HDR histograms.
 """
 
 import logging

@@ -68,7 +68,7 @@ class Endpoint(Base):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what was counted so far, as prometheus_client wants it."""
-        families: dict[str, Metric] = {}
+        families: dict[str, Any] = {}
         with self._lock:
             points = list(self._book.points())
         for point in points:
@@ -76,9 +76,9 @@ class Endpoint(Base):
             values = list(point.labels.values())
             if point.counts is not None:
                 total = histogram.mean(point.counts) / 1e6 * point.value
-                family.add_metric(values, buckets(point.counts), total)  # type: ignore[attr-defined]
+                family.add_metric(values, buckets(point.counts), total)
             else:
-                family.add_metric(values, point.value)  # type: ignore[attr-defined]
+                family.add_metric(values, point.value)
         yield from families.values()
 
     def interval(self, row: Mapping[str, Any], figures: Figures) -> None:

@@ -512,7 +512,7 @@ cdef class Engine:
         return 0
 
     cdef int _load_measures(self) except -1:
-        """Rows of what is measured of every call: those of methods in the order of their numbers."""
+        """Rows of what is measured of every call; methods in the order of their numbers."""
         cdef Core* core = self.core
         cdef uint32_t method, i
         core.measure_rows = <int>MEASURE_METHODS

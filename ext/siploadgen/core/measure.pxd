@@ -1,7 +1,7 @@
 # The measures of RFC 6076, taken of every call and registration whatever its program says, and the
 # time to the final response of each request by class. Times are from the first message of an
-# attempt (never from a repeat) to the kernel's receive time; challenges and redirections are part of
-# their attempt.
+# attempt (never from a repeat) to the kernel's receive time; challenges are part of their attempt,
+# and the clock goes on after redirections.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from siploadgen.core.records cimport Core, Instance, Leg
 from siploadgen.core.tx cimport Tx
@@ -45,8 +45,9 @@ cdef enum:                          # Leg.measure
     MEASURING_OVER
 
 # A request of the leg went out.
-cdef void measure_request(Core* core, const Instance* instance, Leg* leg, uint8_t method) noexcept nogil
-# core.message, a response that its transaction passed on: provisional ones, and the first final one.
+cdef void measure_request(Core* core, const Instance* instance, Leg* leg,
+                          uint8_t method) noexcept nogil
+# core.message, a response that its transaction passed on: provisional or the first final one.
 cdef void measure_response(Core* core, const Instance* instance, Leg* leg, const Tx* tx,
                            uint16_t status) noexcept nogil
 # No response came.
