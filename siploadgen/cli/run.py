@@ -203,7 +203,7 @@ def _perform(
             answerer.stop()
         files.close()
     result = collector.result(record, head=ready.head, strict=strict,
-                              load_s=None if record.interrupted else ready.load_s)
+                              load_s=ready.load_s)
     finish(result, files, outputs, ui)
     return int(result["exit_code"])
 

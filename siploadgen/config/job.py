@@ -249,14 +249,18 @@ class _Loader:
                                          *([number] if isinstance(conditions, list) else [])]
                 texts = row if isinstance(row, dict) else {row: {}}
                 for text, options in texts.items():
-                    self.check(schema.ThresholdOptions, options or {}, [*path, text])
-                    extra = "".join(f", {key}: {setting_text(value)}"
-                                    for key, value in (options or {}).items())
-                    expression = f"{metric}: {text}{extra}"
+                    where = [*path, text] if isinstance(row, dict) else path
+                    read = self.check(schema.ThresholdOptions, options or {}, where)
+                    if read is None:
+                        continue
+                    words = ["abort"] if read.abort else []
+                    words += [f"delay {options['delay']}"] if "delay" in (options or {}) else []
+                    words += ["warn"] if read.severity == "warn" else []
+                    expression = " ".join([f"{metric}: {text}", *words])
                     try:
                         parse_threshold(expression)
                     except UsageError as error:
-                        self.fault(path, str(error).removeprefix("threshold "))
+                        self.fault(where, str(error).removeprefix("threshold "))
                     found.append(expression)
         return tuple(found)
 
