@@ -50,6 +50,15 @@ class Job:
     works: tuple[Work, ...]
     tables: Mapping[str, tuple[Table, UsersEntry]]
     thresholds: tuple[str, ...] = ()
+    threshold_paths: tuple[tuple[str | int, ...], ...] = ()  # where in the file each stands
+    path: str = ""
+    profile: str = ""  # that was put over it
+    root: Any = None  # of a YAML file: all of it, with places
+
+    def profiled(self) -> list[list[str]]:
+        """Paths of what the profile says."""
+        own = (self.root.get("profiles") or {}).get(self.profile) or {} if self.profile else {}
+        return [str(key).split(".") for key in own]
 
     def model(self, name: str) -> CallModel:
         """Return a call model of the file, or a built-in one."""
@@ -65,30 +74,40 @@ class Job:
 class _Loader:
     """Reads one file, and gathers its faults."""
 
-    def __init__(self, path: str, profile: str = "") -> None:
+    def __init__(self, path: str, profile: str = "", elsewhere: Iterable[str] = ()) -> None:
         self.path = path
         self.faults: list[Fault] = []
+        self.paths: list[tuple[str | int, ...]] = []  # of the thresholds
         self.root = load(read_text(path), path)
+        self.profile = profile
         if profile:
-            self._apply(profile)
+            self._apply(profile, set(elsewhere))
 
     def fault(self, path: Sequence[str | int], message: str, mend: str = "") -> None:
         line, column = place(self.root, path)
         self.faults.append(Fault(self.path, line, column, path_text(path), message, mend))
 
-    def _apply(self, profile: str) -> None:
+    def _apply(self, profile: str, elsewhere: set[str]) -> None:
         """Put the values of a profile over those of the file; keys may be dotted paths."""
         profiles = self.root.get("profiles") or {}
+        if not isinstance(profiles, dict) or not isinstance(profiles.get(profile, {}), dict):
+            return  # told by the check of the whole file
         if profile not in profiles:
-            self.fault(["profiles"], f"there is no profile {profile}", nearest(profile, profiles))
-            raise FileError(self.faults)
+            if profile not in elsewhere:
+                self.fault(["profiles"], f"there is no profile {profile}",
+                           nearest(profile, [*profiles, *elsewhere]))
+                raise FileError(self.faults)
+            return
         for key, value in profiles[profile].items():
             node, steps = self.root, str(key).split(".")
+            where = profiles[profile].lc.data[key]
             for step in steps[:-1]:
                 if not isinstance(node.get(step), dict):
-                    node[step] = {}
+                    node[step] = type(self.root)()
+                    node.lc.add_kv_line_col(step, where)
                 node = node[step]
             node[steps[-1]] = value
+            node.lc.add_kv_line_col(steps[-1], where)
 
     def check(self, model: type[BaseModel] | TypeAdapter[Any], value: Any,
               path: list[str | int], skip: int = 0) -> Any:
@@ -121,7 +140,8 @@ class _Loader:
         thresholds = () if file is None else self._thresholds(file.thresholds)
         if self.faults or file is None:
             raise FileError(self.faults)
-        return Job(Path(self.path).stem, file, calls, answers, works, tables, thresholds)
+        return Job(Path(self.path).stem, file, calls, answers, works, tables, thresholds,
+                   tuple(self.paths), self.path, self.profile, self.root)
 
     def _models(self, section: str, role: tree.Role) -> dict[str, CallModel]:
         try:
@@ -262,6 +282,7 @@ class _Loader:
                     except UsageError as error:
                         self.fault(where, str(error).removeprefix("threshold "))
                     found.append(expression)
+                    self.paths.append(tuple(where))
         return tuple(found)
 
 
@@ -302,10 +323,13 @@ def read_users(entry: UsersEntry, folder: Path) -> Table:
     return Table(generated_users(entry.fields or ("user", "password"), entry.generated or 1))
 
 
-def load_job(path: str, profile: str = "") -> Job:
-    """Read a scenario file, YAML or Python. FileError with all faults; ModelError of Python."""
+def load_job(path: str, profile: str = "", elsewhere: Iterable[str] = ()) -> Job:
+    """Read a scenario file, YAML or Python. FileError with all faults; ModelError of Python.
+
+    Of the profiles `elsewhere` the file need not know anything.
+    """
     if path.endswith(YAML_FILES):
-        return _Loader(path, profile).job()
+        return _Loader(path, profile, elsewhere).job()
     models = load_models(path)
     calls = {name: one for name, one in models.items() if one.role is tree.Role.CALLER}
     answers = {name: one for name, one in models.items() if one.role is tree.Role.ANSWERER}

@@ -4,7 +4,20 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from siploadgen.config.fields import Count, Duration, Picked, Process, Rate, Time
+from siploadgen.config.fields import (
+    Count,
+    Duration,
+    DurationWord,
+    LimitTable,
+    LingerWord,
+    LocalWord,
+    OutputKind,
+    Picked,
+    Process,
+    Rate,
+    Time,
+    WorkersWord,
+)
 from siploadgen.load import executors
 from siploadgen.load.arrivals import Arrival
 from siploadgen.model import scenario as tree
@@ -287,26 +300,26 @@ class File(Strict):
     answers: dict[str, Any] = {}
     scenarios: dict[str, dict[str, Any]] = {}
     thresholds: dict[str, Any] = {}
-    outputs: list[str] = []
+    outputs: list[OutputKind] = []
     profiles: dict[str, dict[str, Any]] = {}
     # the settings of a run: each as the option of that name
-    workers: str | int = "auto"
-    local: str | None = None
+    workers: WorkersWord = "auto"
+    local: LocalWord | None = None
     gso: Literal["auto", "on", "off"] = "auto"
-    gso_group: int = 32
-    linger: str = "auto"
-    coalesce: str = "0s"
-    t1: str = "500ms"
-    t2: str = "4s"
-    t4: str = "5s"
-    graceful_stop: str = "30s"
+    gso_group: Annotated[int, Field(ge=1, le=64)] = 32
+    linger: LingerWord = "auto"
+    coalesce: DurationWord = "0s"
+    t1: DurationWord = "500ms"
+    t2: DurationWord = "4s"
+    t4: DurationWord = "5s"
+    graceful_stop: DurationWord = "30s"
     max_calls: Count | None = None
     compact: bool = False
     contact: Literal["local", "learned"] = "local"
     obey_overload: bool = False
     strict: bool = False
     dns: str | None = None
-    limits: dict[str, str | float] = {}
+    limits: LimitTable = {}
     ui: Literal["auto", "rich", "line", "json", "none"] = "auto"
 
 
