@@ -60,14 +60,15 @@ class Layered(Verb):
             return Resolved(None, layers.settle([*below, sources.environment]))
         said = layers.settle([*below, sources.environment]).get("profile")
         profile = str(given.get("profile") or (said[0].value if said else ""))
+        place = "" if given.get("profile") or not said else said_at(said[0])
         resolved = Resolved()
         file: list[Given] = []
         if given.get("model"):
-            resolved.model = _model(str(given["model"]), profile, sources)
+            resolved.model = _model(str(given["model"]), profile, sources, place)
             file = layers.of_job(resolved.model) if hasattr(resolved.model, "works") else []
             _check_settings(resolved.model, sources, profile)
         elif profile:
-            _need_profile(profile, sources)
+            _need_profile(profile, sources, place)
         command = [layers.Given(name, True, layers.COMMAND, f"--{name}")
                    for name in layers.RIVALS if given.get(name)]
         resolved.values = layers.settle([
@@ -148,22 +149,30 @@ def _word(rows: "Sequence[Given]") -> Any:
     return [one.value for one in rows] if rows[0].name in ADDED else rows[0].value
 
 
-def _model(name: str, profile: str, sources: "Sources") -> Any:
+def said_at(one: "Given") -> str:
+    """Return the place of a value as messages have it."""
+    from siploadgen.config.layers import ENVIRONMENT
+
+    return f"{ENVIRONMENT} {one.place}" if one.layer == ENVIRONMENT else f"{one.place} {one.name}"
+
+
+def _model(name: str, profile: str, sources: "Sources", place: str) -> Any:
     """Return a model or a job; ScenarioError when there is none, or no such profile."""
     from siploadgen.cli.options import find_model
 
     model = find_model(name, profile, sources.profiles)
     if profile and getattr(model, "root", None) is None:
-        _need_profile(profile, sources)
+        _need_profile(profile, sources, place)
     return model
 
 
-def _need_profile(profile: str, sources: "Sources") -> None:
+def _need_profile(profile: str, sources: "Sources", place: str) -> None:
     from siploadgen.errors import ScenarioError
     from siploadgen.model.errors import nearest
 
     if profile not in sources.profiles:
-        raise ScenarioError(f"there is no profile {profile} ({nearest(profile, sources.profiles)})")
+        raise ScenarioError(f"{place}: " * bool(place) + f"there is no profile {profile} "
+                            f"({nearest(profile, sources.profiles)})")
 
 
 def _check_settings(model: Any, sources: "Sources", profile: str) -> None:
@@ -189,8 +198,7 @@ def _check_settings(model: Any, sources: "Sources", profile: str) -> None:
     for one in rows:
         strict = one.layer == ENVIRONMENT or one.layer.startswith("profile")
         if one.name == "set" and one.key not in (known if strict else anywhere):
-            place = f"{ENVIRONMENT} {one.place}" if one.layer == ENVIRONMENT else one.place
-            faults.append(f"{place} set.{one.key}: no call has such a setting "
+            faults.append(f"{said_at(one)}.{one.key}: no call has such a setting "
                           f"({nearest(one.key, known)})")
     if faults:
         raise ScenarioError("\n".join(dict.fromkeys(faults)))

@@ -12,6 +12,7 @@ from siploadgen.errors import ScenarioError, UsageError
 if TYPE_CHECKING:
     from siploadgen.run.plan import Tuning
 
+_SECRETS = ("ha1", "aka_k", "aka_op", "aka_opc")  # what stands in for a password
 _SCENARIO_FILES = (".yaml", ".yml", ".xml", ".py")
 
 ModelArgument: TypeAlias = Annotated[str, typer.Argument(
@@ -74,7 +75,8 @@ def parse_settings(texts: Sequence[str] | None) -> dict[str, str]:
 
 def is_secret(name: str) -> bool:
     """Tell whether a setting is one that must not be written anywhere."""
-    return any(word in name.lower() for word in ("password", "secret", "passwd"))
+    return name.lower() in _SECRETS or any(
+        word in name.lower() for word in ("password", "secret", "passwd"))
 
 
 def open_settings(settings: Mapping[str, str]) -> dict[str, str]:

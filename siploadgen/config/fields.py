@@ -13,7 +13,7 @@ from siploadgen.model.errors import ModelError, nearest
 from siploadgen.model.yaml import value_text
 from siploadgen.report.limits import LIMITS, parse_limits
 from siploadgen.report.thresholds import parse_threshold
-from siploadgen.report.writers import FILES, default_path, parse_outputs
+from siploadgen.report.writers import KINDS, default_path, parse_outputs
 
 Value = TypeVar("Value")
 
@@ -108,13 +108,24 @@ def _word(parse: Callable[[str], object] | None = None) -> BeforeValidator:
 
 
 def _auto(text: str) -> object:
-    return text if text == "auto" else units.parse_duration(text, "linger")
+    try:
+        return text if text == "auto" else units.parse_duration(text)
+    except UsageError:
+        raise UsageError(f'linger "{text}": write auto, or a time such as 0s or 5s') from None
 
 
 def _workers(text: str) -> object:
     if text != "auto" and not 1 <= (int(text) if text.isdecimal() else 0) <= 64:
         raise UsageError(f'workers "{text}": a number from 1 to 64, or auto')
     return text
+
+
+def _output(text: str) -> object:
+    """Read a kind, with or without its path, or a folder that is written as one."""
+    if "/" not in text and "=" not in text and default_path(text) == text:
+        raise UsageError(f'outputs "{text}": there is no such kind ({nearest(text, KINDS)}); a '
+                         "folder ends in /")
+    return parse_outputs([default_path(text)])
 
 
 def entry_text(table: str, name: str, value: Any) -> str:
@@ -165,8 +176,8 @@ RampWord: TypeAlias = Annotated[str, _word(parse_ramp), _text("2k/s:1m")]
 ThresholdWord: TypeAlias = Annotated[str, _word(parse_threshold), _text("srd: p(99) < 150ms")]
 OutWord: TypeAlias = Annotated[str, _word(lambda text: parse_outputs([text])),
                                _text("run1/", "junit=junit.xml")]
-OutputKind: TypeAlias = Annotated[str, _word(lambda text: parse_outputs([default_path(text)])),
-                                  WithJsonSchema({"type": "string", "examples": [*FILES]})]
+OutputKind: TypeAlias = Annotated[str, _word(_output), WithJsonSchema(
+    {"anyOf": [{"enum": [*KINDS]}, {"type": "string", "pattern": "[/=]"}]})]
 SettingTable: TypeAlias = Annotated[dict[str, str], _table("set"), WithJsonSchema(
     {"type": "object", "additionalProperties": _SCALAR})]
 LimitTable: TypeAlias = Annotated[dict[str, str], _table("limit"), WithJsonSchema(

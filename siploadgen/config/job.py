@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from siploadgen.config import schema
@@ -67,8 +68,7 @@ class Job:
     @property
     def target(self) -> str | None:
         """URI of the target, if the file names one."""
-        given = self.file.target
-        return given.uri if isinstance(given, schema.TargetEntry) else given
+        return self.file.target.uri if self.file.target is not None else None
 
 
 class _Loader:
@@ -125,6 +125,9 @@ class _Loader:
                     self.fault(loc[:-1] or loc, f"no {loc[-1]}", f"give {loc[-1]}")
                 else:
                     message = str(one["msg"]).removeprefix("Value error, ")
+                    if loc[-1:] == ["limits"]:  # the reader of the table names the key
+                        key, _, message = message.partition(": ")
+                        loc = [*loc, key]
                     self.fault(loc, message[:1].lower() + message[1:])
             return None
 
@@ -201,6 +204,12 @@ class _Loader:
         settings = {**{key: value for key, value in entry.items()
                        if key not in own and key not in common}, **work.settings}
         self._settings(names, settings, own, path, calls, "mix" if work.mix else "call")
+        trace = getattr(executor, "trace", None)
+        if trace is not None and trace.models:  # each call names its own
+            try:
+                trace.model_of(np.empty(0, np.uint64), [call for call, _ in names])
+            except ScenarioError as error:
+                self.fault([*path, "file"], str(error))
         for what in ("users", "callees"):
             table = getattr(work, what)
             if table is not None and table not in tables and table not in file.users:

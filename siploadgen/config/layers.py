@@ -34,7 +34,8 @@ ADDED = ("threshold",)  # what one layer says holds beside what another says
 LOAD = ("rate", "duration", "calls", "ramp", "warmup", "arrival")
 RIVALS = {"target": "self", "self": "target"}
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-_MENDS = {"bool_type": "write true or false, without quotes", "int_type": "without quotes",
+_MENDS = {"bool_type": "write true or false, without quotes",
+          "int_type": "write a whole number, without quotes",
           "list_type": 'write a list, such as ["..."]', "dict_type": "write a table"}
 
 
@@ -178,7 +179,8 @@ def _faults(error: "ValidationError", document: "Document", prefix: tuple[str, .
                 names = [*(option.name for option in known.run), "answer", "profiles"]
             else:
                 names = [option.name for option in
-                         (known.answer if steps[0] == "answer" else known.run)]
+                         (known.answer if steps[0] == "answer" else known.run)
+                         if option.name != "profile"]
             message, mend = "unknown key", nearest(str(steps[-1]), names)
         word = message.partition(":")[0]  # of a table: its readers name the key
         if steps and steps[-1] in TABLES and ": " in message:

@@ -52,6 +52,7 @@ _TEXT: Mapping[str, Any] = {
     "linger": LingerWord, "workers": WorkersWord, "arrival": ArrivalWord, "local": LocalWord,
     "listen": ListenWord, "drop": ShareWord,
 }
+_NUMBERS: Mapping[str, tuple[int, int]] = {"gso_group": (1, 64)}
 _ITEMS: Mapping[str, Any] = {"ramp": RampWord, "threshold": ThresholdWord, "out": OutWord}
 
 
@@ -62,7 +63,8 @@ def _type(option: Option) -> Any:
         case "choice":
             return Literal[option.choices]
         case "number":
-            return Annotated[int, Field(strict=True, ge=option.least, le=option.most)]
+            least, most = _NUMBERS.get(option.name, (option.least, option.most))
+            return Annotated[int, Field(strict=True, ge=least, le=most)]
         case "table":
             return LimitTable if option.name == "limit" else SettingTable
         case "list":
