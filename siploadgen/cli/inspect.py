@@ -181,7 +181,7 @@ def cleaned(value: Any) -> Any:
     {'password': '(left out)', 'to': 'sip:anna:(left out)@host', 'user': '{user}'}
     """
     if isinstance(value, Mapping):
-        return {key: LEFT_OUT if is_secret(str(key)) and _secret(one) else cleaned(one)
+        return {key: LEFT_OUT if _hides(str(key)) and _secret(one) else cleaned(one)
                 for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [cleaned(one) for one in value]
@@ -190,6 +190,10 @@ def cleaned(value: Any) -> Any:
 
         return _OF_URI.sub(rf"\1:{LEFT_OUT}@", clean_message(value))
     return value
+
+
+def _hides(name: str) -> bool:
+    return is_secret(name) or name.lower() in ("authorization", "proxy-authorization")
 
 
 def _secret(value: Any) -> bool:
