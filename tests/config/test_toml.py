@@ -33,7 +33,8 @@ k = -2.5e3
     (("rate",), (2, 1)), (("threshold",), (3, 1)), (("threshold", 0), (4, 3)),
     (("threshold", 1), (5, 3)), (("set",), (7, 2)), (("set", "h o"), (8, 1)),
     (("set", "limit", "a"), (11, 7)), (("profiles", "ci"), (12, 15)),
-    (("profiles", "ci", "set", "hold"), (13, 11)), (("profiles", "ci", "set", "n", 1, "x"), (13, 33)),
+    (("profiles", "ci", "set", "hold"), (13, 11)),
+    (("profiles", "ci", "set", "n", 1, "x"), (13, 33)),
     (("rows", "k"), (15, 1)), (("profiles", "ci", "nothing"), (12, 15)), (("nothing",), (1, 1)),
 ])
 def test_places(path, place):
