@@ -256,6 +256,7 @@ def plain(result: Result, paths: Sequence[str] = ()) -> str:
         lines.append("stopped before its end")
     if stop_text(result):
         lines.append(stop_text(result))
+    lines += result.get("hook_failures", ())
     lines += ["", headline(result)] if lines else [headline(result)]
     pairs = [*call_lines(result), *target_lines(result), *message_lines(result)]
     lines += [f"{label:<10} {text}" for label, text in pairs]
