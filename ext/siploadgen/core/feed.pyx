@@ -65,8 +65,8 @@ from siploadgen.core.table cimport table_find, table_home
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
     Tx, TX_ACCEPTED, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TXA_END,
-    TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_PASS, TXA_RESEND, TXA_SEND_ACK, TXA_STRAY, TXE_1XX, TXE_2XX,
-    TXE_3XX_6XX, TXE_ACK, TXE_REQUEST, TXE_TRANSPORT,
+    TXA_FAIL_TIMEOUT, TXA_FAIL_TRANSPORT, TXA_PASS, TXA_RESEND, TXA_SEND_ACK, TXA_STRAY, TXE_1XX,
+    TXE_2XX, TXE_3XX_6XX, TXE_ACK, TXE_REQUEST, TXE_TRANSPORT,
 )
 from siploadgen.core.types cimport (
     Handle, handle_index, Nanos, NONE, Peer, SLG_UNLIKELY, TOKEN_LENGTH,
