@@ -192,6 +192,13 @@ class Engine:
 
         IndexError: this engine has no such user.
         """
+    def instances(self) -> list[dict[str, Any]]:
+        """Live instances, for whoever looks at single calls; not while `run` goes on.
+
+        Each with key (unique in this engine), entry, role, pc (where it waits; None: nowhere),
+        deadline (ns; 2**63 - 1: none), row, legs (number: its token on the wire), clocks (number of
+        those that go: ns of their start) and variables.
+        """
     def memory(self) -> dict[str, int]:
         """Bytes in use by kind of record, and peaks."""
     def census(self) -> dict[str, int]:
