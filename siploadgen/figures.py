@@ -191,6 +191,7 @@ class RunRecord:
     cpu_user_s: float
     cpu_system_s: float
     interrupted: bool = False  # stopped before its end by a signal or by a key
+    hook_failures: tuple[str, ...] = ()  # what hooks raised, the first of each
     problems: tuple[str, ...] = ()  # figures that contradict each other, engines that failed
     local: tuple[tuple[str, int], ...] = ()
     memory: Mapping[str, int] = field(default_factory=dict)

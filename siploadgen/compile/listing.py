@@ -3,13 +3,16 @@
 from siploadgen.compile.program import ANY_LEG, NO_TEMPLATE, Program
 from siploadgen.core.program import (
     Capture,
+    Compare,
     Extract,
     Field,
     MatcherKind,
+    MatchIn,
     Op,
     OperandKind,
     Outcome,
     PseudoVariable,
+    Share,
     TemplateKind,
 )
 from siploadgen.core.sip.tokens import HeaderId
@@ -17,6 +20,7 @@ from siploadgen.model.methods import Method
 from siploadgen.model.values import format_duration
 
 COMPARES = ("==", "!=", "<", "<=", ">", ">=")
+_SIGNS = {Op.OP_SET: "=", Op.OP_ADD: "+=", Op.OP_SUB: "-=", Op.OP_DIV: "/=", Op.OP_MOD: "%="}
 _PSEUDO = {int(item): item.name.removeprefix("VAR_").lower() for item in PseudoVariable}
 
 
@@ -121,6 +125,29 @@ def _captured(program: Program, kind: int, c: int) -> str:
             return other.name.removeprefix("CAPTURE_").replace("_", " ").lower()
 
 
+def _shared(program: Program, what: Share, a: int, b: int, c: int) -> str:
+    """Say what an OP_SHARE does."""
+    name = program.shared[b][0]
+    own = (program.texts if what >= Share.SHARE_READ_TEXT else program.variables)[a]
+    if what is Share.SHARE_ADD:
+        return f"{own} = {name} += {operand_name(program, c, Op.OP_ADD)}"
+    return f"{name} = {own}" if what in (Share.SHARE_WRITE, Share.SHARE_WRITE_TEXT) else (
+        f"{own} = {name}")
+
+
+def _looked_in(program: Program, c: int) -> str:
+    """Say where an OP_MATCH looks."""
+    match MatchIn(c & 0xFF):
+        case MatchIn.MATCH_IN_HEADER:
+            name = template_text(program, c >> 32) if c >> 32 else _header(c >> 8)
+            rank = c >> 16 & 0xFF
+            return f"{name}.{rank}" if rank > 1 else name
+        case MatchIn.MATCH_IN_TEXT:
+            return program.texts[c >> 8 & 0xFF]
+        case other:
+            return other.name.removeprefix("MATCH_IN_").lower()
+
+
 def describe(program: Program, pc: int) -> tuple[str, str, str]:
     """Mnemonic, operands, and where it goes (empty when only to the next) of one instruction."""
     row = program.code[pc]
@@ -150,14 +177,16 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = "anew" if row["flags"] else ""
             where = f"→ {b}"
         case Op.OP_JUMP_IF:
-            what = f"{_variable(program, a)} {COMPARES[int(row['flags'])]} {c}"
+            other = operand_name(program, c, op) if row["flags"] & Compare.CMP_OPERAND else c
+            what = f"{_variable(program, a)} {COMPARES[int(row['flags']) & 7]} {other}"
             where = f"→ {b}"
         case Op.OP_CHANCE:
             what, where = f"{c / 1e7:.7g}%", f"→ {b}"
         case Op.OP_CLOCK_START | Op.OP_CLOCK_STOP:
             what = program.clocks[a]
-        case Op.OP_SET | Op.OP_ADD | Op.OP_MUL:
-            sign = {Op.OP_SET: "=", Op.OP_ADD: "+=", Op.OP_MUL: "*="}[op]
+        case (Op.OP_SET | Op.OP_ADD | Op.OP_MUL | Op.OP_SUB | Op.OP_TIMES | Op.OP_DIV
+              | Op.OP_MOD):
+            sign = _SIGNS.get(op, "*=")
             what = f"{program.variables[a]} {sign} {operand_name(program, c, op)}"
         case Op.OP_EXTRACT:
             source = Extract(b).name.removeprefix("EXTRACT_").lower()
@@ -189,6 +218,15 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what, where = f"user {template_name(program, a)}", f"else → {b}"
         case Op.OP_BIND:
             what = f"{program.variables[a]} = status"
+        case Op.OP_SHARE:
+            what = _shared(program, Share(int(row["flags"])), a, b, c)
+        case Op.OP_MATCH:
+            what = f"{template_text(program, a)!r} in {_looked_in(program, c)}"
+            where = f"else → {b}"
+        case Op.OP_GROUP:
+            what = f"{program.variables[a] if row['flags'] else program.texts[a]} = group {b}"
+        case Op.OP_HOOK:
+            what, where = program.hooks[a][0], f"after {format_duration(c)} → {b}"
         case Op.OP_COUNT:
             what = f"{program.counters[a]} += {c}"
         case Op.OP_CHALLENGE_CHECK:
@@ -236,7 +274,7 @@ def listing(program: Program) -> str:
             role = f"answers {answers[number]}" if number in answers else "caller"
             lines.append(f"; {program.scenarios[number]} ({role})")
         name, what, where = describe(program, pc)
-        indent = "  " if name == "CASE" else ""
+        indent = "  " if name in ("CASE", "GROUP") else ""
         lines.append(f"{pc:{width}}  {indent}{name:<{16 - len(indent)}}{what:<23} {where}".rstrip())
     return "\n".join(lines) + "\n"
 

@@ -195,6 +195,8 @@ class Collector:
         }
         if silence is not None:
             result["never_answered"] = silence
+        if record.hook_failures:
+            result["hook_failures"] = list(record.hook_failures)
         if sample.answerer is not None:
             result["answerer"] = self._answerer(sample.answerer)
         return result

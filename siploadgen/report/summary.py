@@ -235,6 +235,7 @@ def plain(result: Result, paths: Sequence[str] = ()) -> str:
     lines += verdict_lines(result)
     if result["interrupted"]:
         lines.append("stopped before its end")
+    lines += result.get("hook_failures", ())
     lines += ["", headline(result)] if lines else [headline(result)]
     pairs = [*call_lines(result), *target_lines(result), *message_lines(result)]
     lines += [f"{label:<10} {text}" for label, text in pairs]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from siploadgen.figures import Figures, RunRecord, Sample, total
+from siploadgen.run.hooks import HookServer, hook_arguments, serve_hooks
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import Tuning
 from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, giving_way
@@ -47,7 +48,13 @@ class Answerer:
         engine_factory: EngineFactory | None = None,
     ) -> None:
         self.plan = plan
-        self.workers = []
+        self.workers: list[Worker] = []
+        self._hooks: HookServer | None = None
+        beyond = hook_arguments(plan.program)
+        if plan.program.shared:
+            from siploadgen.core.shared import Shared
+
+            beyond["shared"] = Shared(plan.program.shared, 1)
         for number, sock in enumerate(sockets):
             arguments = {
                 "local": sock.getsockname()[:2], "engine_id": 255 - number,
@@ -57,7 +64,7 @@ class Answerer:
                 "retry_after": plan.retry_after_s,
                 "oc_algorithm": plan.oc[0], "oc_value": plan.oc[1],
                 "oc_validity": plan.oc_validity_ms,
-                **plan.tuning.engine_arguments(),
+                **plan.tuning.engine_arguments(), **beyond,
                 "max_instances": plan.max_instances,
                 "max_transactions": min(4_194_304, 4 * plan.max_instances),
                 # Nobody says how many calls will come: what a page of each kind holds.
@@ -75,6 +82,7 @@ class Answerer:
 
     def start(self) -> None:
         """Begin to answer."""
+        self._hooks = serve_hooks(self.plan.program, self.workers)
         for worker in self.workers:
             worker.start()
 
@@ -108,6 +116,8 @@ class Answerer:
         for worker in self.workers:
             if worker.ident is not None:
                 worker.join(_JOIN_S)
+        if self._hooks is not None:
+            self._hooks.stop()
         for worker in self.workers:
             worker.raise_error()
 

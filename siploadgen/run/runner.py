@@ -19,6 +19,7 @@ from siploadgen.core.engine import START_DTYPE
 from siploadgen.errors import InternalError
 from siploadgen.figures import RunRecord, Sample, total
 from siploadgen.run.answer import Answerer
+from siploadgen.run.hooks import HookServer, hook_arguments, serve_hooks
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import RunPlan
 from siploadgen.run.streams import ClosedStream, OpenStream, make_streams, merged
@@ -73,6 +74,7 @@ class Runner:
         self._workers: list[Worker] = []
         self._book = Book(plan.servers)
         self._follower: Follower | None = None
+        self._hooks: HookServer | None = None
         self._origin_ns = 0  # clock time of due time 0
         self._fed_ns = 0  # clock time before which every start is handed out
         self._next_interval = 0  # clock time of the next sample that is kept
@@ -135,6 +137,8 @@ class Runner:
             if self._follower is not None:
                 self._follower.stop()
             self._abort()
+            if self._hooks is not None:
+                self._hooks.stop()
         end_ns = self._clock()
         for worker in self._workers:
             worker.engine.finish()
@@ -154,6 +158,7 @@ class Runner:
             cpu_user_s=used.ru_utime - usage.ru_utime,
             cpu_system_s=used.ru_stime - usage.ru_stime,
             interrupted=self._stops > 0,
+            hook_failures=tuple(self._hooks.failures(self.plan.program)) if self._hooks else (),
             problems=tuple(self._problems),
             local=tuple(worker.local for worker in self._workers),
             memory=self._memory(),
@@ -165,13 +170,15 @@ class Runner:
         address, port = self.plan.local
         sockets = [open_socket((address, port + number if port else 0))
                    for number in range(self.plan.workers)]
+        beyond = {**hook_arguments(self.plan.program), **self.plan.shared_arguments()}
         for number, sock in enumerate(sockets):
-            arguments = self.plan.engine_arguments(number, sock.getsockname()[1])
+            arguments = self.plan.engine_arguments(number, sock.getsockname()[1]) | beyond
             if len(self._book.rows) > 1:
                 arguments["targets"] = self._book.rows
             self._workers.append(Worker(self._factory, self.plan.program, sock, arguments,
                                         name=f"call-{number}", gso=self.plan.tuning.gso,
                                         when_over=self._look_up))
+        self._hooks = serve_hooks(self.plan.program, self._workers)
         found = self.plan.found
         if found is not None and found.locate is not None:
             self._follower = Follower(self._book, found.location.ttl_s, found.locate,

@@ -20,7 +20,7 @@ HOUSE = {
         (1, "sip net"),
         (2, "tx"),
         (3, "records | user | auth plain targets overload registrar | outgoing"
-            " | dialog capture refuse stun failover | vm"),
+            " | dialog capture pattern shared hook refuse stun failover | vm"),
         (4, "feed | advance | loop | engine"),
     ),
     "siploadgen": (

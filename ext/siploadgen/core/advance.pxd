@@ -6,6 +6,8 @@ from siploadgen.core.types cimport Nanos
 # Everything that is due at core.now, at most `budget` things. True: there is more to do at this
 # time.
 cdef bint advance(Core* core, uint32_t budget) noexcept nogil
+# instances that hooks have replied to go on; a part of advance
+cdef void hooks_go_on(Core* core) noexcept nogil
 # when advance has something to do; INT64_MAX: never
 cdef Nanos advance_next(Core* core) noexcept nogil
 # schedule over or stopped, and no scheduled call open
