@@ -28,10 +28,10 @@ class Narrator:
 
 
 def told(one: Happening, zero_ns: int, engine: int | None = None) -> str:
-    """Write a happening: time since the first one, call, line of the listing, text.
+    r"""Write a happening: time since the first one, call, line of the listing, text.
 
     >>> told(Happening(2_000_000_000, "step", "send INVITE", 1, 7), 500_000_000)
-    '   1.500000  call 1      7  send INVITE\\n'
+    '   1.500000  call 1      7  send INVITE\n'
     """
     who = "" if engine is None else f"engine {engine} "
     call = f"{who}call {one.call}" if one.call else who.strip()

@@ -128,6 +128,7 @@ class Engine:
     def closed_state(self, closed: int) -> dict[str, int]:
         """Return a closed workload's calls wanted by the level, its places, its chunks of starts.
 
+        asked: calls that it is to hold now, `scale_closed` included;
         busy: places with a call or at rest; resting: those at rest; parked: places not wanted now,
         which keep their rows.
         """

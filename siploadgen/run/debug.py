@@ -16,7 +16,7 @@ from siploadgen.run.watch import NEVER, Happening, Watch
 from siploadgen.run.worker import compiled_engine
 from siploadgen.units import NANOS
 
-MOST_WAIT_NS = NANOS // 20  # how soon a command is seen
+MOST_WAIT_NS = NANOS // 100  # how soon a command, or what a hook replies, is seen
 LARGEST = 65_535  # octets of a datagram
 _IP_RECVERR, _IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h
 

@@ -12,14 +12,16 @@ from typing import Any
 from siploadgen.core.engine import Engine
 from siploadgen.core.program import Op
 from siploadgen.ladder import Ladder, Rung
-from siploadgen.run.watch import BRANCHES, NEVER, Address, Happening, Watch, envelope
+from siploadgen.run.hooks import hook_arguments
+from siploadgen.run.watch import NEVER, Happening, Watch, envelope
+from siploadgen.run.ways import BRANCHES, Address
 from siploadgen.units import NANOS, format_duration
 
 TRAVEL_NS = NANOS // 1000  # that a datagram takes
 ENOUGH = 400  # messages after which a call that goes on and on is told to hang up
 TOO_MANY = 800  # ... and is left where it is
 AFTER_NS = 40 * NANOS  # that the answering side is watched after the end of the call
-ROOM = {"max_instances": 1024, "max_transactions": 4096}
+ROOM: dict[str, Any] = {"max_instances": 1024, "max_transactions": 4096}
 CALLER, ANSWERER = "caller", "answerer"
 
 
@@ -160,7 +162,7 @@ class _Stage:
         self._flush(notes)
         if cause is not None and side == ANSWERER and not took and answer is not None:
             about = envelope(cause)
-            if not about.status and answer.status >= 300:  # noqa: PLR2004
+            if not about.status and answer.status >= 300:
                 self.alone[about.method] = (
                     f"no answering side takes {about.method}: the engine itself answered "
                     f"{answer.status}")
@@ -216,9 +218,9 @@ def play(program: Any, answering: Any, starts: Any, *, rows: Any, local: Address
     The ladder has the steps of the caller, and of the first `own` entries of the answering side.
     """
     caller = Engine(program, local=local, target=target, rows=rows, run_id=1, seed=seed,
-                    draw_seed=seed, **ROOM)
+                    draw_seed=seed, **hook_arguments(program), **ROOM)
     answerer = Engine(answering, local=target, run_id=2, seed=seed + 1000, engine_id=255,
-                      **ROOM)
+                      **hook_arguments(answering), **ROOM)
     watches = {CALLER: Watch(caller, program), ANSWERER: Watch(answerer, answering)}
     pcs = [int(row["pc"]) for row in answering.entries]
     stage = _Stage(_Cast({local: CALLER, target: ANSWERER}, watches),

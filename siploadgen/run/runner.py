@@ -399,7 +399,15 @@ class Runner:
             planned=sum(one.handed for one in self._open_streams) + sum(
                 int(figures.series_starts[list(one.series), DUE].sum())
                 for one in self._closed_streams),
+            held=tuple(self._held_open(one) for one in self.streams),
         )
+
+    def _held_open(self, stream: OpenStream | ClosedStream) -> int | None:
+        """Return how many calls a workload is to hold open now; None: it does not."""
+        if isinstance(stream, OpenStream):
+            return None
+        return sum(int(worker.engine.closed_state(stream.closed)["asked"])
+                   for worker in self._workers)
 
     def _audit(self, faults: list[str | None], final: bool) -> None:
         """Hold the engines to their two sums.

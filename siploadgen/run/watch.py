@@ -6,30 +6,29 @@ has gone, when the calls are few. So a watch drives an engine by its sans-IO doo
 everything that happens.
 """
 
-import heapq
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from siploadgen.compile import listing
-from siploadgen.core.program import Compare, Op, OperandKind, Outcome, PseudoVariable
+from siploadgen.core.program import Op, Outcome
+from siploadgen.run.ways import (
+    BRANCHES,
+    RECEIVED,
+    TIMEOUT,
+    UNEXPECTED,
+    WAITS,
+    Address,
+    Turn,
+    Way,
+    Ways,
+)
 from siploadgen.units import format_duration
 
-SENT, RECEIVED, _, TIMEOUT, UNEXPECTED = range(5)  # columns of Engine.steps
 NEVER = 2**63 - 1
-DISAGREES = 1000  # steps that a way may be longer if it agrees with the variables
-BRANCHES = frozenset((Op.OP_JUMP_IF, Op.OP_CHANCE, Op.OP_CREDENTIAL, Op.OP_CHALLENGE_CHECK,
-                      Op.OP_HAS, Op.OP_SAME))
-_COMPARED = {Compare.CMP_EQ: lambda a, b: a == b, Compare.CMP_NE: lambda a, b: a != b,
-             Compare.CMP_LT: lambda a, b: a < b, Compare.CMP_LE: lambda a, b: a <= b,
-             Compare.CMP_GT: lambda a, b: a > b, Compare.CMP_GE: lambda a, b: a >= b}
-
-Address = tuple[str, int]
-
 
 @dataclass(frozen=True, slots=True)
 class Happening:
@@ -48,16 +47,6 @@ class Happening:
     data: bytes = b""
     peer: Address = ("", 0)
     again: bool = False
-
-
-@dataclass(slots=True)
-class _Way:
-    """Instructions that an instance has gone through, and what they sent."""
-
-    steps: list[int] = field(default_factory=list)
-    taken: dict[int, bool] = field(default_factory=dict)  # place in `steps` of a branch: jumped
-    sends: int = 0
-    cost: int = 0
 
 
 _HEADER = re.compile(rb"\r\n(?:(call-id|i)|(from|f)|(to|t)|(cseq))[ \t]*:[ \t]*([^\r\n]*)",
@@ -120,7 +109,8 @@ class Watch:
         self.program = program
         self.calls: dict[tuple[int, int], int] = {}  # key of an instance -> its number
         self.legs: dict[str, tuple[int, int]] = {}  # token on the wire -> (number, leg)
-        self._code = [tuple(int(item) for item in row) for row in program.code.tolist()]
+        self._ways = Ways(program)
+        self._code = self._ways.code
         self._live: dict[tuple[int, int], dict[str, Any]] = {}
         self._steps = engine.steps.copy()
         self._ended = self._outcomes()
@@ -175,7 +165,7 @@ class Watch:
         ended = self._outcomes() - self._ended
         self._steps = self._steps + steps
         self._ended = self._ended + ended
-        turn = _Turn(now, about.status, steps, ended, self.engine.outbox())
+        turn = Turn(now, about.status, steps, ended, self.engine.outbox())
         fresh = [key for key in live if key not in self._live]
         for key in fresh:
             self._note(key, live[key])
@@ -196,14 +186,14 @@ class Watch:
         for leg, token in state["legs"].items():
             self.legs[token] = (number, leg)
 
-    def _begun(self, turn: "_Turn", call: int, entries: Sequence[int],
+    def _begun(self, turn: Turn, call: int, entries: Sequence[int],
                after: dict[str, Any] | None) -> list[Happening]:
         """Tell of an instance that has begun; `after` is None if it has ended as well."""
         ways = []
         for entry in entries:
             row = self.program.entries[entry]
             if after is not None or turn.ended[int(row["role"])].any():
-                way = self._way(turn, int(row["pc"]), {}, after, int(row["role"]))
+                way = self._ways.find(turn, int(row["pc"]), {}, after, int(row["role"]))
                 if way is not None:
                     ways.append((-way.sends, way.cost, entry, way))
         if not ways:
@@ -214,7 +204,7 @@ class Watch:
         return [Happening(turn.now, "started", name, call, int(self.program.entries[entry]["pc"])),
                 *self._walked(turn, call, way, {}, after, role)]
 
-    def _come_and_gone(self, turn: "_Turn", about: Envelope) -> list[Happening]:
+    def _come_and_gone(self, turn: Turn, about: Envelope) -> list[Happening]:
         """Tell of instances that began and ended meanwhile, so that nobody saw them."""
         told: list[Happening] = []
         for role in (0, 1):
@@ -232,7 +222,7 @@ class Watch:
                 told += found
         return told
 
-    def _rest(self, turn: "_Turn") -> Iterator[Happening]:
+    def _rest(self, turn: Turn) -> Iterator[Happening]:
         """Yield what the engine did by itself: repeats, ACKs for failures, plain answers."""
         for number, (data, peer) in enumerate(turn.outbox):
             if number not in turn.used:
@@ -244,7 +234,7 @@ class Watch:
         return Happening(now, "sent", _named(about, leg), call or owner, pc, data, peer,
                          self._again("sent", data))
 
-    def _moved(self, turn: "_Turn", call: int, before: dict[str, Any],
+    def _moved(self, turn: Turn, call: int, before: dict[str, Any],
                after: dict[str, Any] | None) -> list[Happening]:
         """Tell what an instance did that was there before."""
         role = 1 if before["role"] == "answerer" else 0
@@ -252,7 +242,7 @@ class Watch:
         told = []
         start = None
         if wait is not None:
-            case = self._case(turn, wait)
+            case = self._ways.case(turn, wait)
             op, _, _, target, _ = self._code[wait]
             if case is not None:
                 turn.steps[case, RECEIVED] -= 1
@@ -269,23 +259,20 @@ class Watch:
                 turn.steps[wait, UNEXPECTED] -= 1
                 told.append(Happening(turn.now, "unexpected", "no case fits this message", call,
                                       wait))
+            elif op == Op.OP_HOOK and (after is None or after["pc"] != wait):
+                start = wait
             elif op == Op.OP_PAUSE and (after is None or after["pc"] != wait
                                         or after["deadline"] != before["deadline"]):
                 start = target
         if start is not None:
-            way = self._way(turn, start, before, after, role)
+            way = self._ways.find(turn, start, before, after, role)
             if way is not None:
                 return told + self._walked(turn, call, way, before, after, role)
         if after is None:
             told.append(self._end(turn, call, role, None))
         return told
 
-    def _case(self, turn: "_Turn", wait: int) -> int | None:
-        count = self._code[wait][2]
-        return next((pc for pc in range(wait + 1, wait + 1 + count)
-                     if turn.steps[pc, RECEIVED] > 0), None)
-
-    def _end(self, turn: "_Turn", call: int, role: int, pc: int | None) -> Happening:
+    def _end(self, turn: Turn, call: int, role: int, pc: int | None) -> Happening:
         """Tell how an instance ended: by its program, or by the engine."""
         number = self._code[pc][2] if pc is not None else -1
         if number < 0 or turn.ended[role, number] <= 0:
@@ -298,7 +285,7 @@ class Watch:
             f"{name} ({'ok' if good else 'failed'})")
         return Happening(turn.now, "ended", text, call, -1 if pc is None else pc)
 
-    def _walked(self, turn: "_Turn", call: int, way: _Way, before: dict[str, Any],
+    def _walked(self, turn: Turn, call: int, way: Way, before: dict[str, Any],
                 after: dict[str, Any] | None, role: int) -> list[Happening]:
         """Tell the steps of a way, what they sent, and where it ends."""
         told = []
@@ -307,6 +294,8 @@ class Watch:
         for place, pc in enumerate(way.steps):
             op, _, a, _, _ = self._code[pc]
             text = listing.step_name(self.program, pc)
+            if place == len(way.steps) - 1 and op in WAITS:
+                continue
             if op in BRANCHES:
                 text += ": yes" if way.taken[place] == (op in (Op.OP_JUMP_IF, Op.OP_CHANCE)) \
                     else ": no"
@@ -331,8 +320,10 @@ class Watch:
             told.append(Happening(turn.now, "wait", self._waits(turn, after), call, after["pc"]))
         return told
 
-    def _waits(self, turn: "_Turn", after: dict[str, Any]) -> str:
+    def _waits(self, turn: Turn, after: dict[str, Any]) -> str:
         left = after["deadline"] - turn.now
+        if self._code[after["pc"]][0] == Op.OP_HOOK:
+            return f"asks {listing.step_name(self.program, after['pc'])}"
         if self._code[after["pc"]][0] == Op.OP_PAUSE:
             return f"pause {format_duration(max(left, 0))}"
         count = self._code[after["pc"]][2]
@@ -341,7 +332,7 @@ class Watch:
         limit = "" if after["deadline"] == NEVER else f", at most {format_duration(max(left, 0))}"
         return f"waits for {', '.join(names)}{limit}"
 
-    def _written(self, turn: "_Turn", pc: int, call: int) -> Iterator[Happening]:
+    def _written(self, turn: Turn, pc: int, call: int) -> Iterator[Happening]:
         """Yield the datagram that a SEND wrote, after what the engine wrote before by itself."""
         op, _, template, _, _ = self._code[pc]
         name = (listing.template_name(self.program, template) if op == Op.OP_SEND
@@ -358,117 +349,6 @@ class Watch:
                 mine = number == found
                 yield self._message(turn.now, *turn.outbox[number], pc if mine else -1,
                                     call if mine else 0)
-
-    # --- the way from one wait to the next ---
-
-    def _way(self, turn: "_Turn", start: int, before: dict[str, Any],
-             after: dict[str, Any] | None, role: int) -> _Way | None:
-        """Find the instructions between two waits: the way that sends what was sent.
-
-        Of ways that send as much the one that agrees with the variables, then the shortest. None:
-        there is none.
-        """
-        known = dict(enumerate(before.get("variables", ())))
-        if not before and after is not None:
-            known = dict.fromkeys(range(len(after["variables"])), 0)
-        best: _Way | None = None
-        queue: list[tuple[int, int, int, _Way, Counter[int], dict[int, int]]] = []
-        ticket = 0
-        heapq.heappush(queue, (0, ticket, start, _Way(), Counter(), known))
-        seen: set[tuple[Any, ...]] = set()
-        while queue:
-            cost, _, pc, way, sent, values = heapq.heappop(queue)
-            state = (pc, tuple(sorted(sent.items())))
-            if state in seen:
-                continue
-            seen.add(state)
-            op, _, a, b, _ = self._code[pc]
-            way = _Way([*way.steps, pc], dict(way.taken), way.sends, cost)  # noqa: PLW2901
-            if self._arrived(turn, pc, after, role):
-                if best is None or way.sends > best.sends:
-                    best = way
-                if op in (Op.OP_END, Op.OP_AWAIT):
-                    continue
-            if op == Op.OP_SEND:
-                if sent[pc] >= turn.steps[pc, SENT]:
-                    # a response that was given already, a CANCEL that is none's instruction
-                    cost += 10  # noqa: PLW2901
-                else:
-                    sent = sent + Counter([pc])  # noqa: PLW2901
-                    way.sends += 1
-            values = self._set(pc, values)  # noqa: PLW2901
-            for following, extra, jumped in self._next(turn, pc, values):
-                ticket += 1
-                step = _Way(way.steps, {**way.taken, **(
-                    {} if jumped is None else {len(way.steps) - 1: jumped})}, way.sends)
-                heapq.heappush(queue, (cost + 1 + extra, ticket, following, step, sent, values))
-        if best is not None:
-            for pc in best.steps:
-                if self._code[pc][0] == Op.OP_SEND and turn.steps[pc, SENT] > 0:
-                    turn.steps[pc, SENT] -= 1
-        return best
-
-    def _arrived(self, turn: "_Turn", pc: int, after: dict[str, Any] | None, role: int) -> bool:
-        op, _, a, _, _ = self._code[pc]
-        if after is None:
-            return op == Op.OP_END and bool(turn.ended[role, a] > 0)
-        return bool(pc == after["pc"])
-
-    def _set(self, pc: int, values: dict[int, int]) -> dict[int, int]:
-        """Return what is known of the variables after an instruction."""
-        op, _, a, _, c = self._code[pc]
-        if op not in (Op.OP_SET, Op.OP_ADD, Op.OP_MUL, Op.OP_EXTRACT, Op.OP_BIND):
-            return values
-        after = {number: value for number, value in values.items() if number != a}
-        if op in (Op.OP_SET, Op.OP_ADD):
-            operand = self.program.operands[c]
-            value = int(operand["value"])
-            if operand["kind"] == OperandKind.OPERAND_CONST:
-                if op == Op.OP_SET:
-                    after[a] = value
-                elif a in values:
-                    after[a] = values[a] + value
-        return after
-
-    def _next(self, turn: "_Turn", pc: int, values: dict[int, int]
-              ) -> Iterator[tuple[int, int, bool | None]]:
-        """Yield where an instruction can lead: (pc, what speaks against it, whether it jumps)."""
-        op, flags, a, b, c = self._code[pc]
-        if op in BRANCHES:
-            holds = None
-            if op == Op.OP_JUMP_IF:
-                value = values.get(a)
-                if a == PseudoVariable.VAR_STATUS and turn.status:
-                    value = turn.status
-                elif a == PseudoVariable.VAR_STOPPING:
-                    value = 0
-                holds = None if value is None else _COMPARED[Compare(flags)](value, c)
-            yield pc + 1, DISAGREES if holds is True else 0, False
-            yield b, DISAGREES if holds is False else 0, True
-        elif op == Op.OP_JUMP:
-            yield b, 0, None
-        elif op == Op.OP_PAUSE:
-            yield b, 0, None  # of no length
-        elif op == Op.OP_AWAIT:
-            case = self._case(turn, pc)
-            if case is not None:
-                yield case, 0, None
-        elif op == Op.OP_CASE:
-            yield b, 0, None
-        elif op != Op.OP_END:
-            yield pc + 1, 0, None
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What an engine did at once; counts go down as they are explained."""
-
-    now: int
-    status: int  # of the message that came, 0: none
-    steps: Any
-    ended: Any  # [0: calls of the schedule, 1: those answered; Outcome]
-    outbox: list[tuple[bytes, Address]]
-    used: set[int] = field(default_factory=set)
 
 
 def _named(about: Envelope, leg: int) -> str:

@@ -5,7 +5,7 @@ from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from siploadgen.core.advance cimport (
-    advance, advance_abort, advance_done, advance_finish, advance_next, hooks_go_on,
+    advance, advance_abort, advance_done, advance_finish, advance_next, closed_wanted, hooks_go_on,
 )
 from siploadgen.core.counters cimport COUNT_COUNT, COUNT_NOT_STARTED_THROTTLED, COUNT_TRACE_DROPPED
 from siploadgen.core.feed cimport feed_datagram, feed_error
@@ -728,8 +728,8 @@ cdef class Engine:
         if closed >= self.core.closed_count:
             raise ValueError(f"closed workload {closed}: there are {self.core.closed_count}")
         one = &self.core.closed[closed]
-        return {"wanted": one.wanted, "busy": one.busy, "resting": one.resting,
-                "parked": one.parked,
+        return {"wanted": one.wanted, "asked": closed_wanted(one), "busy": one.busy,
+                "resting": one.resting, "parked": one.parked,
                 "chunks": one.queue.head - slg_load_acquire(&one.queue.tail)}
 
     @property
