@@ -69,9 +69,9 @@ _HOMES = {
 }
 __all__ = [
     "HookCall", "Latency", "Message", "ParseError", "Result", "Run", "Running", "ScenarioError",
-    "Setting", "SiploadgenError", "Snapshot", "UsageError", "Users", "__version__", "answer", "call",
-    "constant_arrival_rate", "constant_calls", "csv_users", "day_curve", "exponential", "fixed",
-    "gamma", "generated_users", "lognormal", "ndjson_users", "normal", "pareto", "parse",
+    "Setting", "SiploadgenError", "Snapshot", "UsageError", "Users", "__version__", "answer",
+    "call", "constant_arrival_rate", "constant_calls", "csv_users", "day_curve", "exponential",
+    "fixed", "gamma", "generated_users", "lognormal", "ndjson_users", "normal", "pareto", "parse",
     "per_user", "ramping_arrival_rate", "ramping_calls", "replay", "samples", "shared_calls",
     "sqlite_users", "stairs", "uniform", "users", "weibull",
 ]

@@ -911,8 +911,9 @@ class _Player:
 
     def _step_hook(self, function: Any, more: dict[str, Any], _: list[str | int]) -> None:
         self._c.folder = str(Path(self._file).parent)
-        self._c.hook(str(function), sets=tuple(self._variable(one) for one in _words(more.get("sets", ()))),
-                     texts=tuple(self._variable(one) for one in _words(more.get("texts", ()))),
+        sets, texts = (tuple(self._variable(one) for one in _words(more.get(kind, ())))
+                       for kind in ("sets", "texts"))
+        self._c.hook(str(function), sets=sets, texts=texts,
                      within=self._text(more.get("within", "5s")),
                      end=self._outcome(more.get("end", "hook_failed"), more.get("ok", False)),
                      ok=bool(more.get("ok", False)))
