@@ -93,8 +93,12 @@ class _Cast:
         tag = about.from_tag if about.status else about.to_tag
         call = self.watches[other].legs.get(tag, (0, 0))[0]
         target = self.calls.get((other, call))
-        if target is None:
-            target = self.asking.get((other, about.call_id)) if other != side else None
+        if target is None and other != side:
+            target = self.asking.get((other, about.call_id))
+        if target is None and about.user in self.watches[other].legs:  # sent to a Contact of it
+            target = self.calls.get((other, self.watches[other].legs[about.user][0]))
+            if target is not None:
+                self.asked.setdefault((other, about.call_id), target)
         return source, self._dialog(other, one.data) if target is None else target
 
     def _dialog(self, side: str, data: bytes) -> int:

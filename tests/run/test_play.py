@@ -40,7 +40,7 @@ def test_the_ladder_of_a_call() -> None:
             for rung in one.ladder.rungs] == [
         (0, 0, None, "starts srd, setup"), (0, 0, 1, "INVITE"), (1, 1, 0, "180 INVITE"),
         (1, 1, None, "pause 1 s"), (2, 0, None, "stops srd: 2 ms"), (1001, 1, 0, "200 INVITE"),
-        (1002, 0, None, "stops setup: 1 s"), (1002, 0, 1, "ACK"), (1002, 0, None, "pause 2 s"),
+        (1002, 0, None, "stops setup: 1.002 s"), (1002, 0, 1, "ACK"), (1002, 0, None, "pause 2 s"),
         (3002, 0, None, "starts sdd"), (3002, 0, 1, "BYE"), (3003, 1, 0, "200 BYE"),
         (3004, 0, None, "stops sdd: 2 ms"), (3004, 0, None, "ends: succeeded")]
     assert one.messages[0].data.startswith(b"INVITE sip:service@127.0.0.1:5060 SIP/2.0\r\n")
