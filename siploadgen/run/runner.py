@@ -28,13 +28,13 @@ from siploadgen.run.worker import (
     EngineFactory,
     Worker,
     compiled_engine,
-    giving_way,
+    gently,
     open_socket,
 )
 from siploadgen.units import NANOS
 
 START_DELAY_NS = 20_000_000  # from handing out the first due times to the first of them
-LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see giving_way
+LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see gently
 TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
 CHUNK = 1_000_000  # most starts handed to an engine at once
@@ -130,9 +130,7 @@ class Runner:
         if self._follower is not None:
             self._follower.start()
         try:
-            with giving_way():
-                load_ns = self._load()
-                self._drain()
+            load_ns = gently(self._look_after, self.abort)
         finally:
             if self._follower is not None:
                 self._follower.stop()
@@ -165,6 +163,12 @@ class Runner:
             targets=self._book.uses(np.sum([worker.engine.target_calls
                                             for worker in self._workers], axis=0)),
         )
+
+    def _look_after(self) -> int:
+        """Feed and sample until no engine runs; return how long the load was, in ns."""
+        load_ns = self._load()
+        self._drain()
+        return load_ns
 
     def _open(self) -> None:
         address, port = self.plan.local
