@@ -35,6 +35,7 @@ from siploadgen.model.python import CallModel
 from siploadgen.model.values import Distribution, Samples, describe_value
 from siploadgen.report import histogram, metrics, summary
 from siploadgen.report.collect import Collector, make_collector
+from siploadgen.report.limits import parse_limits
 from siploadgen.report.thresholds import parse_threshold
 from siploadgen.report.writers import Outputs, parse_outputs
 from siploadgen.run.runner import Runner
@@ -194,10 +195,11 @@ class Running:
         ready = run.prepared()
         thresholds = [parse_threshold(text) for text in run.thresholds]
         self._collector = make_collector(ready.plan.program, thresholds=thresholds,
+                                         limit_values=run.limits,
                                          bounded=ready.plan.max_calls is not None,
                                          series=ready.plan.series)
         self._watcher = self._collector.view = _Watcher(self._collector, progress)
-        self._ready = ready
+        self._ready, self._strict = ready, run.strict
         self._runner = Runner(ready.plan, observer=self._collector, answerer=ready.answerer)
         self._result: Result | None = None
         self._error: BaseException | None = None
@@ -216,7 +218,8 @@ class Running:
                     answerer.stop()
             load_s = None if record.interrupted else self._ready.load_s
             self._result = Result(
-                self._collector.result(record, head=self._ready.head, load_s=load_s),
+                self._collector.result(record, head=self._ready.head, strict=self._strict,
+                                       load_s=load_s),
                 self._collector, record)
         except BaseException as error:  # a thread has nobody to raise to
             self._error = error
@@ -301,7 +304,8 @@ class Run:
     """A run to be: workloads are added, then it is executed.
 
     Times are texts (`30s`, `500ms`). Without a target it calls the embedded answerer; one outside
-    loopback and private networks needs `may_load`. Mistakes raise UsageError or ScenarioError
+    loopback and private networks needs `may_load`. `limits` are those of the verdict's rules, and
+    `strict` makes a suspect run an invalid one. Mistakes raise UsageError or ScenarioError
     when they are made, or at the latest before the first datagram.
 
     >>> from siploadgen.loads import shared_calls
@@ -316,8 +320,11 @@ class Run:
         gso_group: int = 32, linger: str = "auto", coalesce: str = "0s", t1: str = "500ms",
         t2: str = "4s", t4: str = "5s", dns: str | None = None, obey_overload: bool = False,
         compact: bool = False, contact: str = "local", may_load: bool = False, name: str = "run",
+        strict: bool = False, limits: Mapping[str, str | float] | None = None,
     ) -> None:
         self.thresholds: list[str] = []
+        self.strict = strict
+        self.limits = parse_limits([f"{rule}={value}" for rule, value in (limits or {}).items()])
         self._tuning = parse_tuning(gso=gso, gso_group=gso_group, linger=linger,
                                     coalesce=coalesce, t1=t1, t2=t2, t4=t4)
         if contact not in ("local", "learned"):
