@@ -51,7 +51,7 @@ def ramping_arrival_rate(
     """Start calls at a rate that goes through stages: (target, duration[, phase[, shape]]).
 
     A target is a rate (`50/s`) that is reached within the duration (`10s`); `shape` is `linear`,
-    `step` or `exponential`. Raises UsageError with the stage.
+    `step` or `exp`. Raises UsageError with the stage.
 
     >>> [one.name for one in ramping_arrival_rate([("10/s", "1s", "ramp"), ("10/s", "5s")]).phases]
     ['ramp', 'stage-2']

@@ -105,7 +105,8 @@ def _fault(result: "Result") -> str:
     if result.verdict == "invalid" or result.exit_code == Exit.INVALID:
         rules = ", ".join(f"{rule['name']} is {rule['value']:g}, limit {rule['limit']:g}"
                           for rule in result.to_dict()["verdict"]["rules"] if not rule["ok"])
-        return f"load test: the run is {result.verdict}, its numbers may not be the target's: {rules}"
+        return (f"load test: the run is {result.verdict}, its numbers may not be the target's: "
+                f"{rules}")
     missed = [row for row in result.thresholds if not row["ok"]]
     if missed:
         return "load test: " + ", ".join(
