@@ -98,11 +98,11 @@ answers:
       - respond: 486
 scenarios: {}
 """
-    (one,) = plays(write(tmp_path, text % "INVITE"), {})
+    (one,) = plays(find_model(write(tmp_path, text % "INVITE")), {})
     assert any("the built-in model call calls busy" in text for text in one.assumed)
     assert "486 INVITE" in [rung.text for rung in one.ladder.rungs]
     with pytest.raises(ScenarioError, match="no built-in model sends first"):
-        plays(write(tmp_path, text % "PRACK"), {})
+        plays(find_model(write(tmp_path, text % "PRACK")), {})
 
 
 def test_a_call_without_end_is_hung_up() -> None:
