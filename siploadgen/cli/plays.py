@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from siploadgen.cli.load import load_rows
-from siploadgen.cli.options import find_model, model_errors
+from siploadgen.cli.options import model_errors
 from siploadgen.errors import ScenarioError
 from siploadgen.run.play import Play, play
 
@@ -16,9 +16,8 @@ CALLERS = {"INVITE": "call", "OPTIONS": "options", "REGISTER": "register", "MESS
            "INFO": "info-dtmf"}
 
 
-def plays(name: str, settings: dict[str, str], profile: str = "", seed: int = 1) -> list[Play]:
+def plays(model: Any, settings: dict[str, str], seed: int = 1) -> list[Play]:
     """Play each call model of a built-in model or a file once. Errors as of `check`."""
-    model = find_model(name, profile)
     if not hasattr(model, "works"):
         return [_built_in(model.name, settings, seed)]
     if not model.works:

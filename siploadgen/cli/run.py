@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from siploadgen import units
+from siploadgen.cli.layered import Layered
 from siploadgen.cli.load import DEFAULT_DURATION, DEFAULT_RATE
 from siploadgen.cli.options import (
     DEFAULT_GSO_GROUP,
@@ -30,7 +31,6 @@ from siploadgen.cli.options import (
     T4Option,
     UiOption,
     WorkersOption,
-    find_model,
     parse_settings,
     parse_tuning,
 )
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 
 def run(
-    model: ModelArgument,
+    context: typer.Context,
+    model: ModelArgument,  # noqa: ARG001
     target: Annotated[str | None, typer.Option(
         "--target", "-t", metavar="URI",
         help="Where calls go: sip:host:port, or host[:port].")] = None,
@@ -77,7 +78,7 @@ def run(
     seed: SeedOption = 1,
     workers: WorkersOption = "auto",
     settings: SetOption = None,
-    profile: ProfileOption = "",
+    profile: ProfileOption = "",  # noqa: ARG001
     users: Annotated[str | None, typer.Option(
         "--users", metavar="FILE|N",
         help="Users of the calls: a CSV file (SIPp's too), or a number of made-up ones.")] = None,
@@ -126,46 +127,22 @@ def run(
         from siploadgen.report import limits
         from siploadgen.report.collect import make_collector
         from siploadgen.report.thresholds import parse_threshold
-        from siploadgen.report.writers import default_path, parse_outputs
+        from siploadgen.report.writers import parse_outputs
 
-        chosen = find_model(model, profile)
-        file = getattr(chosen, "file", None)
-        if file is not None:  # what the command line leaves out, the file may say
-            target = target or (None if embedded else chosen.target)
-            seed = file.seed if seed == 1 else seed
-            workers = str(file.workers) if workers == "auto" else workers
-            local = local or file.local
-            gso = file.gso if gso == "auto" else gso
-            gso_group = file.gso_group if gso_group == DEFAULT_GSO_GROUP else gso_group
-            linger = file.linger if linger == "auto" else linger
-            coalesce = file.coalesce if coalesce == "0s" else coalesce
-            t1 = file.t1 if t1 == DEFAULT_T1 else t1
-            t2 = file.t2 if t2 == DEFAULT_T2 else t2
-            t4 = file.t4 if t4 == DEFAULT_T4 else t4
-            graceful_stop = file.graceful_stop if graceful_stop == "30s" else graceful_stop
-            max_calls = max_calls or (str(file.max_calls) if file.max_calls else None)
-            compact, strict = compact or file.compact, strict or file.strict
-            obey_overload = obey_overload or file.obey_overload
-            contact = file.contact if contact == "local" else contact
-            dns, ui = dns or file.dns, file.ui if ui == "auto" else ui
-            threshold = [*chosen.thresholds, *(threshold or ())]
-            limit = [*(f"{name}={value}" for name, value in file.limits.items()), *(limit or ())]
-            out = [*(default_path(kind) for kind in (file.outputs if out is None else ())),
-                   *(out or ())]
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))
-        if debug and not (calls or duration or ramp):
-            calls = "1"
+        if debug and not any(given_by_hand(context, name) for name in ("calls", "duration", "ramp")):
+            calls, duration, ramp, warmup = "1", None, None, None
         outputs = parse_outputs(out or ())
         thresholds = [parse_threshold(text) for text in threshold or ()]
         # An engine that tells everything is slow; what is late by it says nothing of the target.
         limit_values = limits.parse_limits([*(["late_start_p99=1s"] if debug else []),
                                             *(limit or ())])
         ready = prepare(
-            chosen, target=target, rate=rate, duration=duration, calls=calls, max_calls=max_calls,
-            arrival=arrival, ramp=ramp, warmup=warmup, seed=seed, workers=workers,
-            settings=parse_settings(settings), users=users, local=local,
+            context.obj.model, target=target, rate=rate, duration=duration, calls=calls,
+            max_calls=max_calls, arrival=arrival, ramp=ramp, warmup=warmup, seed=seed,
+            workers=workers, settings=parse_settings(settings), users=users, local=local,
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
@@ -177,6 +154,11 @@ def run(
         code = _perform(ready, collector, outputs, ui, strict, signals, debug)
     raise typer.Exit(code)
 
+
+def given_by_hand(context: typer.Context, name: str) -> bool:
+    """Tell whether a parameter stands on the command line, and not in a layer below."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _perform(
@@ -217,9 +199,9 @@ def _perform(
             answerer.stop()
         files.close()
     result = collector.result(record, head=ready.head, strict=strict,
-                              load_s=None if record.interrupted else ready.load_s)
+                              load_s=ready.load_s)
     finish(result, files, outputs, ui)
     return int(result["exit_code"])
 
 
-app = single(run)
+app = single(run, Layered)

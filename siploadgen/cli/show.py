@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from siploadgen.cli.layered import Layered
 from siploadgen.cli.options import (
     ModelArgument,
     ProfileOption,
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 
 def show(
-    model: ModelArgument,
+    context: typer.Context,
+    model: ModelArgument,  # noqa: ARG001
     settings: SetOption = None,
-    profile: ProfileOption = "",
+    profile: ProfileOption = "",  # noqa: ARG001
     seed: SeedOption = 1,
     listing: Annotated[bool, typer.Option("--listing", help="Print the compiled program.")] = False,
     output: Annotated[Literal["text", "mermaid", "json"], typer.Option(
@@ -35,11 +37,11 @@ def show(
 
         if output != "text":
             raise UsageError(f"--listing: text alone; leave out -o {output}")
-        typer.echo(listings.listing(compiled(model, settings, profile)).rstrip("\n"))
+        typer.echo(listings.listing(compiled(context.obj.model, settings)).rstrip("\n"))
         return
     from siploadgen.cli.plays import plays
 
-    found = plays(model, parse_settings(settings), profile, seed)
+    found = plays(context.obj.model, parse_settings(settings), seed)
     typer.echo(_text(found, output).rstrip("\n"))
 
 
@@ -74,4 +76,4 @@ def _drawn(one: "Play") -> str:
     return "\n\n".join(parts) + "\n"
 
 
-app = single(show)
+app = single(show, Layered)

@@ -1,8 +1,8 @@
 """Start the engines, feed them due times ahead of time, sample them, and bring the run to an end.
 
 The order of an end: the schedule is over, open calls may finish for `graceful_stop`; then they are
-told to hang up and have 10 s more; then they are aborted. A stop asked for from outside goes
-straight to hanging up; a second one aborts at once.
+told to hang up and have 10 s more; then they are aborted. A stop asked for from outside, or by the
+observer, goes straight to hanging up; a second one aborts at once.
 """
 
 import contextlib
@@ -66,6 +66,7 @@ class Runner:
         # A signal handler may put into it at any point of the program: it never waits for a lock.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stops = 0  # how often somebody asked for an end
+        self._called_off = False  # ... and whether the first was the observer
         self._paused = False
         self._held = False  # paused when the feeding thread last looked
         self._factor = 1.0
@@ -155,7 +156,7 @@ class Runner:
             sockets=tuple(worker.socket_facts for worker in self._workers),
             cpu_user_s=used.ru_utime - usage.ru_utime,
             cpu_system_s=used.ru_stime - usage.ru_stime,
-            interrupted=self._stops > 0,
+            interrupted=self._stops > self._called_off,
             hook_failures=tuple(self._hooks.failures(self.plan.program)) if self._hooks else (),
             problems=tuple(self._problems),
             local=tuple(worker.local for worker in self._workers),
@@ -375,7 +376,9 @@ class Runner:
         self._observer.tick(sample)
         if late_ns >= 0:
             self._next_interval += (late_ns // INTERVAL_NS + 1) * INTERVAL_NS
-            self._observer.interval(sample)
+            if self._observer.interval(sample) and not self._stops:
+                self._called_off = True
+                self.stop()
             self._observer.failures(self._failures())
 
     def _failures(self) -> list[dict[str, Any]]:

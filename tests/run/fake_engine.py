@@ -33,8 +33,8 @@ class FakeProgram:
     counters: tuple[str, ...] = ("greeted",)
     outcomes: tuple[tuple[str, bool], ...] = (("busy", True), ("refused", False))
     columns: tuple[str, ...] = ()
-    shared: tuple[Any, ...] = ()
-    hooks: tuple[Any, ...] = ()
+    hooks: tuple[tuple[str, str, str], ...] = ()
+    shared: tuple[tuple[str, str], ...] = ()
     scenarios: tuple[str, ...] = ("call",)
     step_names: tuple[str, ...] = ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")
     pauses_ns: int = 0

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from siploadgen.cli.plays import plays
+from siploadgen.cli import plays as playing
+from siploadgen.cli.options import find_model
 from siploadgen.errors import ScenarioError
 from siploadgen.model.builtin import MODELS
+from siploadgen.run.play import Play
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(str(path.relative_to(ROOT)) for path in (
@@ -62,6 +64,10 @@ def test_a_seed_is_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     ways = {tuple(rung.text for rung in plays("scenarios/chances.yaml", {}, seed=seed)[0]
                   .ladder.rungs if rung.text.startswith("chance")) for seed in range(8)}
     assert len(ways) > 1
+
+
+def plays(name: str, settings: dict[str, str], seed: int = 1) -> list[Play]:
+    return playing.plays(find_model(name), settings, seed)
 
 
 def write(folder: Path, text: str) -> str:

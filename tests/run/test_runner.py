@@ -254,6 +254,32 @@ def test_stops_from_outside(stops):
     assert figures.imbalance() is None
 
 
+class Strict(Book):
+    """Calls the run off at its second sample."""
+
+    def interval(self, sample):
+        super().interval(sample)
+        return len(self.kept) >= 2
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("deaf", [False, True])
+def test_an_observer_calls_a_run_off(monkeypatch, deaf):
+    monkeypatch.setattr("siploadgen.run.runner.INTERVAL_NS", 50 * MS)
+    world = World(hold_s=3600, deaf_to_hang_up=deaf)
+    book = Strict()
+    runner = Runner(plan(duration_ns=3600 * NANOS, graceful_stop_ns=0 if deaf else 3600 * NANOS),
+                    observer=book, engine_factory=world.engine)
+    record = runner.run()
+    check_record(record)
+    assert not record.interrupted
+    assert record.load_ns < 3600 * NANOS
+    counters = record.last.figures.counters
+    assert counters[Counter.COUNT_NOT_STARTED_STOPPED] > 0
+    outcome = Outcome.OUTCOME_ABORTED if deaf else Outcome.OUTCOME_SUCCEEDED
+    assert record.last.figures.outcomes[outcome] == counters[Counter.COUNT_STARTED]
+
+
 def test_cooked_books_are_found():
     record, _ = run(plan(), World(cooked_books=True))
     with pytest.raises(InternalError, match="do not add up: engine 0: due"):
