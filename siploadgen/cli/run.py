@@ -132,7 +132,8 @@ def run(
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))
-        if debug and not any(given_by_hand(context, name) for name in ("calls", "duration", "ramp")):
+        if debug and not any(given_by_hand(context, name)
+                             for name in ("calls", "duration", "ramp")):
             calls, duration, ramp, warmup = "1", None, None, None
         outputs = parse_outputs(out or ())
         thresholds = [parse_threshold(text) for text in threshold or ()]
