@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         users,
     )
     from siploadgen.message import Message, ParseError, parse
+    from siploadgen.model.hooks import HookCall
     from siploadgen.model.python import answer, call
     from siploadgen.model.settings import Setting
     from siploadgen.model.values import (
@@ -52,6 +53,7 @@ _HOMES = {
     **dict.fromkeys(("Message", "ParseError", "parse"), "message"),
     **dict.fromkeys(("ScenarioError", "SiploadgenError", "UsageError"), "errors"),
     **dict.fromkeys(("answer", "call"), "model.python"),
+    "HookCall": "model.hooks",
     "Setting": "model.settings",
     **dict.fromkeys(("exponential", "fixed", "gamma", "lognormal", "normal", "pareto", "samples",
                      "uniform", "weibull"), "model.values"),
@@ -62,10 +64,10 @@ _HOMES = {
                      "users"), "loads"),
 }
 __all__ = [
-    "Latency", "Message", "ParseError", "Result", "Run", "Running", "ScenarioError", "Setting",
-    "SiploadgenError", "Snapshot", "UsageError", "Users", "__version__", "answer", "call",
-    "constant_arrival_rate", "constant_calls", "csv_users", "day_curve", "exponential", "fixed",
-    "gamma", "generated_users", "lognormal", "ndjson_users", "normal", "pareto", "parse",
+    "HookCall", "Latency", "Message", "ParseError", "Result", "Run", "Running", "ScenarioError",
+    "Setting", "SiploadgenError", "Snapshot", "UsageError", "Users", "__version__", "answer",
+    "call", "constant_arrival_rate", "constant_calls", "csv_users", "day_curve", "exponential",
+    "fixed", "gamma", "generated_users", "lognormal", "ndjson_users", "normal", "pareto", "parse",
     "per_user", "ramping_arrival_rate", "ramping_calls", "replay", "samples", "shared_calls",
     "sqlite_users", "stairs", "uniform", "users", "weibull",
 ]

@@ -167,6 +167,8 @@ class Sample:
     factor: float = 1.0  # rate asked for, relative to the plan
     state: str = "running"  # running, paused, draining, stopping
     planned: int = 0  # due times handed to the engines so far
+    # for each workload: calls that it is to hold open now; None when its calls have due times
+    held: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ class RunRecord:
     cpu_user_s: float
     cpu_system_s: float
     interrupted: bool = False  # stopped before its end by a signal or by a key
+    hook_failures: tuple[str, ...] = ()  # what hooks raised, the first of each
     problems: tuple[str, ...] = ()  # figures that contradict each other, engines that failed
     local: tuple[tuple[str, int], ...] = ()
     memory: Mapping[str, int] = field(default_factory=dict)

@@ -24,6 +24,9 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, d
 settings.register_profile("fuzz", settings.get_profile("dev"), max_examples=5000, database=None)
 settings.load_profile("ci" if IN_CI else "dev")
 
+# No test reads the configuration of whoever runs it.
+os.environ["XDG_CONFIG_HOME"] = str(ROOT / "tests" / "config" / "home")
+
 ORDER = ("tidy", "ground", "sip", "net", "tx", "vm", "engine", "sim", "model", "compile", "load",
          "run", "report", "cli", "bench", "loopback", "interop")
 

@@ -14,6 +14,26 @@ static inline uint64_t slg_rotl64(uint64_t x, int k) { return k ? (x << k) | (x 
 static inline uint64_t slg_rotr64(uint64_t x, int k) { return k ? (x >> k) | (x << (64 - k)) : x; }
 static inline void slg_prefetch(const void *p) { __builtin_prefetch(p); }
 
+/* Whole numbers that stay at the end of their range rather than leave it. */
+static inline int64_t slg_add(int64_t a, int64_t b) {
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? (b < 0 ? INT64_MIN : INT64_MAX) : sum;
+}
+static inline int64_t slg_sub(int64_t a, int64_t b) {
+    int64_t rest;
+    return __builtin_sub_overflow(a, b, &rest) ? (b < 0 ? INT64_MAX : INT64_MIN) : rest;
+}
+static inline int64_t slg_times(int64_t a, int64_t b) {
+    int64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? ((a < 0) != (b < 0) ? INT64_MIN : INT64_MAX)
+                                                  : product;
+}
+/* Cut towards 0, as C has it; by 0 it is 0. */
+static inline int64_t slg_div(int64_t a, int64_t b) {
+    return b == 0 ? 0 : b == -1 ? slg_sub(0, a) : a / b;
+}
+static inline int64_t slg_mod(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
+
 /* A broken promise inside the core: says where and stops, in debug and sanitizer builds only. */
 #ifdef SLG_DEBUG
 #define SLG_ASSERT(cond)                                                                  \

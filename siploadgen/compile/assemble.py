@@ -16,6 +16,7 @@ from siploadgen.compile import listing
 from siploadgen.compile.program import (
     ANSWER,
     ENTRY,
+    GROUPS,
     INSN,
     LEGS_MAX,
     MATCHER,
@@ -27,6 +28,8 @@ from siploadgen.compile.program import (
     Program,
 )
 from siploadgen.compile.template import (
+    FIELDS,
+    Part,
     Parts,
     Scope,
     ack_failure_text,
@@ -34,6 +37,7 @@ from siploadgen.compile.template import (
     compile_message,
     compile_text,
 )
+from siploadgen.core.pattern import pattern_groups
 from siploadgen.core.program import (
     Capture,
     ChallengeFlag,
@@ -42,10 +46,12 @@ from siploadgen.core.program import (
     Extract,
     Field,
     MatcherKind,
+    MatchIn,
     Op,
     OperandKind,
     Outcome,
     PseudoVariable,
+    Share,
     TemplateFlag,
     TemplateKind,
 )
@@ -125,8 +131,12 @@ EVENTS: Mapping[tree.OnEvent, MatcherKind] = {
 }
 ARITHMETIC: Mapping[tree.Arithmetic, Op] = {
     tree.Arithmetic.SET: Op.OP_SET, tree.Arithmetic.ADD: Op.OP_ADD,
-    tree.Arithmetic.MUL: Op.OP_MUL,
+    tree.Arithmetic.MUL: Op.OP_MUL, tree.Arithmetic.SUB: Op.OP_SUB,
+    tree.Arithmetic.TIMES: Op.OP_TIMES, tree.Arithmetic.DIV: Op.OP_DIV,
+    tree.Arithmetic.MOD: Op.OP_MOD,
 }
+SHARED = ("user.", "run.")  # how the names of variables beyond a call begin
+SHARED_MAX = 64
 SENDS: Mapping[tree.SendKind, TemplateKind] = {
     tree.SendKind.REQUEST: TemplateKind.TEMPLATE_REQUEST,
     tree.SendKind.ACK: TemplateKind.TEMPLATE_ACK,
@@ -225,6 +235,9 @@ class _Assembler:
         self.texts = _Slots("text variables", TEXTS_MAX)
         self.counters = _Rows("counters", 0xFFFF)
         self.columns = _Rows("columns", 0xFFFF)
+        self.shared = _Rows("variables of users and the run", SHARED_MAX)
+        self.hooks = _Rows("hooks", 0xFFFF)
+        self.shared_kinds: Mapping[str, str] = {}
         self.outcomes: dict[str, bool] = {}
         self.samples: list[int] = []
         self._sampled: dict[tuple[int, ...], int] = {}
@@ -339,6 +352,7 @@ class _Assembler:
 
     def program(self, scenarios: Sequence[tree.Scenario]) -> Program:
         entries, answers = [], []
+        self.shared_kinds = _shared_kinds(scenarios)
         weights = _shared([one.weight if one.role is tree.Role.CALLER else 0.0
                            for one in scenarios])
         for number, one in enumerate(scenarios):
@@ -379,6 +393,8 @@ class _Assembler:
             columns=tuple(row[0] for row in self.columns.rows),
             packages=_packages(scenarios),
             registrar=_registrar(scenarios),
+            shared=tuple(self.shared.rows),
+            hooks=tuple(self.hooks.rows),
             scenarios=tuple(one.name for one in scenarios),
             sources=tuple(str(insn.place) for insn in self.code),
         )
@@ -403,10 +419,14 @@ class _Entry:
         self._flags = int(EntryFlag.ENTRY_KEEPS_NONCES) if scenario.keeps_nonces else 0
         self._written = set(_written_variables(scenario.steps))
         self._captured = set(_captured_texts(scenario.steps))
+        self._kinds = out.shared_kinds
+        self._read: dict[str, int] = {}  # variables beyond the call that what comes next uses
         self._scope = Scope(
             constants=dict(scenario.constants),
-            variable=lambda name: self._variable(name) if name in self._written else None,
-            text=lambda name: self._text(name) if name in self._captured else None,
+            variable=lambda name: self._variable(name) if (
+                name in self._written or self._kinds.get(name) == "number") else None,
+            text=lambda name: self._text(name) if (
+                name in self._captured or self._kinds.get(name) == "text") else None,
             column=lambda name: self._column(name) if self._is_column(name) else None,
             known=lambda: [*sorted(self._written | self._captured), *scenario.columns])
 
@@ -430,22 +450,72 @@ class _Entry:
     # --- names ---
 
     def _is_column(self, name: str) -> bool:
-        return name in self._scenario.columns or ("." in name and not name.startswith("target."))
+        return name in self._scenario.columns or (
+            "." in name and not name.startswith(("target.", *SHARED)))
 
     def _column(self, name: str) -> int:
         return self._out.columns.named(name)
 
     def _variable(self, name: str) -> int:
-        if name not in self._written:
+        """Give the place of a variable whose value is used."""
+        place = self._variable_place(name)
+        if name in self._kinds:
+            self._read[name] = place
+        return place
+
+    def _variable_place(self, name: str) -> int:
+        if name not in self._written and self._kinds.get(name) != "number":
             raise ModelError(f"the variable {name} is never set",
-                             mend=nearest(name, self._written))
+                             mend=nearest(name, {*self._written, *self._kinds}))
+        self._check_name(name)
         return self._out.variables.place(self._variables, name)
 
     def _text(self, name: str) -> int:
-        if name not in self._captured:
+        """Give the place of a text variable whose text is used."""
+        place = self._text_place(name)
+        if name in self._kinds:
+            self._read[name] = place
+        return place
+
+    def _text_place(self, name: str) -> int:
+        if name not in self._captured and self._kinds.get(name) != "text":
             raise ModelError(f"the text {name} is never captured",
-                             mend=nearest(name, self._captured))
+                             mend=nearest(name, {*self._captured, *self._kinds}))
+        self._check_name(name)
         return self._out.texts.place(self._texts, name)
+
+    def _check_name(self, name: str) -> None:
+        if name in FIELDS:
+            raise ModelError(f"{name} is a field of every message",
+                             mend=f"take another name for the variable, such as my_{name}")
+        if name not in self._kinds or not name.startswith("user."):
+            return
+        if self._scenario.role is tree.Role.ANSWERER:
+            raise ModelError(f"{name}: who answers is no user of the data",
+                             mend=f"take run.{name.removeprefix('user.')}")
+        if self._scenario.columns:
+            self._column(self._scenario.columns[0])  # so that there are rows, and users
+        elif not any("." in one for one, in self._out.columns.rows):
+            raise ModelError(f"{name}: there are no users",
+                             mend="name the columns of their data, or take "
+                                  f"run.{name.removeprefix('user.')}")
+
+    def _share(self, what: Share, name: str, own: int, place: tree.Place, operand: int = 0) -> None:
+        number = self._out.shared.number((name, self._kinds[name]))
+        self._out.code.append(_Insn(Op.OP_SHARE, own, number, operand, int(what), place))
+
+    def _reads(self, place: tree.Place) -> None:
+        """Fetch what the next instruction uses of variables beyond the call."""
+        found, self._read = self._read, {}
+        for name, own in found.items():
+            self._share(Share.SHARE_READ_TEXT if self._kinds[name] == "text" else Share.SHARE_READ,
+                        name, own, place)
+
+    def _write(self, name: str, own: int, place: tree.Place) -> None:
+        """Leave what an instruction has put into a variable beyond the call."""
+        if name in self._kinds:
+            self._share(Share.SHARE_WRITE_TEXT if self._kinds[name] == "text"
+                        else Share.SHARE_WRITE, name, own, place)
 
     def _subject(self, subject: str | tree.Pseudo) -> int:
         return self._variable(subject) if isinstance(subject, str) else int(PSEUDO[subject])
@@ -457,6 +527,7 @@ class _Entry:
 
     def _emit(self, op: Op, place: tree.Place, *, a: int = 0, b: _Label | int = 0, c: int = 0,
               flags: int = 0) -> None:
+        self._reads(place)
         self._out.code.append(_Insn(op, a, b, c, flags, place))
 
     def _place(self, label: _Label) -> None:
@@ -496,17 +567,27 @@ class _Entry:
                 self._emit(Op.OP_CLOCK_START, step.place, a=out.clocks.named(clock))
             case tree.ClockStop(clock):
                 self._emit(Op.OP_CLOCK_STOP, step.place, a=out.clocks.named(clock))
-            case tree.Change(how, variable, value):
-                self._emit(ARITHMETIC[how], step.place, a=self._variable(variable),
-                           c=self._operand(value))
+            case tree.Change():
+                self._change(step)
             case tree.Extract(variable, what, header, parameter, reg_id):
                 c = header_number(header) if header else reg_id
                 if parameter:
                     c |= self._text_template(parameter.lower()) << HEADER_BITS
-                self._emit(Op.OP_EXTRACT, step.place, a=self._variable(variable),
-                           b=int(EXTRACTS[what]), c=c)
+                own = self._variable_place(variable)
+                self._emit(Op.OP_EXTRACT, step.place, a=own, b=int(EXTRACTS[what]), c=c)
+                self._write(variable, own, step.place)
             case tree.Capture():
                 self._capture(step)
+            case tree.Find(finds):
+                beyond = _Label()
+                self._find(finds, beyond, step.place)
+                self._place(beyond)
+                for group in finds.groups:
+                    own = (self._variable_place if group.is_number
+                           else self._text_place)(group.variable)
+                    self._write(group.variable, own, step.place)
+            case tree.Hook():
+                self._hook(step)
             case tree.Route(uri, leg):
                 self._emit(Op.OP_ROUTE, step.place, a=self._text_template(uri), b=leg)
             case tree.Datagram(text, leg):
@@ -548,7 +629,7 @@ class _Entry:
             case tree.ChallengeCheck():
                 self._challenge_check(step)
             case tree.Bind(variable):
-                self._emit(Op.OP_BIND, step.place, a=self._variable(variable))
+                self._emit(Op.OP_BIND, step.place, a=self._variable_place(variable))
             case tree.Count(counter, amount):
                 self._emit(Op.OP_COUNT, step.place, a=out.counters.named(counter), c=amount)
             case tree.End():
@@ -579,7 +660,72 @@ class _Entry:
             c = header_number(step.header) if step.header else 0
             if step.item:
                 c |= self._text_template(step.item) << HEADER_BITS
-        self._emit(Op.OP_CAPTURE, step.place, a=self._text(step.variable), flags=int(what), c=c)
+        own = self._text_place(step.variable)
+        self._emit(Op.OP_CAPTURE, step.place, a=own, flags=int(what), c=c)
+        self._write(step.variable, own, step.place)
+
+    def _change(self, step: tree.Change) -> None:
+        value = self._operand(step.value)
+        own = self._variable_place(step.variable)
+        if step.into and not (step.how is tree.Arithmetic.ADD and step.variable in self._kinds):
+            raise ModelError("into is for what is added to a variable beyond the call",
+                             mend="use the variable itself")
+        if step.variable not in self._kinds:
+            self._emit(ARITHMETIC[step.how], step.place, a=own, c=value)
+            return
+        if step.how is tree.Arithmetic.ADD:
+            self._reads(step.place)
+            self._share(Share.SHARE_ADD, step.variable,
+                        self._variable_place(step.into) if step.into else own, step.place, value)
+            return
+        if step.how is not tree.Arithmetic.SET:
+            self._read[step.variable] = own
+        self._emit(ARITHMETIC[step.how], step.place, a=own, c=value)
+        self._write(step.variable, own, step.place)
+
+    def _find(self, finds: tree.Finds, missing: _Label, place: tree.Place) -> None:
+        """Go to `missing` when the pattern is not found, else on behind its groups."""
+        pattern = finds.pattern.encode("utf-8", "surrogateescape")
+        try:
+            count = pattern_groups(pattern, finds.any_case)
+        except ValueError as error:
+            raise ModelError(f"the pattern {finds.pattern!r}: {error}",
+                             mend="write a POSIX extended regular expression") from None
+        if count >= GROUPS:
+            raise ModelError(f"the pattern {finds.pattern!r} has {count} groups",
+                             mend=f"{GROUPS - 1} are possible")
+        for group in finds.groups:
+            if group.number > count:
+                raise ModelError(f"the pattern {finds.pattern!r} has no group {group.number}",
+                                 mend="put what is wanted in brackets")
+        literal = (Part(Field.FIELD_LITERAL, 0, pattern),) if pattern else ()
+        template = self._out.template(TemplateKind.TEMPLATE_TEXT, Parts(literal, len(literal)))
+        c = int(MatchIn[f"MATCH_IN_{finds.where.name}"])
+        if finds.where is tree.FindIn.TEXT:
+            c |= self._text(finds.item) << 8
+        elif finds.where is tree.FindIn.HEADER:
+            number = known_header(finds.item)
+            c |= number << 8 | finds.rank << 16
+            if not number:
+                c |= self._text_template(finds.item) << 32
+        if finds.any_case:
+            c |= int(MatchIn.MATCH_ANY_CASE)
+        self._emit(Op.OP_MATCH, place, a=template, b=missing, c=c, flags=len(finds.groups))
+        for group in finds.groups:
+            own = (self._variable_place if group.is_number else self._text_place)(group.variable)
+            self._emit(Op.OP_GROUP, place, a=own, b=group.number, flags=int(group.is_number))
+
+    def _hook(self, step: tree.Hook) -> None:
+        own = [name for name in sorted(self._written) if name not in self._kinds]
+        texts = [name for name in sorted(self._captured) if name not in self._kinds]
+        for name in (*step.sets, *step.texts):
+            if name in self._kinds:
+                raise ModelError(f"a hook sets variables of the call, not {name}",
+                                 mend="take another name, and set this one from it")
+        row = (step.function, " ".join(f"{one}={self._variable_place(one)}" for one in own),
+               " ".join(f"{one}={self._text_place(one)}" for one in texts))
+        self._emit(Op.OP_HOOK, step.place, a=self._out.hooks.number(row), c=step.within.value,
+                   b=self._end_label(step.end, step.place, step.ok))
 
     def _jump_unless(self, test: tree.Test, label: _Label, place: tree.Place) -> None:
         """Go to `label` when the test fails."""
@@ -593,13 +739,25 @@ class _Entry:
                 self._emit(Op.OP_HAS, place, a=self._text_template(item), b=label, c=c)
             case tree.HasLine(text):
                 self._emit(Op.OP_HAS, place, a=self._text_template(text), b=label, flags=1)
+            case tree.Finds(groups=groups):
+                for group in groups:
+                    if group.variable in self._kinds:
+                        raise ModelError(f"{group.variable} is beyond the call",
+                                         mend="find it before, and ask the variable")
+                self._find(test, label, place)
             case tree.SameText(variable, text):
                 self._emit(Op.OP_SAME, place, a=self._text(variable), b=label,
                            c=self._text_template(text))
 
     def _jump_if(self, condition: tree.Condition, label: _Label, place: tree.Place) -> None:
-        self._emit(Op.OP_JUMP_IF, place, a=self._subject(condition.subject),
-                   flags=int(COMPARES[condition.compare]), b=label, c=condition.constant)
+        flags, other = int(COMPARES[condition.compare]), condition.other
+        if isinstance(other, Fixed):
+            other = other.value
+        if not isinstance(other, int):
+            flags |= int(Compare.CMP_OPERAND)
+            other = self._operand(other)
+        subject = self._subject(condition.subject)
+        self._emit(Op.OP_JUMP_IF, place, a=subject, flags=flags, b=label, c=other)
 
     def _if(self, step: tree.If) -> None:
         """Lay out the branch for which the condition holds straight."""
@@ -632,7 +790,7 @@ class _Entry:
         label = _Label()
         if back is None:
             back = _Label()
-            self._out_after(back)
+            self._out_after(back, place)
 
         def emit() -> None:
             self._place(label)
@@ -642,8 +800,9 @@ class _Entry:
         self._deferred.append(emit)
         return label
 
-    def _out_after(self, label: _Label) -> None:
+    def _out_after(self, label: _Label, place: tree.Place) -> None:
         """Put the label behind the instruction that is being emitted now."""
+        self._reads(place)
         label.pc = len(self._out.code) + 1
 
     def _cases(self, cases: tuple[tree.Case, ...], here: _Label, beyond: _Label
@@ -709,9 +868,9 @@ class _Entry:
         if step.proxy:
             flags |= ChallengeFlag.CHALLENGE_PROXY
         life_ms = max(1, min(round(step.life_ns / 1e6), NONCE_LIFE_MAX_MS))
-        self._emit(Op.OP_CHALLENGE_CHECK, step.place, a=self._text_template(step.password),
-                   b=self._aside(step.failed, step.place), flags=flags,
-                   c=self._text_template(step.realm) | life_ms << 32)
+        password, realm = self._text_template(step.password), self._text_template(step.realm)
+        self._emit(Op.OP_CHALLENGE_CHECK, step.place, a=password,
+                   b=self._aside(step.failed, step.place), flags=flags, c=realm | life_ms << 32)
 
     # --- templates ---
 
@@ -829,8 +988,42 @@ def _always_ends(steps: tuple[tree.Step, ...]) -> bool:
 def _written_variables(steps: Iterable[tree.Step]) -> Iterable[str]:
     """Names of the variables that some step sets."""
     for step in _all_steps(steps):
-        if isinstance(step, tree.Change | tree.Extract | tree.Bind):
-            yield step.variable
+        match step:
+            case tree.Change():
+                yield step.variable
+                if step.into:
+                    yield step.into
+            case tree.Extract() | tree.Bind():
+                yield step.variable
+            case tree.Find(finds) | tree.If(condition=tree.Finds() as finds):
+                yield from (one.variable for one in finds.groups if one.is_number)
+            case tree.Hook():
+                yield from step.sets
+
+
+def _captured_texts(steps: Iterable[tree.Step]) -> Iterable[str]:
+    """Names of the text variables that some step fills."""
+    for step in _all_steps(steps):
+        match step:
+            case tree.Capture():
+                yield step.variable
+            case tree.Find(finds) | tree.If(condition=tree.Finds() as finds):
+                yield from (one.variable for one in finds.groups if not one.is_number)
+            case tree.Hook():
+                yield from step.texts
+
+
+def _shared_kinds(scenarios: Sequence[tree.Scenario]) -> Mapping[str, str]:
+    """Whether the variables of users and the run that some scenario sets are numbers or texts."""
+    found: dict[str, str] = {}
+    for one in scenarios:
+        for kind, names in (("number", _written_variables(one.steps)),
+                            ("text", _captured_texts(one.steps))):
+            for name in names:
+                if name.startswith(SHARED) and found.setdefault(name, kind) != kind:
+                    raise ModelError(f"{name} is a number and a text", place=str(one.place),
+                                     mend="take two names")
+    return found
 
 
 def _all_steps(steps: Iterable[tree.Step]) -> Iterable[tree.Step]:
@@ -851,13 +1044,6 @@ def _all_steps(steps: Iterable[tree.Step]) -> Iterable[tree.Step]:
             case tree.Pause():
                 for case in step.cases:
                     yield from _all_steps(case.steps)
-
-
-def _captured_texts(steps: Iterable[tree.Step]) -> Iterable[str]:
-    """Names of the text variables that some step fills."""
-    for step in _all_steps(steps):
-        if isinstance(step, tree.Capture):
-            yield step.variable
 
 
 def compile_scenarios(*scenarios: tree.Scenario) -> Program:

@@ -3,13 +3,16 @@
 from siploadgen.compile.program import ANY_LEG, NO_TEMPLATE, Program
 from siploadgen.core.program import (
     Capture,
+    Compare,
     Extract,
     Field,
     MatcherKind,
+    MatchIn,
     Op,
     OperandKind,
     Outcome,
     PseudoVariable,
+    Share,
     TemplateKind,
 )
 from siploadgen.core.sip.tokens import HeaderId
@@ -17,6 +20,7 @@ from siploadgen.model.methods import Method
 from siploadgen.model.values import format_duration
 
 COMPARES = ("==", "!=", "<", "<=", ">", ">=")
+_SIGNS = {Op.OP_SET: "=", Op.OP_ADD: "+=", Op.OP_SUB: "-=", Op.OP_DIV: "/=", Op.OP_MOD: "%="}
 _PSEUDO = {int(item): item.name.removeprefix("VAR_").lower() for item in PseudoVariable}
 
 
@@ -24,7 +28,8 @@ def _text(program: Program, offset: int, length: int) -> str:
     return program.text[offset:offset + length].decode(errors="backslashreplace")
 
 
-def _method(number: int) -> str:
+def method_name(number: int) -> str:
+    """Name a method by its number: `INVITE`; 0: any."""
     return Method(number).name if number else "any"
 
 
@@ -33,7 +38,7 @@ def template_name(program: Program, number: int) -> str:
     row = program.templates[number]
     if row["kind"] == TemplateKind.TEMPLATE_TEXT:
         return f"text {number}"
-    method = _method(int(row["method"]))
+    method = method_name(int(row["method"]))
     if not row["method"]:
         method = _text(program, int(row["method_offset"]), int(row["method_length"]))
     if row["kind"] == TemplateKind.TEMPLATE_RESPONSE:
@@ -47,9 +52,9 @@ def matcher_name(program: Program, number: int) -> str:
     kind = MatcherKind(int(row["kind"]))
     if kind is MatcherKind.MATCH_RESPONSE:
         low, high = int(row["low"]), int(row["high"])
-        name = f"{low if low == high else f'{low}-{high}'}/{_method(int(row['method']))}"
+        name = f"{low if low == high else f'{low}-{high}'}/{method_name(int(row['method']))}"
     elif kind is MatcherKind.MATCH_REQUEST:
-        name = _method(int(row["method"])) if row["method"] else "any request"
+        name = method_name(int(row["method"])) if row["method"] else "any request"
     else:
         name = kind.name.removeprefix("MATCH_").lower()
     return name if row["leg"] in (0, ANY_LEG) else f"{name} leg {row['leg']}"
@@ -120,6 +125,29 @@ def _captured(program: Program, kind: int, c: int) -> str:
             return other.name.removeprefix("CAPTURE_").replace("_", " ").lower()
 
 
+def _shared(program: Program, what: Share, a: int, b: int, c: int) -> str:
+    """Say what an OP_SHARE does."""
+    name = program.shared[b][0]
+    own = (program.texts if what >= Share.SHARE_READ_TEXT else program.variables)[a]
+    if what is Share.SHARE_ADD:
+        return f"{own} = {name} += {operand_name(program, c, Op.OP_ADD)}"
+    return f"{name} = {own}" if what in (Share.SHARE_WRITE, Share.SHARE_WRITE_TEXT) else (
+        f"{own} = {name}")
+
+
+def _looked_in(program: Program, c: int) -> str:
+    """Say where an OP_MATCH looks."""
+    match MatchIn(c & 0xFF):
+        case MatchIn.MATCH_IN_HEADER:
+            name = template_text(program, c >> 32) if c >> 32 else _header(c >> 8)
+            rank = c >> 16 & 0xFF
+            return f"{name}.{rank}" if rank > 1 else name
+        case MatchIn.MATCH_IN_TEXT:
+            return program.texts[c >> 8 & 0xFF]
+        case other:
+            return other.name.removeprefix("MATCH_IN_").lower()
+
+
 def describe(program: Program, pc: int) -> tuple[str, str, str]:
     """Mnemonic, operands, and where it goes (empty when only to the next) of one instruction."""
     row = program.code[pc]
@@ -149,14 +177,16 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what = "anew" if row["flags"] else ""
             where = f"→ {b}"
         case Op.OP_JUMP_IF:
-            what = f"{_variable(program, a)} {COMPARES[int(row['flags'])]} {c}"
+            other = operand_name(program, c, op) if row["flags"] & Compare.CMP_OPERAND else c
+            what = f"{_variable(program, a)} {COMPARES[int(row['flags']) & 7]} {other}"
             where = f"→ {b}"
         case Op.OP_CHANCE:
             what, where = f"{c / 1e7:.7g}%", f"→ {b}"
         case Op.OP_CLOCK_START | Op.OP_CLOCK_STOP:
             what = program.clocks[a]
-        case Op.OP_SET | Op.OP_ADD | Op.OP_MUL:
-            sign = {Op.OP_SET: "=", Op.OP_ADD: "+=", Op.OP_MUL: "*="}[op]
+        case (Op.OP_SET | Op.OP_ADD | Op.OP_MUL | Op.OP_SUB | Op.OP_TIMES | Op.OP_DIV
+              | Op.OP_MOD):
+            sign = _SIGNS.get(op, "*=")
             what = f"{program.variables[a]} {sign} {operand_name(program, c, op)}"
         case Op.OP_EXTRACT:
             source = Extract(b).name.removeprefix("EXTRACT_").lower()
@@ -188,6 +218,15 @@ def describe(program: Program, pc: int) -> tuple[str, str, str]:
             what, where = f"user {template_name(program, a)}", f"else → {b}"
         case Op.OP_BIND:
             what = f"{program.variables[a]} = status"
+        case Op.OP_SHARE:
+            what = _shared(program, Share(int(row["flags"])), a, b, c)
+        case Op.OP_MATCH:
+            what = f"{template_text(program, a)!r} in {_looked_in(program, c)}"
+            where = f"else → {b}"
+        case Op.OP_GROUP:
+            what = f"{program.variables[a] if row['flags'] else program.texts[a]} = group {b}"
+        case Op.OP_HOOK:
+            what, where = program.hooks[a][0], f"after {format_duration(c)} → {b}"
         case Op.OP_COUNT:
             what = f"{program.counters[a]} += {c}"
         case Op.OP_CHALLENGE_CHECK:
@@ -226,7 +265,7 @@ def template_text(program: Program, number: int) -> str:
 def listing(program: Program) -> str:
     """List the instructions of a program, entry by entry."""
     starts = {int(entry["pc"]): number for number, entry in enumerate(program.entries)}
-    answers = {int(row["entry"]): _method(int(row["method"])) for row in program.answers}
+    answers = {int(row["entry"]): method_name(int(row["method"])) for row in program.answers}
     width = len(str(max(len(program.code) - 1, 0)))
     lines = []
     for pc in range(len(program.code)):
@@ -235,7 +274,7 @@ def listing(program: Program) -> str:
             role = f"answers {answers[number]}" if number in answers else "caller"
             lines.append(f"; {program.scenarios[number]} ({role})")
         name, what, where = describe(program, pc)
-        indent = "  " if name == "CASE" else ""
+        indent = "  " if name in ("CASE", "GROUP") else ""
         lines.append(f"{pc:{width}}  {indent}{name:<{16 - len(indent)}}{what:<23} {where}".rstrip())
     return "\n".join(lines) + "\n"
 
@@ -257,56 +296,3 @@ def templates_listing(program: Program) -> str:
         out.append(f"--- {number} {template_name(program, number)} ({', '.join(notes)})\n"
                    + template_text(program, number).replace("\r\n", "\n"))
     return "".join(out)
-
-
-def _arrow(text: str, out: bool, width: int = 46) -> str:
-    line = f"-- {text} " if out else f" {text} --"
-    return f"  |{line:-<{width}}>|" if out else f"  |<{line:->{width}}|"
-
-
-def ladder(program: Program, entry: int = 0) -> str:
-    """Draw the ordinary course of one scenario: what it sends, and what it hopes for.
-
-    Responses in brackets may come or not. Loops are drawn once, and waits go on with the case that
-    leads straight on; all other branches are in the listing.
-    """
-    pc = int(program.entries[entry]["pc"])
-    name = program.scenarios[entry]
-    lines = [f"  {name}{'peer':>{49 - len(name)}}"]
-    if program.entries[entry]["role"]:
-        method = next(int(row["method"]) for row in program.answers if row["entry"] == entry)
-        lines.append(_arrow(_method(method), False))
-    seen: set[int] = set()
-    while pc not in seen:
-        seen.add(pc)
-        op, _, a, b, c = program.code[pc].tolist()
-        following = pc + 1
-        match Op(op):
-            case Op.OP_SEND:
-                lines.append(_arrow(template_name(program, a), True))
-            case Op.OP_AWAIT:
-                cases = program.code[pc + 1:pc + 1 + a]
-                straight = [case for case in cases if case["b"] > pc + a]
-                following = min((int(case["b"]) for case in straight), default=pc)
-                names = [(matcher_name(program, int(case["a"])), int(case["b"])) for case in cases]
-                lines += [_arrow(f"[{text}]", False) for text, to in names
-                          if _returns(program, to, pc)]
-                lines += [_arrow(text, False) for text, to in names if to == following]
-            case Op.OP_PAUSE:
-                lines.append(f"  |{f'  {operand_name(program, c, Op.OP_PAUSE)}':47}|")
-                following = b
-            case Op.OP_JUMP:
-                # at the end of a loop's first round: on behind the loop
-                round_again = b in seen and program.code["op"][b] == Op.OP_JUMP_IF
-                following = int(program.code["b"][b]) if round_again else b
-            case Op.OP_END:
-                lines.append(f"  = {program.outcome_name(a)}")
-        pc = following if op != Op.OP_END else pc
-    return "\n".join(lines) + "\n"
-
-
-def _returns(program: Program, pc: int, wait: int) -> bool:
-    """Whether a case leads back to its wait without sending anything."""
-    while program.code["op"][pc] in (Op.OP_CLOCK_STOP, Op.OP_CLOCK_START, Op.OP_COUNT):
-        pc += 1
-    return pc == wait or (program.code["op"][pc] == Op.OP_JUMP and program.code["b"][pc] == wait)

@@ -19,6 +19,7 @@ from siploadgen.core.program import (
     OperandKind,
     Outcome,
     PseudoVariable,
+    Share,
     TemplateKind,
 )
 from siploadgen.core.sip.tokens import HeaderId
@@ -44,6 +45,7 @@ ANSWER = np.dtype([("method", "u1"), ("spare", "u1"), ("entry", "<u2"), ("user_o
 NO_TEMPLATE = 0xFFFF
 ANY_LEG = 0xFF
 LEGS_MAX = 8  # of one instance
+GROUPS = 10  # of a pattern: the whole, and nine in brackets
 # what the members of an instruction lead to
 _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_END: {"a": "outcome"},
@@ -71,6 +73,14 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_BINDING: {"b": "leg"},
     Op.OP_LEAVE: {"b": "leg"},
     Op.OP_BIND: {"a": "variable"},
+    Op.OP_SUB: {"a": "variable", "c": "operand"},
+    Op.OP_TIMES: {"a": "variable", "c": "operand"},
+    Op.OP_DIV: {"a": "variable", "c": "operand"},
+    Op.OP_MOD: {"a": "variable", "c": "operand"},
+    Op.OP_SHARE: {"b": "shared"},
+    Op.OP_MATCH: {"a": "template", "b": "pc"},
+    Op.OP_GROUP: {"b": "group"},
+    Op.OP_HOOK: {"a": "hook", "b": "pc"},
 }
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
 _MAGIC = b"siploadgen program 1\n"
@@ -89,7 +99,10 @@ class Program:
     `outcomes` are the scenario's own: (name, whether it counts as success), the first has the
     number OUTCOME_USER. `columns` are the data columns in the order of their numbers. `packages`
     are the event packages that are known, all when there are none. `registrar` has the settings of
-    the bindings that the program keeps, none when it keeps none. `scenarios` names the entries.
+    the bindings that the program keeps, none when it keeps none. `shared` are the variables of
+    users (`user.NAME`) and of the run, each with "number" or "text". `hooks` are the functions that
+    calls ask, each with the variables and the texts that it sees and may set, as `name=place`
+    between blanks. `scenarios` names the entries.
     `step_names` and `sources` have one text for each instruction: what it does, and the `file:line`
     that it comes from.
     """
@@ -111,13 +124,15 @@ class Program:
     columns: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     registrar: tuple[tuple[str, int], ...] = ()
+    shared: tuple[tuple[str, str], ...] = ()
+    hooks: tuple[tuple[str, str, str], ...] = ()
     scenarios: tuple[str, ...] = ()
     step_names: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
     # names that the arrays refer to; what is only shown to people does not change the digest
     _NAMES: ClassVar[tuple[str, ...]] = ("clocks", "variables", "texts", "counters", "outcomes",
-                                         "columns", "packages", "registrar")
+                                         "columns", "packages", "registrar", "shared", "hooks")
 
     def __post_init__(self) -> None:
         for name, dtype in _ARRAYS.items():
@@ -210,7 +225,8 @@ class Program:
                  "variable": len(self.variables), "counter": len(self.counters),
                  "outcome": int(Outcome.OUTCOME_USER) + len(self.outcomes), "extract": len(Extract),
                  "column": len(self.columns), "text": len(self.texts), "leg": LEGS_MAX,
-                 "header": int(HeaderId.HEADER_COUNT)}
+                 "header": int(HeaderId.HEADER_COUNT), "shared": len(self.shared),
+                 "group": GROUPS, "hook": len(self.hooks)}
 
         def need(holds: bool, where: str, what: str) -> None:
             if not holds:
@@ -231,7 +247,18 @@ class Program:
                 need(len(cases) == a and bool((cases == Op.OP_CASE).all()), where, "its cases")
                 need(op == Op.OP_PAUSE or (c >= 0 and flags <= 1), where, "its time")
             if op == Op.OP_JUMP_IF:
-                need(flags < len(Compare), where, "its comparison")
+                need(flags & ~Compare.CMP_OPERAND <= Compare.CMP_GE, where, "its comparison")
+                need(not flags & Compare.CMP_OPERAND or 0 <= c < sizes["operand"], where, "c")
+            if op == Op.OP_MATCH:
+                groups = code["op"][pc + 1:pc + 1 + flags]
+                need(len(groups) == flags and bool((groups == Op.OP_GROUP).all()), where,
+                     "its groups")
+            if op == Op.OP_GROUP:
+                need(a < sizes["variable" if flags else "text"], where, "what it fills")
+            if op == Op.OP_SHARE:
+                text = flags >= Share.SHARE_READ_TEXT
+                need(flags < len(Share) and a < sizes["text" if text else "variable"], where, "a")
+                need((self.shared[b][1] == "text") is text, where, "its variable")
             if op == Op.OP_SEND:
                 need(b < LEGS_MAX, where, "its leg")
             if op == Op.OP_CAPTURE:

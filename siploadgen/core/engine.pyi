@@ -4,11 +4,13 @@ Times are int64 nanoseconds on CLOCK_MONOTONIC, or on any virtual clock when the
 `feed` and `advance`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from siploadgen.core.shared import Shared
 
 HIST_LATENESS: int  # histogram 0: send minus due time, of calls and requests inside them
 HIST_RECEIVE_DELAY: int  # histogram 1: kernel receive time stamp to processing
@@ -89,6 +91,10 @@ class Engine:
         unique: Sequence[bool] = (),
         closed: int = 0,  # workloads that hold their calls open, 0 .. 64
         draw_seed: int | None = None,  # of the calls' random numbers; None: `seed`
+        shared: Shared | None = None,  # of all engines of a run; None: this one's own
+        # for each hook of the program a function of (values by name, row, number of the call,
+        # message last matched) that returns what it sets
+        hooks: Sequence[Callable[..., Mapping[str, int | str | bytes] | None]] = (),
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---
@@ -122,6 +128,7 @@ class Engine:
     def closed_state(self, closed: int) -> dict[str, int]:
         """Return a closed workload's calls wanted by the level, its places, its chunks of starts.
 
+        asked: calls that it is to hold now, `scale_closed` included;
         busy: places with a call or at rest; resting: those at rest; parked: places not wanted now,
         which keep their rows.
         """
@@ -148,6 +155,13 @@ class Engine:
         """Loop without the GIL until the schedule is over and no call open, or until `abort`."""
     def finish(self) -> None:
         """After `run`: due times never reached are counted as not started (stopped)."""
+    # --- hooks ---
+    shared: Shared
+    hook_failures: list[tuple[int, Exception]]  # (number of the hook, what it raised), the first
+    def announce_hooks(self, fd: int) -> None:
+        """Write to this eventfd whenever a call asks a hook; before the first run."""
+    def serve_hooks(self) -> int:
+        """Call the functions that calls wait for and reply; how many. One thread at a time."""
     # --- results: views of the engine's own arrays; single writer, monotone ---
     counters: NDArray[np.int64]  # [counters.Counter]
     series_outcomes: NDArray[np.int64]  # [series, program.Outcome] of calls of the schedule
@@ -191,6 +205,13 @@ class Engine:
         """Record of a row's user: busy, cseq of its last REGISTER, expires (ns; 0: not registered).
 
         IndexError: this engine has no such user.
+        """
+    def instances(self) -> list[dict[str, Any]]:
+        """Live instances, for whoever looks at single calls; not while `run` goes on.
+
+        Each with key (unique in this engine), entry, role, pc (where it waits; None: nowhere),
+        deadline (ns; 2**63 - 1: none), row, legs (number: its token on the wire), clocks (number of
+        those that go: ns of their start) and variables.
         """
     def memory(self) -> dict[str, int]:
         """Bytes in use by kind of record, and peaks."""

@@ -28,7 +28,15 @@ class Op(IntEnum):
     OP_BINDING = 22
     OP_LEAVE = 23
     OP_BIND = 24
-    OP_COUNT_OF_OPS = 25
+    OP_SUB = 25
+    OP_TIMES = 26
+    OP_DIV = 27
+    OP_MOD = 28
+    OP_SHARE = 29
+    OP_MATCH = 30
+    OP_GROUP = 31
+    OP_HOOK = 32
+    OP_COUNT_OF_OPS = 33
 
 class Compare(IntEnum):
     CMP_EQ = 0
@@ -37,6 +45,7 @@ class Compare(IntEnum):
     CMP_LE = 3
     CMP_GT = 4
     CMP_GE = 5
+    CMP_OPERAND = 8
 
 class PseudoVariable(IntEnum):
     VAR_STOPPING = 0xFFFF
@@ -68,6 +77,21 @@ class Capture(IntEnum):
     CAPTURE_RANKED = 10
     CAPTURE_LIST = 11
     CAPTURE_OWN = 12
+
+class MatchIn(IntEnum):
+    MATCH_IN_MESSAGE = 0
+    MATCH_IN_START_LINE = 1
+    MATCH_IN_HEADER = 2
+    MATCH_IN_BODY = 3
+    MATCH_IN_TEXT = 4
+    MATCH_ANY_CASE = 0x1000000
+
+class Share(IntEnum):
+    SHARE_READ = 0
+    SHARE_WRITE = 1
+    SHARE_ADD = 2
+    SHARE_READ_TEXT = 3
+    SHARE_WRITE_TEXT = 4
 
 class OperandKind(IntEnum):
     OPERAND_CONST = 0

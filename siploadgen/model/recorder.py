@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from siploadgen.model import messages
+from siploadgen.model import hooks, messages
 from siploadgen.model import scenario as tree
 from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ModelError, nearest
@@ -19,6 +19,7 @@ from siploadgen.model.settings import Share, read_session, read_uri
 from siploadgen.model.target import Target, address_of
 from siploadgen.model.values import (
     ZERO,
+    ColumnRef,
     Elapsed,
     Fixed,
     TimesT1,
@@ -115,7 +116,7 @@ def parse_what(what: What, method: str) -> tree.Match:
 
 
 class Variable:
-    """A number of the instance's own; compare it with a constant to get a condition."""
+    """A number of the instance's own; compare it to get a condition."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -123,9 +124,13 @@ class Variable:
         self.subject = subject
 
     def _compare(self, how: tree.Compare, other: object) -> tree.Condition:
+        if isinstance(other, Variable) and isinstance(other.subject, str):
+            return tree.Condition(self.subject, how, VariableRef(other.subject))
+        if isinstance(other, ColumnRef):
+            return tree.Condition(self.subject, how, other)
         if not isinstance(other, int):
-            raise ModelError(f"{self} can only be compared with a whole number",
-                             place=str(_caller_place()), mend="write a number on the right")
+            raise ModelError(f"{self} can only be compared with a whole number or a variable",
+                             place=str(_caller_place()), mend="write one of them on the right")
         return tree.Condition(self.subject, how, int(other))
 
     def __eq__(self, other: object) -> tree.Condition:  # type: ignore[override]
@@ -134,16 +139,16 @@ class Variable:
     def __ne__(self, other: object) -> tree.Condition:  # type: ignore[override]
         return self._compare(tree.Compare.NE, other)
 
-    def __lt__(self, other: int) -> tree.Condition:
+    def __lt__(self, other: object) -> tree.Condition:
         return self._compare(tree.Compare.LT, other)
 
-    def __le__(self, other: int) -> tree.Condition:
+    def __le__(self, other: object) -> tree.Condition:
         return self._compare(tree.Compare.LE, other)
 
-    def __gt__(self, other: int) -> tree.Condition:
+    def __gt__(self, other: object) -> tree.Condition:
         return self._compare(tree.Compare.GT, other)
 
-    def __ge__(self, other: int) -> tree.Condition:
+    def __ge__(self, other: object) -> tree.Condition:
         return self._compare(tree.Compare.GE, other)
 
     def __bool__(self) -> bool:
@@ -163,6 +168,17 @@ class Names:
     def __getattr__(self, name: str) -> Any:
         """Find a setting's value when there is one of that name, else the variable."""
         return self._settings[name] if name in self._settings else Variable(name)
+
+
+class Beyond:
+    """`c.user` and `c.run`: variables that outlive a call, by name."""
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+
+    def __getattr__(self, name: str) -> Variable:
+        """Name the variable."""
+        return Variable(f"{self._scope}.{name}")
 
 
 @dataclass(slots=True)
@@ -350,6 +366,8 @@ class Recorder:
                  transport: str = "UDP", compact: bool = False) -> None:
         self._compact = compact
         self.v = Names(settings or {})
+        self.folder = ""  # where files that steps name are looked for
+        self.user, self.run = Beyond("user"), Beyond("run")
         self.stopping = Variable(tree.Pseudo.STOPPING)
         self.status = Variable(tree.Pseudo.STATUS)
         self.retries = Variable(tree.Pseudo.RETRIES)
@@ -671,21 +689,51 @@ class Recorder:
         """
         self._change(tree.Arithmetic.SET, name, value)
 
-    def add(self, name: str, value: str | int | Value | Variable) -> None:
-        """Add to a variable.
+    def add(self, name: str, value: str | int | Value | Variable, *, into: str = "") -> None:
+        """Add to a variable. Of one of `run.` or `user.` the variable `into` gets the sum.
 
         >>> c.add("n", 1)
+        >>> c.add("run.calls", 1, into="number")
         """
-        self._change(tree.Arithmetic.ADD, name, value)
+        place = _caller_place()
+        self._step(tree.Change(tree.Arithmetic.ADD, name, self._value(value, place), into, place))
 
-    def mul(self, name: str, factor: float | Share) -> None:
-        """Multiply a variable.
+    def sub(self, name: str, value: str | int | Value | Variable) -> None:
+        """Subtract from a variable.
+
+        >>> c.set("left", 10)
+        >>> c.sub("left", 1)
+        """
+        self._change(tree.Arithmetic.SUB, name, value)
+
+    def mul(self, name: str, factor: float | Share | Variable | ColumnRef) -> None:
+        """Multiply a variable, which is cut to a whole number.
 
         >>> c.mul("n", 0.5)
         """
         place = _caller_place()
-        value = factor.value if isinstance(factor, Share) else Fixed(round(factor * 1_000_000_000))
-        self._step(tree.Change(tree.Arithmetic.MUL, name, value, place))
+        if isinstance(factor, Variable | ColumnRef):
+            value = factor if isinstance(factor, ColumnRef) else self._value(factor, place)
+            self._step(tree.Change(tree.Arithmetic.TIMES, name, value, place=place))
+            return
+        by = factor.value if isinstance(factor, Share) else Fixed(round(factor * 1_000_000_000))
+        self._step(tree.Change(tree.Arithmetic.MUL, name, by, place=place))
+
+    def div(self, name: str, value: int | Value | Variable) -> None:
+        """Divide a variable by a whole number, cut towards 0; by 0 it is 0.
+
+        >>> c.set("n", 7)
+        >>> c.div("n", 2)
+        """
+        self._change(tree.Arithmetic.DIV, name, value)
+
+    def mod(self, name: str, value: int | Value | Variable) -> None:
+        """Leave in a variable what is left when it is divided by a whole number; by 0 it is 0.
+
+        >>> c.set("n", 7)
+        >>> c.mod("n", 2)
+        """
+        self._change(tree.Arithmetic.MOD, name, value)
 
     def extract(self, name: str, what: str, *, reg_id: int = 0) -> None:
         """Read a number out of the message last matched; -1 when it is not there.
@@ -749,6 +797,78 @@ class Recorder:
             item = inner or (parameter or "").lower()
             step = tree.Capture(name, kind, header, item, rank=rank, place=place)
         self._step(step)
+
+    def find(self, pattern: str, where: str = "message", *, into: Words = (), numbers: Words = (),
+             any_case: bool = False) -> None:
+        """Take what a regular expression finds into variables.
+
+        `pattern` is a POSIX extended regular expression of octets; `.` is any octet, a line end
+        too. `where` is message (the whole of the last one), start_line, body, the name of a header,
+        `Header.2` (the second of that name), or `{text}`, a text variable. `into` names a variable
+        for each group in brackets, or one for all that is found. Those in `numbers` are numbers, -1
+        when there is none; the others are texts, empty when nothing is found.
+
+        >>> c.find(r"c=IN IP4 ([0-9.]+).*m=audio ([0-9]+)", "body", into="host port",
+        ...        numbers="port")
+        """
+        place = _caller_place()
+        self._step(tree.Find(self._finds(pattern, where, into, numbers, any_case, place), place))
+
+    def if_found(self, pattern: str, where: str = "message", *, into: Words = (),
+                 numbers: Words = (), any_case: bool = False) -> _Block:
+        """Record a block for when a regular expression finds something; see `find`.
+
+        >>> with c.if_found("^SIP/2.0 4[0-9][0-9] ", "start_line"):
+        ...     c.end("refused")
+        """
+        found = self._finds(pattern, where, into, numbers, any_case, _caller_place())
+        return self._block(tree.If, condition=found)
+
+    def _finds(self, pattern: str, where: str, into: Words, numbers: Words, any_case: bool,
+               place: Place) -> tree.Finds:
+        names = words(into)
+        odd = [one for one in words(numbers) if one not in names]
+        if odd:
+            raise ModelError(f"{odd[0]} is not among what the pattern fills", place=str(place),
+                             mend=f"name it in into: {' '.join((*names, odd[0]))}")
+        kinds = {one.value: one for one in tree.FindIn
+                 if one not in (tree.FindIn.HEADER, tree.FindIn.TEXT)}
+        text = re.fullmatch(r"\{([A-Za-z_][\w.]*)\}", where)
+        header = re.fullmatch(r"([A-Z][A-Za-z0-9-]*)(?:\.([1-9][0-9]?))?", where)
+        if not (text or header or where in kinds):
+            raise ModelError(f"nothing is called {where}", place=str(place),
+                             mend=f"write a header, {{text}}, or {nearest(where, kinds)}")
+        first = 0 if "(" not in pattern.replace("\\(", "") else 1
+        if not first and len(names) > 1:
+            raise ModelError(f"{len(names)} names for a pattern without groups", place=str(place),
+                             mend="put what is wanted in brackets")
+        groups = tuple(tree.Group(name, number, name in words(numbers))
+                       for number, name in enumerate(names, first))
+        if text:
+            return tree.Finds(pattern, tree.FindIn.TEXT, text[1], 1, any_case, groups)
+        if header:
+            return tree.Finds(pattern, tree.FindIn.HEADER, header[1], int(header[2] or 1), any_case,
+                              groups)
+        return tree.Finds(pattern, kinds[where], "", 1, any_case, groups)
+
+    def hook(self, function: Callable[..., Any] | str, *, sets: Words = (), texts: Words = (),
+             within: str = "5s", end: str = "hook_failed", ok: bool = False) -> None:
+        """Ask a Python function, outside of the engine, and wait for its answer.
+
+        It gets a `siploadgen.HookCall` with the call's variables and the last message, and returns
+        the variables that it sets, by name: numbers among `sets`, texts among `texts`. One thread
+        answers the hooks of all engines; nothing but the call waits for it, and `siploadgen check`
+        says what that costs. When it raises, or takes longer than `within`, the call ends with the
+        outcome `end`. Texts name functions as `file.py:name`.
+
+        >>> c.hook(lambda call: {"price": 7}, sets="price")
+        """
+        place = _caller_place()
+        name = self._placed(lambda one: hooks.named(one, self.folder), function, place)
+        limit = self._placed(parse_limit, within, place)
+        if not isinstance(limit, Fixed) or limit.value <= 0:
+            raise ModelError(f"within {within} is no time", place=str(place), mend="write 5s")
+        self._step(tree.Hook(name, words(sets), words(texts), limit, end, ok, place))
 
     def text(self, name: str, text: str, *, escaped: bool = False) -> None:
         """Make a text variable of a text with `{fields}`: columns, variables, other texts.
@@ -878,7 +998,7 @@ class Recorder:
             self.set(name, 0)
             block = self._block(tree.Loop, condition=Variable(name) < condition)
             self._stack[-1][-1].trailer = [
-                tree.Change(tree.Arithmetic.ADD, name, Fixed(1), _caller_place())]
+                tree.Change(tree.Arithmetic.ADD, name, Fixed(1), place=_caller_place())]
             return block
         return self._block(tree.Loop, condition=condition and self._condition(condition))
 
@@ -1059,7 +1179,7 @@ class Recorder:
     def _change(self, how: tree.Arithmetic, name: str,
                 value: str | int | Value | Variable) -> None:
         place = _caller_place()
-        self._step(tree.Change(how, name, self._value(value, place), place))
+        self._step(tree.Change(how, name, self._value(value, place), place=place))
 
     def _condition(self, condition: object) -> tree.Condition:
         if not isinstance(condition, tree.Condition):
@@ -1081,7 +1201,7 @@ class Recorder:
         return messages.SESSIONS.get(session, session)
 
     @staticmethod
-    def _placed(read: Callable[[str], Read], text: str, place: Place) -> Read:
+    def _placed(read: Callable[[Any], Read], text: Any, place: Place) -> Read:
         """Read a text; an error is told with the place of the step."""
         try:
             return read(text)

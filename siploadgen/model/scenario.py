@@ -23,6 +23,7 @@ class Place:
 
 
 NOWHERE = Place()
+HOOK_WITHIN = Fixed(5_000_000_000)  # ns
 
 
 class SendKind(Enum):
@@ -93,11 +94,11 @@ class CaptureWhat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Compare a variable (by name) or a pseudo variable with a constant."""
+    """Compare a variable (by name) or a pseudo variable with a number or a value."""
 
     subject: str | Pseudo
     compare: Compare
-    constant: int
+    other: int | Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,42 @@ class HasLine:
     begin: str
 
 
-Test: TypeAlias = Condition | HasHeader | HasLine | SameText
+class FindIn(Enum):
+    """Where a pattern is looked for."""
+
+    MESSAGE = "message"  # the whole of the message last matched
+    START_LINE = "start_line"
+    HEADER = "header"
+    BODY = "body"
+    TEXT = "text"  # a text variable
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a group of a pattern goes to: a text variable, or a variable as the number it is."""
+
+    variable: str
+    number: int  # of the group; 0: all that was matched
+    is_number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finds:
+    """A POSIX extended regular expression is found; `groups` are filled, or emptied.
+
+    A variable that is no number is -1. `item` is the header or the text variable; `rank` says which
+    of several such headers.
+    """
+
+    pattern: str
+    where: FindIn
+    item: str = ""
+    rank: int = 1
+    any_case: bool = False
+    groups: tuple[Group, ...] = ()
+
+
+Test: TypeAlias = Condition | HasHeader | HasLine | SameText | Finds
 
 
 # --- what a wait can wait for ---
@@ -222,20 +258,32 @@ class ClockStop:
 
 
 class Arithmetic(Enum):
-    """What a `Change` does to its variable."""
+    """What a `Change` does to its variable.
+
+    Whole numbers that stay within 64 bits. Quotients are cut towards 0; by 0 all is 0.
+    """
 
     SET = "set"
     ADD = "add"
+    SUB = "sub"
     MUL = "mul"  # the operand counts in units of 1e-9
+    TIMES = "times"
+    DIV = "div"
+    MOD = "mod"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Set, add to or multiply a variable."""
+    """Set, add to, multiply ... a variable.
+
+    `user.NAME` is a variable of the call's user, `run.NAME` one of the run: calls find there what
+    others left. ADD is done in one go there, and `into` gets the sum.
+    """
 
     how: Arithmetic
     variable: str
     value: Value
+    into: str = ""
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -261,6 +309,31 @@ class Capture:
     item: str = ""
     leg: int = 0
     rank: int = 0
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Look for a pattern and fill its groups."""
+
+    finds: Finds
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Ask a Python function (`file.py:name`) and wait for it, `within` at most.
+
+    It sees the variables and texts of the scenario and sets those in `sets` and `texts`. When it
+    raises, or takes longer, the call ends with the outcome `end`.
+    """
+
+    function: str
+    sets: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    within: Fixed = HOOK_WITHIN
+    end: str = "hook_failed"
+    ok: bool = False
     place: Place = field(default=NOWHERE, compare=False)
 
 
@@ -415,7 +488,7 @@ class End:
 
 
 Step: TypeAlias = (
-    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Route
+    Send | Await | Pause | ClockStart | ClockStop | Change | Extract | Capture | Find | Hook | Route
     | Datagram | Binding | Leave | If | Loop | Chance | Label | Jump | Authenticate | ChallengeCheck
     | Bind
     | Count | End

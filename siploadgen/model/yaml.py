@@ -24,6 +24,7 @@ from siploadgen.model.values import (
     SHARE_UNIT,
     ColumnRef,
     Fixed,
+    VariableRef,
     format_duration,
     parse_distribution,
     parse_share_distribution,
@@ -35,15 +36,16 @@ Steps: TypeAlias = Sequence[Any]
 # how the arguments of a step are written
 TEXT, WORDS, FLAG, COUNT, HEADERS, STEPS_, ANY, VALUE = (
     "text", "words", "flag", "count", "headers", "steps", "any", "value")
-_CONDITION = re.compile(r"\s*\{?([A-Za-z_]\w*)\}?\s*(==|!=|<=|>=|<|>)\s*(\S.*?)\s*")
-_ALONE = re.compile(r"\s*(not\s+)?\{?([A-Za-z_]\w*)\}?\s*")
+_CONDITION = re.compile(
+    r"\s*\{?((?:user\.|run\.)?[A-Za-z_]\w*)\}?\s*(==|!=|<=|>=|<|>)\s*(\S.*?)\s*")
+_ALONE = re.compile(r"\s*(not\s+)?\{?((?:user\.|run\.)?[A-Za-z_]\w*)\}?\s*")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _NUMBER = re.compile(r"-?\d+")
 _BARE = ("resend", "leave", "binding", "end")  # steps that one word says
 # outcomes that the engine counts itself, and that no model can call a success
 _FAILURES = frozenset(one.name.removeprefix("OUTCOME_").lower() for one in Outcome
                       if Outcome.OUTCOME_SUCCEEDED < one < Outcome.OUTCOME_USER)
-_WHOLE = re.compile(r"\{([A-Za-z_]\w*)\}")
+_WHOLE = re.compile(r"\{((?:user\.|run\.)?[A-Za-z_]\w*)\}")
 _FIELD = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)\}")
 _PARAMETERS = {  # of distributions as mappings, in the order in which texts have them
     "fixed": ("value",), "uniform": ("low", "high"), "normal": ("mean", "deviation"),
@@ -82,11 +84,18 @@ STEPS: Mapping[str, StepForm] = {
     "start": StepForm(WORDS, {}, "start stopwatches"),
     "stop": StepForm(WORDS, {}, "stop stopwatches"),
     "set": StepForm("assign", {}, "set variables"),
-    "add": StepForm("assign", {}, "add to variables"),
+    "add": StepForm("assign", {"into": TEXT}, "add to variables"),
+    "sub": StepForm("assign", {}, "subtract from variables"),
     "mul": StepForm("assign", {}, "multiply variables by a number"),
+    "div": StepForm("assign", {}, "divide variables by a whole number"),
+    "mod": StepForm("assign", {}, "leave the rest of such a division"),
     "text": StepForm("assign", {"escaped": FLAG}, "set text variables"),
     "extract": StepForm("assign", {"reg_id": COUNT}, "numbers out of the message last received"),
     "capture": StepForm("assign", {"leg": TEXT}, "texts out of the message last received"),
+    "find": StepForm(TEXT, {"in": TEXT, "into": WORDS, "numbers": WORDS, "any_case": FLAG},
+                     "what a POSIX regular expression finds, into variables"),
+    "hook": StepForm(TEXT, {"sets": WORDS, "texts": WORDS, "within": TEXT, "end": TEXT, "ok": FLAG},
+                     "ask a Python function, file.py:name, which sets variables"),
     "if": StepForm("condition", {"then": STEPS_, "else": STEPS_}, "steps under a condition"),
     "loop": StepForm("times", {"do": STEPS_}, "repeat: a number, a condition, or forever"),
     "chance": StepForm(TEXT, {"do": STEPS_}, "steps with a probability, such as 3%"),
@@ -564,17 +573,22 @@ class _Player:
         subject: Any = name
         if name in (one.value for one in tree.Pseudo):
             subject = tree.Pseudo(name)
-        return tree.Condition(subject, how, self._constant(right) if right else 0)
+        return tree.Condition(subject, how, self._compared(right) if right else 0)
 
-    def _constant(self, text: str) -> int:
+    def _compared(self, text: str) -> int | ColumnRef | VariableRef:
+        """Read what a variable is compared with: a number, a time, {another variable}."""
         value = int(text) if _NUMBER.fullmatch(text) else self._value(text)
+        if isinstance(value, Variable) and isinstance(value.subject, str):
+            return VariableRef(value.subject)
+        if isinstance(value, ColumnRef):
+            return value
         if isinstance(value, str):
             value = parse_distribution(value)
         if isinstance(value, Fixed):
             value = value.value
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ModelError(f"{text} is no number", mend="compare with a number, a time, or "
-                                                          "a setting that is one")
+            raise ModelError(f"{text} is no number", mend="compare with a number, a time, a "
+                                                          "setting that is one, or {a variable}")
         return value
 
     def _known(self, name: str, how: tree.Compare, right: str) -> bool:
@@ -784,28 +798,42 @@ class _Player:
         self._c.stop(*_words(clocks))
 
     def _step_set(self, values: Node, _: Any, here: list[str | int]) -> None:
-        for name, value in values.items():
-            with self._placed([*here, "set", name]):
-                self._c.set(self._variable(name), self._value(value))
+        self._change("set", values, here)
 
-    def _step_add(self, values: Node, _: Any, here: list[str | int]) -> None:
+    def _step_add(self, values: Node, more: dict[str, Any], here: list[str | int]) -> None:
+        into = {"into": self._variable(more["into"])} if "into" in more else {}
+        self._change("add", values, here, **into)
+
+    def _step_sub(self, values: Node, _: Any, here: list[str | int]) -> None:
+        self._change("sub", values, here)
+
+    def _step_div(self, values: Node, _: Any, here: list[str | int]) -> None:
+        self._change("div", values, here)
+
+    def _step_mod(self, values: Node, _: Any, here: list[str | int]) -> None:
+        self._change("mod", values, here)
+
+    def _change(self, how: str, values: Node, here: list[str | int], **more: str) -> None:
+        """Do the same to several variables."""
         for name, value in values.items():
-            with self._placed([*here, "add", name]):
-                self._c.add(self._variable(name), self._value(value))
+            with self._placed([*here, how, name]):
+                getattr(self._c, how)(self._variable(name), self._value(value), **more)
 
     def _step_mul(self, values: Node, _: Any, here: list[str | int]) -> None:
         for name, value in values.items():
             with self._placed([*here, "mul", name]):
                 self._c.mul(self._variable(name), self._factor(value))
 
-    def _factor(self, value: Any) -> float | Share:
-        """Read a number or a share, which may be a distribution or {a setting}."""
+    def _factor(self, value: Any) -> float | Share | Variable:
+        """Read a number or a share, which may be a distribution, {a setting} or {a variable}."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
         text = str(value).strip()
         if whole := _WHOLE.fullmatch(text):
             setting = getattr(self._c.v, whole[1])
             if isinstance(setting, Share | int | float):
+                return setting
+            if isinstance(setting, Variable):
                 return setting
             raise ModelError(f"{text} is no number and no share", mend="write 0.5, or 50%")
         try:
@@ -854,12 +882,41 @@ class _Player:
         if words.keys() <= {"header", "has"} and "header" in words:
             return self._c.if_header(self._text(words["header"]),
                                      self._text(words.get("has", "")))
+        if "find" in words:
+            return self._if_found(condition)
         if words.keys() == {"body"}:
             return self._c.if_body(self._text(words["body"]))
         if words.keys() == {"text", "is"}:
             return self._c.if_text(words["text"], self._text(words["is"]))
         raise ModelError("no condition", mend="write `n >= 3`, {header: NAME, has: ITEM}, "
-                                              "{body: BEGIN}, or {text: NAME, is: TEXT}")
+                                              "{body: BEGIN}, {text: NAME, is: TEXT}, or "
+                                              "{find: PATTERN, in: body}")
+
+    def _if_found(self, condition: Mapping[str, Any]) -> Any:
+        known = ("find", *STEPS["find"].more)
+        for key in condition:
+            if key not in known:
+                raise ModelError(f"unknown key {key} of a pattern", mend=nearest(str(key), known))
+        return self._c.if_found(str(condition["find"]), **self._finding(condition))
+
+    def _finding(self, more: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments of a search besides its pattern."""
+        return {"where": str(more.get("in", "message")),
+                "into": tuple(self._variable(one) for one in _words(more.get("into", ()))),
+                "numbers": _words(more.get("numbers", ())),
+                "any_case": bool(more.get("any_case", False))}
+
+    def _step_find(self, pattern: Any, more: dict[str, Any], _: list[str | int]) -> None:
+        self._c.find(str(pattern), **self._finding(more))
+
+    def _step_hook(self, function: Any, more: dict[str, Any], _: list[str | int]) -> None:
+        self._c.folder = str(Path(self._file).parent)
+        sets, texts = (tuple(self._variable(one) for one in _words(more.get(kind, ())))
+                       for kind in ("sets", "texts"))
+        self._c.hook(str(function), sets=sets, texts=texts,
+                     within=self._text(more.get("within", "5s")),
+                     end=self._outcome(more.get("end", "hook_failed"), more.get("ok", False)),
+                     ok=bool(more.get("ok", False)))
 
     def _step_loop(self, times: Any, more: dict[str, Any], here: list[str | int]) -> None:
         value: Any = times

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from siploadgen.figures import Figures, RunRecord, Sample, total
+from siploadgen.run.hooks import HookServer, hook_arguments, serve_hooks
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import Tuning
-from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, giving_way
+from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, gently
 from siploadgen.units import NANOS
 
 _POLL_S = 0.02
@@ -47,7 +48,13 @@ class Answerer:
         engine_factory: EngineFactory | None = None,
     ) -> None:
         self.plan = plan
-        self.workers = []
+        self.workers: list[Worker] = []
+        self._hooks: HookServer | None = None
+        beyond = hook_arguments(plan.program)
+        if plan.program.shared:
+            from siploadgen.core.shared import Shared
+
+            beyond["shared"] = Shared(plan.program.shared, 1)
         for number, sock in enumerate(sockets):
             arguments = {
                 "local": sock.getsockname()[:2], "engine_id": 255 - number,
@@ -57,7 +64,7 @@ class Answerer:
                 "retry_after": plan.retry_after_s,
                 "oc_algorithm": plan.oc[0], "oc_value": plan.oc[1],
                 "oc_validity": plan.oc_validity_ms,
-                **plan.tuning.engine_arguments(),
+                **plan.tuning.engine_arguments(), **beyond,
                 "max_instances": plan.max_instances,
                 "max_transactions": min(4_194_304, 4 * plan.max_instances),
                 # Nobody says how many calls will come: what a page of each kind holds.
@@ -75,6 +82,7 @@ class Answerer:
 
     def start(self) -> None:
         """Begin to answer."""
+        self._hooks = serve_hooks(self.plan.program, self.workers)
         for worker in self.workers:
             worker.start()
 
@@ -108,6 +116,8 @@ class Answerer:
         for worker in self.workers:
             if worker.ident is not None:
                 worker.join(_JOIN_S)
+        if self._hooks is not None:
+            self._hooks.stop()
         for worker in self.workers:
             worker.raise_error()
 
@@ -153,10 +163,7 @@ class AnswerRunner:
         self._answerer.start()
         workers = self._answerer.workers
         try:
-            with giving_way():
-                while not self._stops and not any(worker.error for worker in workers):
-                    self._look()
-                    self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
+            gently(self._look_after, self.stop)
             load_ns = self._clock() - self._origin_ns
             self._answerer.hang_up()
             deadline = self._clock() + self._graceful_stop_ns
@@ -176,6 +183,13 @@ class AnswerRunner:
             cpu_user_s=used.ru_utime - usage.ru_utime,
             cpu_system_s=used.ru_stime - usage.ru_stime,
             local=tuple(self._answerer.addresses))
+
+    def _look_after(self) -> None:
+        """Sample until somebody stops it, or an engine fails."""
+        workers = self._answerer.workers
+        while not self._stops and not any(worker.error for worker in workers):
+            self._look()
+            self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
 
     def _failures(self) -> list[dict[str, Any]]:
         result = self._answerer.failures()

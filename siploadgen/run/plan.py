@@ -274,6 +274,14 @@ class RunPlan:
             **self.tuning.engine_arguments(),
         }
 
+    def shared_arguments(self) -> dict[str, Any]:
+        """Arguments that all engines of a run have in common: its variables of users and run."""
+        if not self.program.shared:
+            return {}
+        from siploadgen.core.shared import Shared
+
+        return {"shared": Shared(self.program.shared, self.rows[0].count if self.rows else 1)}
+
     def _bound(self, workload: Workload, engine: int) -> int:
         """Share of an engine in the bound on a workload's open calls; 0: none."""
         most = workload.executor.peak_calls if workload.executor.open else None

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.program import Program
 from siploadgen.core.engine import Engine
 from siploadgen.core.program import Op, OperandKind, TemplateKind
 from siploadgen.load.rows import generated_users
 from siploadgen.model.builtin import build_answerer, build_caller
+from siploadgen.model.python import call
 from siploadgen.model.recorder import Recorder
 from tests.engine.drive import (
     LOCAL,
@@ -42,10 +44,30 @@ PROGRAMS = {
 }
 
 
+def everything(c: Recorder) -> None:
+    """The instructions that no built-in model has."""
+    c.add("run.calls", 1, into="number")
+    c.options(headers={"X-Number": "{number} {user.seen} {user}"})
+    c.expect("2xx")
+    c.find("([0-9]+)", "CSeq", into="user.seen", numbers="user.seen")
+    with c.if_found("o=(.*)", "body", into="owner"):
+        c.text("run.owner", "{owner}")
+    c.set("left", 7)
+    for how in (c.sub, c.mul, c.div, c.mod):
+        how("left", c.v.number)
+    with c.if_(c.v.left < c.v.number):
+        c.hook(lambda _: {"left": 1}, sets="left")
+
+
+PROGRAMS["language"] = compile_scenarios(call(name="language", columns=("user",))(
+    everything).record(target=TARGET, settings={}))
+
+
 def build(program: Program) -> Bench:
     rows = generated_users(program.columns, 5) if program.columns else None
     return Bench(Engine(program, local=LOCAL, target=PEER, rows=rows, max_instances=20,
-                        max_transactions=60, run_id=0xA0A0A0A0))
+                        max_transactions=60, run_id=0xA0A0A0A0,
+                        hooks=[lambda *_: {}] * len(program.hooks)))
 
 
 def play(bench: Bench) -> None:

@@ -344,7 +344,7 @@ def _no_condition(c):
 
 def _compare_variables(c):
     c.set("n", 1)
-    c.jump("x", when=c.v.n == c.v.m)  # here
+    c.jump("x", when=c.v.n == "m")  # here
 
 
 def _cancel_nothing(c):

@@ -147,6 +147,64 @@ def test_both_languages_give_one_program(python, yaml):
     assert one.digest == other.digest
 
 
+def price(_):
+    """What both of the next ask."""
+    return {"cents": 7}
+
+
+def test_what_calls_compute_and_keep_is_one_program():
+    @call(columns=("user",))
+    def language(c):
+        c.add("run.calls", 1, into="number")
+        c.add("user.calls", 1)
+        c.options(start="answered")
+        c.expect("2xx", stop="answered")
+        c.find("([a-z]+)=([0-9]+)", "X-Price.2", into="unit cents", numbers="cents", any_case=True)
+        c.hook(f"{__file__}:price", sets="cents", within="2s", end="unpriced")
+        c.sub("cents", 1)
+        c.mul("cents", c.v.number)
+        c.div("cents", 3)
+        c.mod("cents", 100)
+        with c.if_(c.v.cents >= c.v.number):
+            c.end("dear", ok=True)
+        with c.if_found("^a", "{unit}"):
+            c.end("odd")
+
+    yaml = f"""
+calls:
+  language:
+    columns: user
+    steps:
+      - add: {{ run.calls: 1 }}
+        into: number
+      - add: {{ user.calls: 1 }}
+      - send: OPTIONS
+      - expect: 2xx
+        stop: answered
+      - find: '([a-z]+)=([0-9]+)'
+        in: X-Price.2
+        into: unit cents
+        numbers: cents
+        any_case: true
+      - hook: {__file__}:price
+        sets: cents
+        within: 2s
+        end: unpriced
+      - sub: {{ cents: 1 }}
+      - mul: {{ cents: "{{number}}" }}
+      - div: {{ cents: 3 }}
+      - mod: {{ cents: 100 }}
+      - if: cents >= {{number}}
+        then: [{{ end: dear, ok: true }}]
+      - if: {{ find: "^a", in: "{{unit}}" }}
+        then: [end: odd]
+"""
+    one = compile_scenarios(language.record(target=TARGET))
+    other = compile_scenarios(model_of(yaml).record(target=TARGET))
+    assert one.digest == other.digest
+    assert {one[0] for one in one.shared} == {"run.calls", "user.calls"}
+
+
 def test_answers_give_one_program():
     @answer("INVITE", name="pick-up")
     def pick_up(c):

@@ -25,6 +25,7 @@ from siploadgen.model.located import load, read_text
 from siploadgen.model.python import CallModel
 from siploadgen.model.scenario import Role
 from siploadgen.model.yaml import STEPS
+from siploadgen.run.hooks import hook_arguments
 from tests.sim.network import ANSWERER, CALLER, Network, Weather, drained, due_times
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +79,8 @@ def play(calling: Program, answering: Program, seed: int, weather: Weather) -> N
     """Run calls to their end."""
     rows = generated_users(calling.columns, CALLS * 2) if calling.columns else None
     caller = Engine(calling, local=CALLER, target=ANSWERER, run_id=0xA0000000 + seed, seed=seed,
-                    rows=rows, max_instances=4000, max_transactions=20_000)
+                    rows=rows, max_instances=4000, max_transactions=20_000,
+                    **hook_arguments(calling))
     answerer = Engine(answering, local=ANSWERER, run_id=0xB0000000 + seed, seed=seed + 1,
                       max_instances=4000, max_transactions=20_000)
     network = Network(caller, answerer, weather, seed)

@@ -20,12 +20,12 @@ HOUSE = {
         (1, "sip net"),
         (2, "tx"),
         (3, "records | user | auth plain targets overload registrar | outgoing"
-            " | dialog capture refuse stun failover | vm"),
+            " | dialog capture pattern shared hook refuse stun failover | vm"),
         (4, "feed | advance | loop | engine"),
     ),
     "siploadgen": (
         (0, "errors tx_table | units"),
-        (5, "figures message model load | compile | model.builtin"),
+        (5, "figures ladder message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),
         (8, "cli loads | library"),

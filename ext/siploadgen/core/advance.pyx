@@ -8,6 +8,7 @@ from siploadgen.core.counters cimport (
 from siploadgen.core.feed cimport feed_failure
 from siploadgen.core.rand cimport draw_seed
 from siploadgen.core.outgoing cimport send_again, send_plain, tx_event, tx_free
+from siploadgen.core.hook cimport hook_replied
 from siploadgen.core.overload cimport overload_admits, overload_closed
 from siploadgen.core.program cimport ENTRY_OWNS_USER, OUTCOME_ABORTED
 from siploadgen.core.records cimport (
@@ -32,6 +33,16 @@ cdef extern from "slg_atomic.h" nogil:
 
 # ns from a call of a closed workload that could not start to the next try, if none ends before
 cdef Nanos CLOSED_RETRY = 100_000_000
+
+
+cdef void hooks_go_on(Core* core) noexcept nogil:
+    cdef uint32_t index
+    if not core.hooks:
+        return
+    index = hook_replied(core)
+    while index != NONE:
+        vm_run(core, index)
+        index = hook_replied(core)
 
 
 cdef void tx_timer(Core* core, uint32_t index) noexcept nogil:
@@ -290,6 +301,7 @@ cdef bint advance(Core* core, uint32_t budget) noexcept nogil:
     cdef uint32_t node, number, started, count = 0
     if slg_load_acquire(&core.targets_given) != core.targets_taken:
         targets_take(core)
+    hooks_go_on(core)
     while count < budget:
         node = wheel_pop(&core.wheel, core.now)
         if node == NONE:

@@ -3,20 +3,26 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from siploadgen.core.advance cimport (
-    advance, advance_abort, advance_done, advance_finish, advance_next,
+    advance, advance_abort, advance_done, advance_finish, advance_next, closed_wanted, hooks_go_on,
 )
 from siploadgen.core.counters cimport COUNT_COUNT, COUNT_NOT_STARTED_THROTTLED, COUNT_TRACE_DROPPED
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.hist cimport HIST_STRIDE
+from siploadgen.core.hook cimport (
+    HOOK_RECORD_MAX, HookAsk, HookNumber, HookReply, HookText, hooks_close, hooks_open,
+)
 from siploadgen.core.loop cimport loop_close, loop_open, loop_run
 from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.overload cimport overload_clear, overload_obey
+from siploadgen.core.pattern cimport PATTERN_GROUPS, patterns_close, patterns_open
 from siploadgen.core.program cimport (
+    CMP_OPERAND, MATCH_IN_HEADER, MATCH_IN_TEXT, OP_DIV, OP_GROUP, OP_HOOK,
+    OP_MATCH, OP_MOD, OP_SHARE, OP_SUB, OP_TIMES, SHARE_ADD, SHARE_READ_TEXT, SHARE_WRITE_TEXT,
     Answer, CMP_GE, Entry, FIELD_CHALLENGE, FIELD_COLUMN, FIELD_CONTACTS, FIELD_CONTENT_LENGTH,
     FIELD_ECHO, FIELD_LITERAL, FIELD_RSEQ, FIELD_SDP_ADDRESS, FIELD_TEXT, FIELD_VARIABLE, Insn,
     Matcher, OP_ADD, OP_AWAIT, OP_BIND, OP_BINDING, OP_CAPTURE, OP_CASE, OP_CHALLENGE_CHECK,
@@ -34,7 +40,8 @@ from siploadgen.core.program cimport (
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
-    Chunk, CHUNKS, Clock, Closed, CLOSED_MAX, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_PAUSE,
+    Chunk, CHUNKS, Clock, Closed, CLOSED_MAX, instance_at, instance_clocks, instance_legs,
+    instance_variables, leg_handle, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_PAUSE,
     COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, Level, OC_LOSS, OC_NONE, OC_RATE,
     FEEDS_MAX, Queue, Rest, ROLE_ANSWERER, SERIES_MAX, Start, STARTS_COUNT, STATUS_SPAN,
     STEP_FIELDS,
@@ -46,7 +53,8 @@ from siploadgen.core.records cimport HIST_RECEIVE_DELAY as _RECEIVE_DELAY
 from siploadgen.core.registrar cimport (
     registrar_check, registrar_close, registrar_open,
 )
-from siploadgen.core.ring cimport ring_close, ring_open, ring_pop
+from siploadgen.core.ring cimport ring_close, ring_open, ring_pop, ring_push
+from siploadgen.core.shared cimport Shared
 from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
@@ -65,6 +73,9 @@ import numpy as np
 
 from siploadgen.core.sip.tokens import Method
 
+cdef extern from "sys/eventfd.h" nogil:
+    int eventfd_write(int fd, uint64_t value)
+
 cdef extern from "slg_atomic.h" nogil:
     uint64_t slg_load_acquire(const uint64_t* word)
     void slg_store_release(uint64_t* word, uint64_t value)
@@ -81,6 +92,7 @@ LEVEL_DTYPE = np.dtype([("when", "<i8"), ("wanted", "<u4"), ("series", "<u2"), (
 cdef enum:
     OUTBOX_TURN = 32            # budget of one advance between two emptyings of the outbox
     FAILURE_ROOM = 8192
+    HOOK_FAILURES_MAX = 10      # exceptions of hooks that are kept
 
 # ns: the sum with any clock stays within 64 bits
 cdef int64_t AWAIT_MAX = 4_600_000_000_000_000_000
@@ -102,6 +114,9 @@ cdef class Engine:
     cdef dict peers                     # address tuple -> Peer octets
     cdef dict names                     # Peer octets -> address tuple
     cdef list pending                   # datagrams of the sans-IO outbox
+    cdef readonly object shared         # variables of users and the run
+    cdef tuple hooks                    # (function, its variables and texts by name) each
+    cdef readonly list hook_failures    # (name of the hook, exception) of the first of them
     cdef uint32_t template_count
     cdef uint64_t numbered              # starts that were given as due times alone
     cdef bint busy
@@ -131,8 +146,7 @@ cdef class Engine:
         bint obey_overload=False, uint32_t retry_after=1, str oc_algorithm="",
         uint32_t oc_value=0, uint32_t oc_validity=500, bint learn_contact=False,
         uint32_t series=1, uint32_t answer_series=0, bounds=(0,), uint32_t closed=0,
-        unique=(),
-        draw_seed=None,
+        unique=(), draw_seed=None, shared=None, hooks=(),
     ):
         cdef Core* core
         cdef uint32_t i
@@ -144,6 +158,8 @@ cdef class Engine:
         if core == NULL:
             raise MemoryError("engine state")
         core.epoll = -1
+        core.asked_fd = -1
+        core.replied_fd = -1
         core.request = NONE
         core.request_user = NONE
         core.fresh = NONE
@@ -156,6 +172,8 @@ cdef class Engine:
         self._load_program(program)
         self._load_rows(program, rows, first_row, row_stride)
         self._keep_whole()
+        self._load_shared(program, shared)
+        self._load_hooks(program, hooks)
         self._load_streams(series, answer_series, bounds, closed, unique)
         core.draw_seed = seed if draw_seed is None else <uint64_t>draw_seed
         self._load_results(len(program.clocks), len(program.counters))
@@ -230,6 +248,8 @@ cdef class Engine:
         texts_close(&core.texts)
         users_close(core)
         registrar_close(core)
+        patterns_close(core)
+        hooks_close(core)
         slab_close(&core.txs)
         slab_close(&core.legs)
         slab_close(&core.instances)
@@ -292,7 +312,8 @@ cdef class Engine:
         for i in range(entries):
             core.leg_max = max(core.leg_max, <uint32_t>core.entries[i].legs)
         _check_program(core, templates, segments, text, matchers, operands, entries, samples,
-                       len(program.columns), len(program.counters), len(program.registrar) > 0)
+                       len(program.columns), len(program.counters), len(program.registrar) > 0,
+                       program.shared, len(program.hooks))
         core.legs_at = sizeof(Instance)
         core.clocks_at = (core.legs_at + 4 * core.leg_max + 7) // 8 * 8
         core.variables_at = core.clocks_at + core.clock_count * sizeof(Clock)
@@ -304,6 +325,33 @@ cdef class Engine:
         for i in range(templates):
             core.needs[i] = stamp_needs(core.templates + i, core.segments)
         self.template_count = templates
+        patterns_open(core, templates)
+        return 0
+
+    cdef int _load_shared(self, program, shared) except -1:
+        cdef Shared given
+        if shared is None:
+            shared = Shared(program.shared, self.core.rows)
+        if not isinstance(shared, Shared) or shared.names != program.shared:
+            raise ValueError("shared: the variables of another program")
+        given = shared
+        self.shared = given
+        self.core.shared = given.table
+        return 0
+
+    cdef int _load_hooks(self, program, hooks) except -1:
+        self.hook_failures = []
+        if len(hooks) != len(program.hooks):
+            raise ValueError(f"{len(hooks)} functions for {len(program.hooks)} hooks")
+        self.hooks = tuple(
+            (function, *({name: int(place) for name, _, place in (
+                one.partition("=") for one in names.split())} for names in hook[1:]))
+            for function, hook in zip(hooks, program.hooks, strict=True))
+        for _, numbers, texts in self.hooks:
+            if not all(0 <= place < self.core.variable_count for place in numbers.values()) \
+                    or not all(0 <= place < self.core.text_count for place in texts.values()):
+                raise ValueError("a hook names variables that there are not")
+        hooks_open(self.core, len(hooks))
         return 0
 
     cdef str _extensions(self):
@@ -552,6 +600,7 @@ cdef class Engine:
         feed_datagram(self.core, <const uint8_t*>PyBytes_AS_STRING(data),
                       <uint32_t>PyBytes_GET_SIZE(data), &peer, now)
         self._collect()
+        self._answer_hooks()
 
     def transport_error(self, bytes data, int64_t now):
         self.core.now = now
@@ -565,8 +614,15 @@ cdef class Engine:
         while more:
             more = advance(self.core, OUTBOX_TURN)
             self._collect()
+        self._answer_hooks()
         if slg_load_acquire(&self.core.command) & COMMAND_ABORT:
             advance_abort(self.core)
+            self._collect()
+
+    cdef void _answer_hooks(self):
+        """Without sockets hooks take no time."""
+        while self.core.hooks and self.serve_hooks():
+            hooks_go_on(self.core)
             self._collect()
 
     def outbox(self):
@@ -672,8 +728,8 @@ cdef class Engine:
         if closed >= self.core.closed_count:
             raise ValueError(f"closed workload {closed}: there are {self.core.closed_count}")
         one = &self.core.closed[closed]
-        return {"wanted": one.wanted, "busy": one.busy, "resting": one.resting,
-                "parked": one.parked,
+        return {"wanted": one.wanted, "asked": closed_wanted(one), "busy": one.busy,
+                "resting": one.resting, "parked": one.parked,
                 "chunks": one.queue.head - slg_load_acquire(&one.queue.tail)}
 
     @property
@@ -743,6 +799,88 @@ cdef class Engine:
     def finish(self):
         advance_finish(self.core)
 
+    # --- hooks ---
+
+    def announce_hooks(self, int fd):
+        self.core.asked_fd = fd
+
+    def serve_hooks(self):
+        cdef uint8_t record[HOOK_RECORD_MAX]
+        cdef HookAsk* ask = <HookAsk*>record
+        cdef int64_t length
+        cdef uint32_t count = 0
+        if not self.core.hooks:
+            return 0
+        while True:
+            length = ring_pop(&self.core.asks, record, HOOK_RECORD_MAX)
+            if length < <int64_t>sizeof(HookAsk):
+                break
+            count += 1
+            function, numbers, texts = self.hooks[ask.hook]
+            try:
+                found = function(*self._asked(ask, record, numbers, texts))
+                self._reply(ask, record, found or {}, numbers, texts)
+            except Exception as error:          # the call that asked has failed, and only that
+                if len(self.hook_failures) < HOOK_FAILURES_MAX:
+                    self.hook_failures.append((ask.hook, error))
+                self._reply(ask, record, None, numbers, texts)
+        if count:
+            eventfd_write(self.core.replied_fd, 1)
+        return count
+
+    cdef tuple _asked(self, const HookAsk* ask, const uint8_t* record, dict numbers, dict texts):
+        """Values by name, row, number, message."""
+        cdef uint32_t at = sizeof(HookAsk)
+        cdef const int64_t* variables = <const int64_t*>(record + at)
+        cdef const uint32_t* lengths
+        cdef uint32_t i
+        values = {name: variables[<uint32_t>place] for name, place in numbers.items()}
+        at += 8 * self.core.variable_count
+        lengths = <const uint32_t*>(record + at)
+        at += (4 * self.core.text_count + 7) // 8 * 8
+        kept = []
+        for i in range(self.core.text_count):
+            kept.append(record[at:at + lengths[i]].decode("utf-8", "surrogateescape"))
+            at += lengths[i]
+        values.update((name, kept[place]) for name, place in texts.items())
+        return values, ask.row, ask.number, record[at:at + ask.message_length]
+
+    cdef int _reply(self, const HookAsk* ask, uint8_t* room, found, dict numbers,
+                    dict texts) except -1:
+        """Write a reply over the ask; None: the hook failed."""
+        cdef HookReply reply
+        cdef HookNumber number
+        cdef HookText text
+        cdef uint32_t at = sizeof(HookReply)
+        cdef uint32_t length
+        memset(&reply, 0, sizeof(HookReply))
+        reply.index, reply.generation, reply.asked = ask.index, ask.generation, ask.asked
+        reply.failed = found is None
+        for name, value in sorted((found or {}).items(), key=lambda one: one[0] in texts):
+            if name in numbers and at + sizeof(HookNumber) <= HOOK_RECORD_MAX:
+                number.variable, number.value = numbers[name], value
+                memcpy(room + at, &number, sizeof(HookNumber))
+                at += sizeof(HookNumber)
+                reply.numbers += 1
+            elif name in texts:
+                data = value if isinstance(value, bytes) \
+                    else str(value).encode("utf-8", "surrogateescape")
+                length = <uint32_t>len(data)
+                if at + sizeof(HookText) + length + 8 > HOOK_RECORD_MAX:
+                    raise ValueError(f"{name}: a text of {length} octets")
+                text.variable, text.length = texts[name], length
+                memcpy(room + at, &text, sizeof(HookText))
+                at += sizeof(HookText)
+                memcpy(room + at, PyBytes_AS_STRING(data), length)
+                at += (length + 7) // 8 * 8
+                reply.texts += 1
+            else:
+                raise ValueError(f"{name} is not one of those that the hook sets: "
+                                 f"{', '.join([*numbers, *texts])}")
+        memcpy(room, &reply, sizeof(HookReply))
+        ring_push(&self.core.replies, room, at)
+        return 0
+
     # --- results ---
 
     @property
@@ -808,6 +946,39 @@ cdef class Engine:
             raise IndexError(f"row {row} is no user of this engine")
         user = user_at(core, row)
         return {"busy": bool(user.busy), "cseq": user.cseq, "expires": user.expires}
+
+    def instances(self):
+        cdef Core* core = self.core
+        cdef uint32_t index, i
+        found = []
+        for index in range(core.instances.high):
+            if instance_at(core, index).generation & 1:
+                found.append(self._instance(index))
+        return found
+
+    cdef object _instance(self, uint32_t index):
+        cdef Core* core = self.core
+        cdef Instance* instance = instance_at(core, index)
+        cdef uint8_t token[24]
+        cdef uint32_t i, leg
+        legs = {}
+        for i in range(core.leg_max):
+            leg = instance_legs(core, instance)[i]
+            if leg != NONE:
+                token_write(core, token, leg_handle(core, leg))
+                legs[i] = PyBytes_FromStringAndSize(<char*>token, 24).decode()
+        clocks = {}
+        for i in range(core.clock_count):
+            if instance_clocks(core, instance)[i].due >= 0:
+                clocks[i] = instance_clocks(core, instance)[i].due
+        return {
+            "key": (index, instance.generation), "entry": instance.entry,
+            "role": "answerer" if instance.role else "caller",
+            "pc": instance.wait_pc if instance.wait else None, "deadline": instance.deadline,
+            "row": instance.row, "legs": legs, "clocks": clocks,
+            "variables": [instance_variables(core, instance)[i]
+                          for i in range(core.variable_count)],
+        }
 
     def memory(self):
         cdef Core* core = self.core
@@ -913,17 +1084,26 @@ cdef bint _companion(Core* core, uint32_t number, uint32_t templates, uint8_t ki
 
 
 cdef bint _lands(Core* core, uint64_t pc) noexcept:
-    """A CASE belongs to the AWAIT or PAUSE before it and is nothing to run."""
-    return pc < core.insns and core.code[pc].op != OP_CASE
+    """A CASE belongs to the AWAIT or PAUSE before it, a GROUP to its MATCH: nothing to run."""
+    return pc < core.insns and core.code[pc].op != OP_CASE and core.code[pc].op != OP_GROUP
 
 
 cdef bint _is_text(Core* core, int64_t number, uint32_t templates) noexcept:
     return 0 <= number < templates and core.templates[number].kind == TEMPLATE_TEXT
 
 
+cdef bint _is_pattern(Core* core, int64_t number, uint32_t templates) noexcept:
+    """A text of one literal, or none."""
+    return _is_text(core, number, templates) and (
+        core.templates[number].count == 0 or (
+            core.templates[number].count == 1
+            and core.segments[core.templates[number].first].field == FIELD_LITERAL))
+
+
 cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint32_t text,
                         uint32_t matchers, uint32_t operands, uint32_t entries, uint32_t samples,
-                        uint32_t columns, uint32_t counters, bint binds) except -1:
+                        uint32_t columns, uint32_t counters, bint binds, shared,
+                        uint32_t hooks) except -1:
     """Every number in a program leads somewhere, so that the VM need not look; ValueError says
     which does not.
     """
@@ -997,7 +1177,7 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
             raise ValueError(f"matcher {i}: method {core.matchers[i].method}")
     for i in range(core.insns):
         insn = core.code + i
-        _check_insn(core, insn, i, templates, matchers, operands, counters, binds)
+        _check_insn(core, insn, i, templates, matchers, operands, counters, binds, shared, hooks)
     if not entries:
         raise ValueError("a program without an entry")
     for i in range(entries):
@@ -1017,7 +1197,8 @@ cdef int _check_program(Core* core, uint32_t templates, uint32_t segments, uint3
 
 cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templates,
                      uint32_t matchers,
-                     uint32_t operands, uint32_t counters, bint binds) except -1:
+                     uint32_t operands, uint32_t counters, bint binds, shared,
+                     uint32_t hooks) except -1:
     cdef uint32_t k
     cdef bint good = True
     if insn.op >= OP_COUNT_OF_OPS:
@@ -1038,7 +1219,8 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
     elif insn.op in (OP_JUMP, OP_CHANCE):
         good = _lands(core, insn.b)
     elif insn.op == OP_JUMP_IF:
-        good = _lands(core, insn.b) and insn.flags <= CMP_GE \
+        good = _lands(core, insn.b) and insn.flags & ~CMP_OPERAND <= CMP_GE \
+            and (not insn.flags & CMP_OPERAND or 0 <= insn.c < operands) \
             and (insn.a < core.variable_count or insn.a >= VAR_RETRIES)
     elif insn.op == OP_SEND:
         good = insn.a < templates and insn.b < core.leg_max and core.templates[insn.a].kind in (
@@ -1047,7 +1229,7 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
         good = insn.a < OUTCOME_COUNT
     elif insn.op in (OP_CLOCK_START, OP_CLOCK_STOP):
         good = insn.a < core.clock_count
-    elif insn.op in (OP_SET, OP_ADD, OP_MUL):
+    elif insn.op in (OP_SET, OP_ADD, OP_MUL, OP_SUB, OP_TIMES, OP_DIV, OP_MOD):
         good = insn.a < core.variable_count and 0 <= insn.c < operands
     elif insn.op == OP_EXTRACT:
         good = insn.a < core.variable_count and insn.b <= EXTRACT_SIPFRAG
@@ -1090,8 +1272,30 @@ cdef int _check_insn(Core* core, const Insn* insn, uint32_t pc, uint32_t templat
         good = insn.a < counters
     elif insn.op == OP_BIND:
         good = insn.a < core.variable_count and binds
+    elif insn.op == OP_SHARE:
+        good = insn.flags <= SHARE_WRITE_TEXT and insn.b < len(shared) \
+            and (shared[insn.b][1] == "text") == (insn.flags >= SHARE_READ_TEXT) \
+            and insn.a < (core.text_count if insn.flags >= SHARE_READ_TEXT
+                          else core.variable_count) \
+            and (insn.flags != SHARE_ADD or 0 <= insn.c < operands)
+    elif insn.op == OP_MATCH:
+        good = _is_pattern(core, insn.a, templates) and _lands(core, insn.b) and insn.c >= 0 \
+            and <uint64_t>pc + insn.flags < core.insns and insn.flags <= PATTERN_GROUPS \
+            and insn.c & 0xFF <= MATCH_IN_TEXT \
+            and (insn.c & 0xFF != MATCH_IN_HEADER or insn.c >> 8 & 0xFF < HEADER_COUNT) \
+            and (insn.c & 0xFF != MATCH_IN_TEXT or insn.c >> 8 & 0xFF < core.text_count) \
+            and (insn.c >> 32 == 0 or _is_text(core, insn.c >> 32, templates))
+        for k in range(1, insn.flags + 1 if good else 1):
+            good = good and core.code[pc + k].op == OP_GROUP
+        good = good and _lands(core, <uint64_t>pc + 1 + insn.flags)
+    elif insn.op == OP_GROUP:
+        good = insn.b < PATTERN_GROUPS and insn.flags <= 1 \
+            and insn.a < (core.variable_count if insn.flags else core.text_count)
+    elif insn.op == OP_HOOK:
+        good = insn.a < hooks and _lands(core, insn.b) and 0 < insn.c < AWAIT_MAX
     if not good:
         raise ValueError(f"pc {pc}: an operand of op {insn.op} leads nowhere")
-    if insn.op not in (OP_JUMP, OP_END, OP_AWAIT, OP_PAUSE, OP_CASE) and not _lands(core, pc + 1):
+    if insn.op not in (OP_JUMP, OP_END, OP_AWAIT, OP_PAUSE, OP_CASE, OP_MATCH, OP_GROUP) \
+            and not _lands(core, pc + 1):
         raise ValueError(f"pc {pc}: the program runs off its end")
     return 0

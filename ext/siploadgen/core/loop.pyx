@@ -18,6 +18,7 @@ cdef extern from "slg_atomic.h" nogil:
 
 cdef extern from "sys/epoll.h" nogil:
     enum:
+        EPOLLET
         EPOLLIN
         EPOLL_CTL_ADD
         EPOLL_CLOEXEC
@@ -64,6 +65,7 @@ cdef enum:
     SLICE_NS = 100000           # the shortest that the scheduler gives
     EVENTS = 8
     ALL_LINES = 0xFFFF
+    REPLIED_LINE = 31           # no socket: a hook has replied
 
 
 cdef int line_watch(Core* core, uint32_t line) noexcept nogil:
@@ -74,6 +76,15 @@ cdef int line_watch(Core* core, uint32_t line) noexcept nogil:
     return epoll_ctl(core.epoll, EPOLL_CTL_ADD, core.udp.lines[line].fd, &event)
 
 
+cdef int replies_watch(Core* core) noexcept nogil:
+    """By its edges, so that nobody has to read the eventfd."""
+    cdef epoll_event event
+    memset(&event, 0, sizeof(event))
+    event.events = <uint32_t>EPOLLIN | <uint32_t>EPOLLET
+    event.data.u32 = REPLIED_LINE
+    return epoll_ctl(core.epoll, EPOLL_CTL_ADD, core.replied_fd, &event)
+
+
 cdef int loop_open(Core* core) except -1:
     cdef uint32_t line
     core.epoll = epoll_create1(EPOLL_CLOEXEC)
@@ -82,6 +93,8 @@ cdef int loop_open(Core* core) except -1:
     for line in range(2 * core.udp.sockets):
         if core.udp.lines[line].fd >= 0 and line_watch(core, line) < 0:
             raise OSError(errno, "epoll_ctl")
+    if core.hooks and replies_watch(core) < 0:
+        raise OSError(errno, "epoll_ctl")
     return 0
 
 

@@ -56,6 +56,19 @@ cpdef enum Op:
     # a: variable. The REGISTER at hand done by the registrar; the variable is 200, or the status
     # that refuses it. A 200 has its bindings in FIELD_CONTACTS.
     OP_BIND
+    # a: variable, c: operand. Whole numbers that stay within 64 bits; what is divided by 0 is 0.
+    OP_SUB
+    OP_TIMES
+    OP_DIV
+    OP_MOD
+    # a: variable or text, b: shared variable, flags: Share, c: operand of SHARE_ADD
+    OP_SHARE
+    # a: text without fields, a POSIX extended regular expression; c: what it is looked for in (see
+    # MatchIn), flags: number of GROUPs that follow, b: pc when it is not there; else on behind them
+    OP_MATCH
+    OP_GROUP            # a: variable (flags 1; -1: no number) or text (flags 0), b: group
+    # a: hook, b: pc when it fails or takes longer than c (ns). Suspends until Python has answered.
+    OP_HOOK
     OP_COUNT_OF_OPS
 
 cpdef enum Compare:
@@ -65,6 +78,7 @@ cpdef enum Compare:
     CMP_LE
     CMP_GT
     CMP_GE
+    CMP_OPERAND = 8             # added to one of them: c is an operand
 
 cpdef enum PseudoVariable:      # read-only, in place of a variable number
     VAR_STOPPING = 0xFFFF       # 1 once the run wants its calls to end
@@ -106,6 +120,22 @@ cpdef enum Capture:             # what OP_CAPTURE takes
     CAPTURE_LIST                # c: HeaderId; the values of all such headers, comma separated
     # c: HeaderId, and a text from bit 8: parameter of the Contact that is ours, as EXTRACT_EXPIRES
     CAPTURE_OWN
+
+cpdef enum MatchIn:             # the low 8 bits of what an OP_MATCH looks in
+    MATCH_IN_MESSAGE = 0        # all of the message last matched
+    MATCH_IN_START_LINE
+    # bits 8: HeaderId (HEADER_OTHER: that of the text in bits 32), bits 16: which of them, from 1
+    MATCH_IN_HEADER
+    MATCH_IN_BODY
+    MATCH_IN_TEXT               # bits 8: text variable
+    MATCH_ANY_CASE = 1 << 24    # added to one of them
+
+cpdef enum Share:               # what OP_SHARE does with a variable of the user or the run
+    SHARE_READ = 0              # into the instance's own
+    SHARE_WRITE
+    SHARE_ADD                   # in one go, and the sum into the instance's own
+    SHARE_READ_TEXT
+    SHARE_WRITE_TEXT
 
 cpdef enum OperandKind:
     OPERAND_CONST = 0           # value

@@ -40,6 +40,7 @@ cdef enum:
     WAIT_NOTHING = 0
     WAIT_AWAIT = 1
     WAIT_PAUSE = 2
+    WAIT_HOOK = 3
 
     LEG_NEW = 0
     LEG_EARLY = 1
@@ -109,6 +110,7 @@ cdef struct Instance:
     Nanos rest                  # of its place after it
     uint64_t draws              # state of its random numbers
     uint64_t number
+    uint32_t asked              # how often it asked a hook
     Nanos due
     Nanos intended              # when what is being done now should have been done
     Nanos deadline              # of the AWAIT; INT64_MAX: none
@@ -281,6 +283,18 @@ cdef struct Closed:
     Nanos retry                 # a call was refused: not again before this, or before one ends
     int64_t ended               # calls of the engine that had ended then
 
+# Where a variable of users or of the run stands (shared.pxd).
+cdef struct SharedPlace:
+    uint64_t at                 # of user 0, or of the run
+    uint32_t stride             # from one user to the next; 0: it is the run's
+    uint32_t text               # 1: among the cells
+
+cdef struct SharedTable:
+    const SharedPlace* places
+    int64_t* numbers
+    void* cells
+    uint32_t rows
+
 # A call's end as it goes to Python, followed by `length` octets of the message that decided it.
 cdef struct Failure:
     uint32_t length
@@ -311,6 +325,16 @@ cdef struct Core:
     uint32_t insns
     uint32_t answer_count
     uint32_t entry_count
+    void** patterns                 # by template: what OP_MATCH looks for, NULL: no pattern
+    uint32_t pattern_count
+    SharedTable shared
+    # --- hooks (hook.pxd) ---
+    uint32_t hooks                  # 0: the program has none
+    Ring asks
+    Ring replies
+    uint8_t* ask_room
+    int asked_fd                    # eventfd that tells Python of an ask; -1: none
+    int replied_fd                  # ... and the loop of a reply; -1: none
     uint32_t legs_at                # offsets inside an instance record
     uint32_t clocks_at
     uint32_t variables_at

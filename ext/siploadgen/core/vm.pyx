@@ -10,11 +10,14 @@ from siploadgen.core.capture cimport (
 from siploadgen.core.counters cimport COUNT_SLAB_FULL
 from siploadgen.core.dialog cimport dialog_branch
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
+from siploadgen.core.hook cimport hook_ask
 from siploadgen.core.outgoing cimport (
     echo_keep, send_ack, send_cancel, send_plain, send_request, send_response,
     server_acknowledged, token_write, tx_abandon, tx_free, TXF_BRANCH,
 )
+from siploadgen.core.pattern cimport pattern_match
 from siploadgen.core.program cimport (
+    CMP_OPERAND, OP_DIV, OP_HOOK, OP_MATCH, OP_MOD, OP_SHARE, OP_SUB, OP_TIMES, SHARE_ADD,
     CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, ENTRY_OWNS_USER, EXTRACT_CONTENT_LENGTH,
     EXTRACT_EXPIRES, EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS,
     Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_BIND, OP_BINDING, OP_CAPTURE,
@@ -36,10 +39,11 @@ from siploadgen.core.records cimport (
     leg_at, leg_handle,
     Rest,
     ROLE_CALLER, RUNG_TIMEOUT, STEP_FIELDS, STEP_RECEIVED, STEP_TIMEOUT, tx_at, WAIT_AWAIT,
-    WAIT_NOTHING, WAIT_PAUSE, core_count,
+    WAIT_HOOK, WAIT_NOTHING, WAIT_PAUSE, core_count,
 )
 from siploadgen.core.registrar cimport registrar_bind
 from siploadgen.core.ring cimport ring_push
+from siploadgen.core.shared cimport share
 from siploadgen.core.sip.parse cimport contact_expires, header_uint
 from siploadgen.core.sip.tokens cimport (
     HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_INVITE, METHOD_UNKNOWN,
@@ -54,6 +58,13 @@ from siploadgen.core.tx cimport (
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT, SLG_UNREACHABLE, TOKEN_LENGTH
 from siploadgen.core.user cimport instance_contact, user_give, user_handle
 from siploadgen.core.wheel cimport wheel_add, wheel_del
+
+cdef extern from "slg_bits.h" nogil:
+    int64_t slg_add(int64_t a, int64_t b)
+    int64_t slg_sub(int64_t a, int64_t b)
+    int64_t slg_times(int64_t a, int64_t b)
+    int64_t slg_div(int64_t a, int64_t b)
+    int64_t slg_mod(int64_t a, int64_t b)
 
 cdef enum:
     # of one wake-up: a program that loops without waiting is ended
@@ -345,6 +356,42 @@ cdef bint compare(int64_t value, uint8_t how, int64_t other) noexcept nogil:
     return False
 
 
+cdef inline bint holds(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
+    """The comparison of an OP_JUMP_IF."""
+    cdef int64_t value = variable_value(core, instance, insn.a)
+    if insn.flags & CMP_OPERAND:
+        return compare(value, insn.flags & 7, operand_value(core, instance, insn.c))
+    return compare(value, insn.flags, insn.c)
+
+
+cdef int64_t scaled(int64_t value, int64_t billionths) noexcept nogil:
+    """Within what a double holds exactly enough, and 64 bits do."""
+    cdef double product = <double>value * <double>billionths / 1e9
+    if not -9.2e18 < product < 9.2e18:
+        return <int64_t>-9200000000000000000 if product < 0 else <int64_t>9200000000000000000
+    return <int64_t>product
+
+
+cdef int64_t changed(uint8_t op, int64_t value, int64_t operand) noexcept nogil:
+    """A variable after one of the operations that take an operand."""
+    if op == OP_SET:
+        return operand
+    elif op == OP_ADD:
+        return slg_add(value, operand)
+    elif op == OP_SUB:
+        return slg_sub(value, operand)
+    elif op == OP_MUL:
+        return scaled(value, operand)
+    elif op == OP_TIMES:
+        return slg_times(value, operand)
+    elif op == OP_DIV:
+        return slg_div(value, operand)
+    elif op == OP_MOD:
+        return slg_mod(value, operand)
+    SLG_UNREACHABLE()
+    return value
+
+
 cdef int64_t extract_value(Core* core, Instance* instance, const Insn* insn) noexcept nogil:
     cdef uint32_t what = insn.b
     cdef uint64_t value
@@ -485,20 +532,23 @@ cdef void vm_run(Core* core, uint32_t index) noexcept nogil:
             vm_end(core, index, insn.a)
             return
         elif insn.op == OP_JUMP_IF:
-            pc = insn.b if compare(variable_value(core, instance, insn.a), insn.flags, insn.c) \
-                else pc + 1
+            pc = insn.b if holds(core, instance, insn) else pc + 1
         elif insn.op == OP_CHANCE:
             pc = insn.b if <int64_t>draw_below(&instance.draws, 1000000000) < insn.c else pc + 1
-        elif insn.op == OP_SET:
-            variables[insn.a] = operand_value(core, instance, insn.c)
+        elif OP_SET <= insn.op <= OP_MUL or OP_SUB <= insn.op <= OP_MOD:
+            variables[insn.a] = changed(
+                insn.op, variables[insn.a], operand_value(core, instance, insn.c))
             pc += 1
-        elif insn.op == OP_ADD:
-            variables[insn.a] += operand_value(core, instance, insn.c)
+        elif insn.op == OP_SHARE:
+            share(core, instance, insn, operand_value(core, instance, insn.c)
+                  if insn.flags == SHARE_ADD else 0)
             pc += 1
-        elif insn.op == OP_MUL:
-            variables[insn.a] = <int64_t>(
-                <double>variables[insn.a] * <double>operand_value(core, instance, insn.c) / 1e9)
-            pc += 1
+        elif insn.op == OP_MATCH:
+            pc = pc + 1 + insn.flags if pattern_match(core, instance, insn) else insn.b
+        elif insn.op == OP_HOOK:
+            if hook_ask(core, index, insn, pc):
+                return
+            pc = insn.b
         elif insn.op == OP_EXTRACT:
             variables[insn.a] = extract_value(core, instance, insn)
             pc += 1
@@ -570,7 +620,7 @@ cdef bint vm_event(Core* core, uint32_t index, uint8_t kind, uint8_t leg, uint8_
     cdef uint32_t pc = instance.wait_pc
     cdef const Insn* insn
     cdef uint32_t i
-    if instance.wait == WAIT_NOTHING:
+    if instance.wait == WAIT_NOTHING or instance.wait == WAIT_HOOK:
         return False
     SLG_ASSERT(pc < core.insns)
     insn = core.code + pc
@@ -594,7 +644,7 @@ cdef uint32_t vm_invites(Core* core, uint32_t index, uint8_t method) noexcept no
     cdef const Insn* insn
     cdef const Matcher* matcher
     cdef uint32_t i
-    if instance.wait == WAIT_NOTHING:
+    if instance.wait == WAIT_NOTHING or instance.wait == WAIT_HOOK:
         return NONE
     insn = core.code + instance.wait_pc
     for i in range(1, insn.a + 1):
