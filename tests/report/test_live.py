@@ -101,6 +101,7 @@ def test_each_workload_has_a_row_of_its_own():
     starts = np.zeros((3, counted.series_starts.shape[1]), np.int64)
     starts[:, :3] = [[10, 10, 0], [70, 67, 3], [40, 40, 0]]
     counted = replace(counted, series_outcomes=outcomes, series_starts=starts,
+                      attempts=np.concatenate([counted.attempts] * 3),
                       histograms=np.concatenate([counted.histograms[:2],
                                                  *[counted.histograms[2:]] * 3]))
     with view:
