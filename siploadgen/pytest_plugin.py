@@ -99,6 +99,7 @@ def siploadgen_run(request: pytest.FixtureRequest) -> "Callable[..., Run]":
 def _fault(result: "Result") -> str:
     """Why the test fails; empty: it does not."""
     from siploadgen.errors import Exit
+    from siploadgen.report.summary import deciding
 
     if result.exit_code == Exit.NO_ANSWER:
         return "load test: nobody answered"
@@ -107,7 +108,7 @@ def _fault(result: "Result") -> str:
                           for rule in result.to_dict()["verdict"]["rules"] if not rule["ok"])
         return (f"load test: the run is {result.verdict}, its numbers may not be the target's: "
                 f"{rules}")
-    missed = [row for row in result.thresholds if not row["ok"]]
+    missed = [row for row in deciding(result.thresholds) if not row["ok"]]
     if missed:
         return "load test: " + ", ".join(
             f"{row['expression']} does not hold, it is {row['value']}" for row in missed)

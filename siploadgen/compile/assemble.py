@@ -16,7 +16,6 @@ from siploadgen.compile import listing
 from siploadgen.compile.program import (
     ANSWER,
     ENTRY,
-    GROUPS,
     INSN,
     LEGS_MAX,
     MATCHER,
@@ -37,7 +36,6 @@ from siploadgen.compile.template import (
     compile_message,
     compile_text,
 )
-from siploadgen.core.pattern import pattern_groups
 from siploadgen.core.program import (
     Capture,
     ChallengeFlag,
@@ -60,6 +58,7 @@ from siploadgen.model import scenario as tree
 from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ManyFaultsError, ModelError, nearest
 from siploadgen.model.methods import method_number
+from siploadgen.model.patterns import group_count, octets_of
 from siploadgen.model.values import (
     ColumnRef,
     Elapsed,
@@ -685,15 +684,7 @@ class _Entry:
 
     def _find(self, finds: tree.Finds, missing: _Label, place: tree.Place) -> None:
         """Go to `missing` when the pattern is not found, else on behind its groups."""
-        pattern = finds.pattern.encode("utf-8", "surrogateescape")
-        try:
-            count = pattern_groups(pattern, finds.any_case)
-        except ValueError as error:
-            raise ModelError(f"the pattern {finds.pattern!r}: {error}",
-                             mend="write a POSIX extended regular expression") from None
-        if count >= GROUPS:
-            raise ModelError(f"the pattern {finds.pattern!r} has {count} groups",
-                             mend=f"{GROUPS - 1} are possible")
+        pattern, count = octets_of(finds.pattern), group_count(finds.pattern, finds.any_case)
         for group in finds.groups:
             if group.number > count:
                 raise ModelError(f"the pattern {finds.pattern!r} has no group {group.number}",

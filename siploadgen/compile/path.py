@@ -8,7 +8,7 @@ knows are typical ones.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ from siploadgen.core.program import (
     Op,
     OperandKind,
     PseudoVariable,
+    Share,
     TemplateFlag,
     TemplateKind,
 )
@@ -30,7 +31,7 @@ from siploadgen.model.methods import Method
 from siploadgen.tx_table import T1_NS
 
 _STEPS = 20_000  # of all courses that are tried, together
-_DEPTH = 400  # waits one after the other
+_DEPTH = 200  # waits one after the other; each takes a few frames of Python
 _LEAST_CHANCE = 1e-4  # a course less likely than that is left out
 
 # Octets that fields take: those that the engine makes are so long, others typically.
@@ -115,6 +116,17 @@ def _rung(course: _Course) -> _Course:
     return course.more(received=1, received_octets=_HEAD)
 
 
+def _quotient(value: float, by: float) -> float:
+    return math.trunc(value / by) if by else 0
+
+
+_RECKONED: Mapping[int, Callable[[float, float], float]] = {
+    Op.OP_ADD: lambda old, by: old + by, Op.OP_SUB: lambda old, by: old - by,
+    Op.OP_MUL: lambda old, by: old * by / 1e9, Op.OP_TIMES: lambda old, by: old * by,
+    Op.OP_DIV: _quotient, Op.OP_MOD: lambda old, by: old - by * _quotient(old, by) if by else 0,
+}
+
+
 class _Walk:
     """Plays a program."""
 
@@ -149,9 +161,13 @@ class _Walk:
                 return None
             if op == Op.OP_CHANCE:
                 return self._split(pc, b, c / 1e9, course, depth)
-            if op == Op.OP_HAS:
-                found = [end for end in (self._play(pc + 1, course, depth + 1),
-                                         self._play(b, course, depth + 1)) if end is not None]
+            if op in (Op.OP_HAS, Op.OP_MATCH):
+                there = pc + 1
+                if op == Op.OP_MATCH:
+                    there += flags
+                    course = self._grouped(course, pc + 1, there)
+                found = [end for end in (self._play(one, course, depth + 1)
+                                         for one in dict.fromkeys((there, b))) if end is not None]
                 return min(found, key=lambda end: end.cost.messages, default=None)
             if op == Op.OP_AWAIT:
                 return self._wait(pc, a, b if c else None, course, depth)
@@ -178,14 +194,16 @@ class _Walk:
             following = b if taken else pc + 1
         elif op == Op.OP_SET:
             course = course.valued(a, self._mean(course, c))
-        elif op in (Op.OP_ADD, Op.OP_MUL):
+        elif op in _RECKONED:
             old, by = course.known(a), self._mean(course, c)
-            if old is None or by is None:
-                course = course.valued(a, None)
-            else:
-                course = course.valued(a, old + by if op == Op.OP_ADD else old * by / 1e9)
-        elif op == Op.OP_EXTRACT:
+            course = course.valued(a, None if old is None or by is None
+                                   else _RECKONED[op](old, by))
+        elif op == Op.OP_EXTRACT or (op == Op.OP_SHARE and flags in (Share.SHARE_READ,
+                                                                     Share.SHARE_ADD)):
             course = course.valued(a, None)
+        elif op == Op.OP_HOOK:
+            for one in self._program.hooks[a][1].split():
+                course = course.valued(int(one.rpartition("=")[2]), None)
         elif op == Op.OP_CREDENTIAL:
             course = replace(course, credentials=True)
         elif op == Op.OP_SAME:
@@ -193,6 +211,13 @@ class _Walk:
         elif op in (Op.OP_DATAGRAM, Op.OP_BINDING):
             course = course.more(sent=1, sent_octets=20)
         return following, course
+
+    def _grouped(self, course: _Course, first: int, beyond: int) -> _Course:
+        """Forget the variables that a pattern's groups fill."""
+        for _, is_number, variable, _, _ in self._code[first:beyond]:
+            if is_number:
+                course = course.valued(variable, None)
+        return course
 
     def _split(self, pc: int, target: int, share: float, course: _Course, depth: int
                ) -> _Course | None:
@@ -317,13 +342,15 @@ class _Walk:
             pc += 1
         return pc == wait or (self._code[pc][0] == Op.OP_JUMP and self._code[pc][3] == wait)
 
-    def _compare(self, course: _Course, variable: int, compare: int, value: int) -> bool | None:
+    def _compare(self, course: _Course, variable: int, compare: int, c: int) -> bool | None:
         known = course.known(variable)
-        if known is None:
+        value = self._mean(course, c) if compare & Compare.CMP_OPERAND else c
+        if known is None or value is None:
             return None
         return {Compare.CMP_EQ: known == value, Compare.CMP_NE: known != value,
                 Compare.CMP_LT: known < value, Compare.CMP_LE: known <= value,
-                Compare.CMP_GT: known > value, Compare.CMP_GE: known >= value}[Compare(compare)]
+                Compare.CMP_GT: known > value, Compare.CMP_GE: known >= value,
+                }[Compare(compare & ~Compare.CMP_OPERAND)]
 
     def _mean(self, course: _Course, number: int) -> float | None:
         """Mean of an operand; None if nobody knows it before the run."""

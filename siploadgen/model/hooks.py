@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,28 +37,51 @@ class HookCall:
 Hook = Callable[[HookCall], Values | None]
 
 _known: dict[str, Hook] = {}
-_files: dict[str, ModuleType] = {}
+_files: dict[tuple[str, int], ModuleType] = {}  # by path and time of its last change
 
 
 def named(function: Hook | str, folder: str | Path = "") -> str:
     """Give the name of a hook, `file.py:name`, under which `resolve` finds it again.
 
-    Files are looked for from `folder` on. Where two functions have one name, the last one counts.
-    ModelError: there is no such function.
+    Files are looked for from `folder` on. Functions that differ have different names: `name`,
+    `name#2` ... ModelError: there is no such function.
     """
-    if isinstance(function, str):
-        _known[function] = _find(function, Path(folder))
-        return function
+    first, found = (function, _find(function, Path(folder))) if isinstance(function, str) else (
+        _name_of(function), function)
+    name = first
+    turn = 1
+    while name in _known and not _alike(_known[name], found):
+        turn += 1
+        name = f"{first}#{turn}"
+    _known[name] = found
+    return name
+
+
+def _name_of(function: Hook) -> str:
     if not callable(function):
         raise ModelError(f"{function!r} is no function", mend="write c.hook(function)")
-    code = inspect.unwrap(function)
-    file = getattr(getattr(code, "__code__", None), "co_filename", getattr(code, "__module__", "?"))
+    bare = inspect.unwrap(function)
+    code = getattr(bare, "__code__", None)
     name = getattr(function, "__qualname__", type(function).__qualname__).replace("<locals>.", "")
-    if "<lambda>" in name:
-        name = f"line {code.__code__.co_firstlineno}".replace(" ", "_")
-    name = f"{Path(file).name}:{name}"
-    _known[name] = function  # a notebook's cell that runs again means the new one
-    return name
+    if code is not None and "<lambda>" in name:
+        name = f"line_{code.co_firstlineno}"
+    file = code.co_filename if code is not None else type(function).__module__
+    return f"{Path(file).name}:{name}"
+
+
+def _alike(one: Hook, other: Hook) -> bool:
+    """Tell whether two functions do the same: one of a model that is recorded again does."""
+    def parts(function: Any) -> Any:
+        cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+        return (getattr(function, "__code__", function), cells, function.__defaults__,
+                function.__kwdefaults__, getattr(function, "__self__", None))
+
+    if one is other:
+        return True
+    try:
+        return bool(parts(one) == parts(other))
+    except Exception:  # an object that is no function, or cells that cannot be compared
+        return False
 
 
 def _find(name: str, folder: Path) -> Hook:
@@ -77,20 +101,27 @@ def _find(name: str, folder: Path) -> Hook:
 
 def _file(file: Path) -> ModuleType:
     path = str(file.absolute())
-    if path in _files:
-        return _files[path]
+    try:
+        key = (path, file.stat().st_mtime_ns)
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror}",
+                         mend="name one from the folder of the scenario file") from None
+    if key in _files:
+        return _files[key]
     spec = importlib.util.spec_from_file_location(f"siploadgen_hooks_{len(_files)}", path)
-    if spec is None or spec.loader is None or not file.is_file():
-        raise ModelError(f"{file}: there is no such file",
-                         mend="name one from the folder of the scenario file")
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{file}: no file of Python", mend="name one that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ModelError(f"{file}: {type(error).__name__}: {error}",
-                         mend="mend the file; `python -c` shows where") from None
-    _files[path] = module
+        line = getattr(error, "lineno", None) or max(
+            (one.lineno or 0 for one in traceback.extract_tb(error.__traceback__)
+             if one.filename == path), default=0)
+        raise ModelError(f"{type(error).__name__}: {error}", place=f"{file}:{line}",
+                         mend="mend the file of the hook") from None
+    _files[key] = module
     return module
 
 

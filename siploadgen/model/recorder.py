@@ -14,6 +14,7 @@ from siploadgen.model import hooks, messages
 from siploadgen.model import scenario as tree
 from siploadgen.model.challenges import challenge_kinds
 from siploadgen.model.errors import ModelError, nearest
+from siploadgen.model.patterns import group_count
 from siploadgen.model.scenario import NOWHERE, Place, Scenario
 from siploadgen.model.settings import Share, read_session, read_uri
 from siploadgen.model.target import Target, address_of
@@ -838,7 +839,7 @@ class Recorder:
         if not (text or header or where in kinds):
             raise ModelError(f"nothing is called {where}", place=str(place),
                              mend=f"write a header, {{text}}, or {nearest(where, kinds)}")
-        first = 0 if "(" not in pattern.replace("\\(", "") else 1
+        first = 1 if self._placed(lambda one: group_count(one, any_case), pattern, place) else 0
         if not first and len(names) > 1:
             raise ModelError(f"{len(names)} names for a pattern without groups", place=str(place),
                              mend="put what is wanted in brackets")

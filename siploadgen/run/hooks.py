@@ -11,6 +11,8 @@ import numpy as np
 from siploadgen.model.hooks import named, resolve
 from siploadgen.model.scenario import Hook, Role, Scenario
 
+LAST_WAIT_S = 2.0  # for a function that is at work when the last call has ended
+
 
 def hook_arguments(program: Any) -> dict[str, Any]:
     """Arguments of an Engine for a program's hooks: their functions. ModelError: one is missing."""
@@ -48,13 +50,18 @@ class HookServer:
         """Begin to answer."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Answer no more, once the engines have stopped; waits for a function that is at work."""
+    def stop(self, wait_s: float = LAST_WAIT_S) -> None:
+        """Answer no more, once the engines have stopped.
+
+        A function that is still at work after `wait_s` is left to itself, and told as a failure.
+        """
+        if self._stopped:
+            return
         self._stopped = True
         os.eventfd_write(self._asked, 1)
-        if self._thread.is_alive():
-            self._thread.join()
-        os.close(self._asked)
+        self._thread.join(wait_s)
+        if not self._thread.is_alive():
+            os.close(self._asked)
 
     def _serve(self) -> None:
         while not self._stopped:
@@ -66,6 +73,8 @@ class HookServer:
         """Say what the functions raised, each once."""
         found = [f"hook {program.hooks[number][0]}: {type(error).__name__}: {error}"
                  for engine in self._engines for number, error in engine.hook_failures]
+        if self._thread.is_alive():
+            found.append(f"a hook has not come back {LAST_WAIT_S:g} s after the last call")
         return list(dict.fromkeys(found))
 
 

@@ -52,6 +52,10 @@ def rehearsed(plan: RunPlan, index: int, entry: int, answers: Program) -> CallCo
     return stage.cost(made) if made else None
 
 
+def _unasked(*_: Any) -> None:
+    """Stand for the hooks of calls: a plan does nothing out in the world."""
+
+
 class _Stage:
     """Two engines, what is on its way between them, and a clock."""
 
@@ -63,9 +67,10 @@ class _Stage:
         self.caller = Engine(plan.program, **{
             **plan.engine_arguments(0, port), **sizes, "ready_instances": 0,
             "ready_transactions": 0, "max_calls": 0, "bounds": [0] * len(plan.workloads),
-            "unique": [], "closed": 0})
+            "unique": [], "closed": 0, "hooks": [_unasked] * len(plan.program.hooks)})
         self.answerer = Engine(answers, local=plan.target, seed=plan.seed,
                                run_id=plan.run_id ^ 0xFFFFFFFF, **sizes,
+                               hooks=[_unasked] * len(answers.hooks),
                                **plan.tuning.engine_arguments())
         self._ends = {self.home: self.caller, plan.target: self.answerer}
         self._flying: deque[tuple[bytes, Address, Address]] = deque()

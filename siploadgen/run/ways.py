@@ -103,8 +103,12 @@ class Ways:
         ticket = 0
         heapq.heappush(queue, (0, ticket, start, Way(), Counter(), known))
         seen: set[tuple[Any, ...]] = set()
+        most = sum(int(count) for pc, count in enumerate(turn.steps[:, SENT])
+                   if count > 0 and self.code[pc][0] == Op.OP_SEND)
         while queue:
             cost, _, pc, way, sent, values = heapq.heappop(queue)
+            if best is not None and best.sends >= most and cost >= best.cost:
+                break  # what follows sends no more and costs no less
             state = (pc, tuple(sorted(sent.items())), tuple(sorted(values.items())))
             if state in seen or len(seen) > FAR:
                 continue

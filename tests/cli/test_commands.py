@@ -57,6 +57,15 @@ def test_exit_codes(command, world, more, code):
     assert done.code == code, done
 
 
+@pytest.mark.parametrize("file", ["ask-python", "counters-of-users", "find-in-messages", "sums",
+                                  "subscribe-dialog"])
+def test_what_a_file_computes_can_be_planned(command, file):
+    path = resources.files("siploadgen").parent / "scenarios" / f"{file}.yaml"
+    done = command("plan", str(path), "-r", "10", "-d", "1s")
+    assert (done.code, done.err) == (0, "")
+    assert f"{file}: " in done.out
+
+
 @pytest.mark.timeout(60)
 def test_a_threshold_stops_a_run(command, monkeypatch, tmp_path):
     """In a scenario file or on the command line; the load would last an hour."""

@@ -113,3 +113,40 @@ def test_a_recorded_call_and_its_columns():
     assert found.hold_ns == pytest.approx(30 * NANOS * _lognormal_factor(), rel=1e-6)
     longer = compiled_cost(basic_call, column_octets=lambda name: 60.0)
     assert longer.sent_octets > found.sent_octets + 100
+
+
+def test_what_is_reckoned_is_followed():
+    @call()
+    def reckons(c):
+        c.set("n", 17)
+        c.sub("n", 2)
+        c.set("by", 4)
+        c.mul("by", c.v.by)  # 16
+        c.mod("by", 7)  # 2
+        c.div("n", c.v.by)  # 7
+        with c.loop(c.v.n > c.v.by):
+            c.sub("n", 2)
+            c.options()
+            c.expect(200)
+
+    assert compiled_cost(reckons).sent == 3
+
+
+def test_what_only_the_run_knows_is_not():
+    @call(columns=("user",))
+    def asks(c):
+        c.add("run.calls", 1, into="n")
+        c.hook(lambda _: {"m": 1}, sets="m")
+        c.options()
+        c.expect(200)
+        c.find("([0-9]+)", "CSeq", into="seen", numbers="seen")
+        with c.if_found("a=sendonly", "body", into="held"):
+            c.send("INFO")
+            c.expect(200)
+        for name in ("n", "m", "seen"):
+            with c.loop(getattr(c.v, name) > 5):
+                c.add(name, -1)
+                c.options()
+                c.expect(200)
+
+    assert compiled_cost(asks).sent == 4  # of what may or may not be found, the shorter course

@@ -159,6 +159,15 @@ def test_a_text_is_searched_and_a_group_may_replace_it() -> None:
     assert said(model) == "beta=22 22"
 
 
+def test_brackets_that_are_no_groups_are_none() -> None:
+    def model(c: Recorder) -> None:
+        c.text("all", "a(b")
+        c.find("[(].", "{all}", into="part")
+        tell(c, "{part}")
+
+    assert said(model) == "(b"
+
+
 def test_a_pattern_without_groups_takes_all_that_it_found() -> None:
     def model(c: Recorder) -> None:
         c.text("all", "x 123 y")
@@ -372,3 +381,35 @@ def test_an_engine_wants_a_function_for_each_hook() -> None:
         Engine(program, local=LOCAL, target=PEER, **SIZES)
     with pytest.raises(ValueError, match="another program"):
         bench_of(program, shared=Shared((("run.n", "number"),), 1))
+
+
+def test_no_reply_is_lost_when_many_are_long() -> None:
+    def model(c: Recorder) -> None:
+        c.hook(lambda _: {"long": "x" * 8000}, texts="long")
+        tell(c, "-")
+
+    bench = bench_of(compiled(model), max_instances=400, max_transactions=1600)
+    bench.engine.schedule(np.zeros(300, dtype=np.int64))
+    sent = bench.run(0)
+    assert len(sent) == 300
+    assert not bench.engine.hook_failures
+    for one in sent:
+        bench.feed(reply(one, 200))
+    bench.drain()
+    assert bench.outcomes == {"succeeded": 300}
+
+
+def test_a_hook_that_wants_to_exit_ends_its_call_only() -> None:
+    def leave(_: HookCall) -> None:
+        raise SystemExit(3)
+
+    def model(c: Recorder) -> None:
+        c.hook(leave)
+        tell(c, "-")
+
+    bench = bench_of(compiled(model))
+    bench.engine.schedule(np.zeros(1, dtype=np.int64))
+    bench.run(0)
+    bench.drain()
+    assert bench.outcomes == {"user": 1}
+    assert isinstance(bench.engine.hook_failures[0][1], SystemExit)

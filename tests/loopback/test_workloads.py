@@ -156,3 +156,26 @@ def test_a_call_does_not_wait_for_ever_for_its_hook() -> None:
         answerer.stop()
     assert record.last.figures.series_outcomes[0, Outcome.OUTCOME_USER] == 1
     assert not record.hook_failures
+
+
+def test_a_hook_that_does_not_come_back_does_not_hold_the_run() -> None:
+    release = threading.Event()
+
+    @call(name="stays")
+    def stays(c: Recorder) -> None:
+        c.hook(lambda _: release.wait(60) and None, within="50ms", end="slow")
+
+    answerer = Answerer(AnswerPlan(build_answerer()), [open_socket(("127.0.0.1", 0), "--listen")])
+    answerer.start()
+    address = answerer.addresses[0]
+    uri = f"sip:{address[0]}:{address[1]}"
+    program = compile_scenarios(stays.record(target=uri, settings={}))
+    plan = RunPlan("hooks", program, uri, address, ("127.0.0.1", 0), (
+        Workload("stays", ConstantArrivalRate(20.0, NANOS // 10), ((0, 1.0),)),))
+    try:
+        record = Runner(plan, answerer=answerer).run()
+    finally:
+        release.set()
+        answerer.stop()
+    assert record.last.figures.series_outcomes[0, Outcome.OUTCOME_USER] == 2
+    assert "has not come back" in record.hook_failures[0]

@@ -14,6 +14,7 @@ import pytest
 
 from siploadgen.compile.assemble import compile_scenarios
 from siploadgen.compile.listing import templates_listing
+from siploadgen.compile.path import success_cost
 from siploadgen.compile.program import Program
 from siploadgen.config.job import build, load_job
 from siploadgen.core.engine import Engine
@@ -115,6 +116,14 @@ def test_it_can_be_run_as_it_is(file: str) -> None:
     """As `run FILE --rate ... --duration ...` does it."""
     executor = ConstantCalls(1, 1_000_000_000)
     assert build(load_job(str(FOLDER / file)), TARGET, executor).workloads
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_its_calls_cost_can_be_told(file: str) -> None:
+    for program in programs(file)[0].values():
+        cost = success_cost(program)
+        assert cost.sent > 0
+        assert cost.sent_octets > 0
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -74,6 +74,9 @@ import numpy as np
 
 from siploadgen.core.sip.tokens import Method
 
+cdef extern from "unistd.h" nogil:
+    int usleep(unsigned int us)
+
 cdef extern from "sys/eventfd.h" nogil:
     int eventfd_write(int fd, uint64_t value)
 
@@ -848,7 +851,7 @@ cdef class Engine:
             try:
                 found = function(*self._asked(ask, record, numbers, texts))
                 self._reply(ask, record, found or {}, numbers, texts)
-            except Exception as error:          # the call that asked has failed, and only that
+            except (Exception, SystemExit) as error:    # the call has failed, and only that
                 if len(self.hook_failures) < HOOK_FAILURES_MAX:
                     self.hook_failures.append((ask.hook, error))
                 self._reply(ask, record, None, numbers, texts)
@@ -906,7 +909,16 @@ cdef class Engine:
                 raise ValueError(f"{name} is not one of those that the hook sets: "
                                  f"{', '.join([*numbers, *texts])}")
         memcpy(room, &reply, sizeof(HookReply))
-        ring_push(&self.core.replies, room, at)
+        while not ring_push(&self.core.replies, room, at):
+            if self.core.epoll < 0:             # without sockets nobody else takes them
+                hooks_go_on(self.core)
+                self._collect()
+            elif self.busy:
+                eventfd_write(self.core.replied_fd, 1)
+                with nogil:
+                    usleep(500)
+            else:
+                break                           # the calls that asked are over
         return 0
 
     # --- results ---
