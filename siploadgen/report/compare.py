@@ -16,7 +16,7 @@ from siploadgen.model.errors import nearest
 from siploadgen.report import bootstrap
 from siploadgen.report.bootstrap import Sample
 from siploadgen.report.sample import Tables, measure
-from siploadgen.report.saved import SavedRun, read_run
+from siploadgen.report.saved import SavedRun, read_result, read_run
 from siploadgen.report.tolerances import Tolerance, parse_tolerance
 
 SCHEMA = "siploadgen/compare/1"
@@ -111,11 +111,14 @@ def compare(
     >>> compare("base/", "new/", ["srd.p99: 5%"]).worse  # doctest: +SKIP
     False
     """
-    wanted = [parse_tolerance(text) for text in tolerances]
-    names = {one.metric for one in wanted if one.kind == "time"} if wanted else None
-    sides = [[read_run(path, names) for path in _paths(side)] for side in (base, new)]
-    if not all(sides):
+    paths = [_paths(side) for side in (base, new)]
+    if not all(paths):
         raise UsageError("name a run on each side, or several: --base A/ B/ --new C/ D/")
+    wanted = [parse_tolerance(text) for text in tolerances] or usual(
+        [read_result(Path(path)) for side in paths for path in side])
+    names = {one.metric for one in wanted if one.kind == "time"}
+    counts = any(one.kind != "time" for one in wanted)
+    sides = [[read_run(path, names, counts) for path in side] for side in paths]
     return compare_runs(sides[0], sides[1], wanted, anyway=anyway, same_host=same_host,
                         confidence=confidence, drift=drift, seed=seed)
 
@@ -141,7 +144,7 @@ def compare_runs(
     if problems and not anyway:
         raise UnlikeError("not comparable:\n" + "\n".join(f"  {line}" for line in problems)
                           + "\n--anyway compares all the same")
-    wanted = list(tolerances) or _usual(runs)
+    wanted = list(tolerances) or usual([run.result for run in runs])
     _check(wanted, runs)
     measured: list[tuple[Tolerance, list[list[Sample]], str]] = []
     many = bootstrap.enough_runs(len(base), len(new))
@@ -170,7 +173,8 @@ def compare_runs(
 
 def _judge(one: Tolerance, sides: list[list[Sample]], confidence: float, drift: float) -> Row:
     logarithmic = one.kind != "share"
-    found = bootstrap.compare_samples(sides[0], sides[1], confidence, drift if logarithmic else 0.0)
+    found = bootstrap.compare_samples(sides[0], sides[1], confidence,
+                                      drift if one.kind == "time" else 0.0)
     base, new = (_typical(side, logarithmic) for side in sides)
     change, low, high = found.at, found.low, found.high
     if logarithmic:
@@ -201,11 +205,11 @@ def _latencies(run: SavedRun) -> list[str]:
     return list(run.result["metrics"])
 
 
-def _usual(runs: Sequence[SavedRun]) -> list[Tolerance]:
+def usual(results: Sequence[Mapping[str, Any]]) -> list[Tolerance]:
     """Take what is compared when nothing is said: latencies from the due time, success."""
-    names = [name for name in _latencies(runs[0])
+    names = [name for name in results[0]["metrics"]
              if not name.endswith("_service") and name not in _WHOLE
-             and all(run.course(name).count.size for run in runs)]
+             and all(one["metrics"].get(name, {}).get("count") for one in results)]
     texts = [f"{name}.{aggregate}: {amount}" for name in names for aggregate, amount in _USUAL]
     return [parse_tolerance(text) for text in (*texts, *_USUAL_COUNTS)]
 
@@ -295,6 +299,7 @@ def _notes(runs: Sequence[SavedRun], many: bool, drift: float) -> list[str]:
     notes = [f"{run.name} is suspect: look twice at its numbers" for run in runs
              if run.result["verdict"]["state"] == "suspect"]
     if not many:
-        notes.append(f"equal runs are taken to differ by {drift * 100:g}% (standard deviation; "
-                     "--drift); five runs or more, such as --base A/ B/ C/ --new D/ E/ F/, show it")
+        notes.append(f"latencies of equal runs are taken to differ by {drift * 100:g}% (standard "
+                     "deviation; --drift); five runs or more, such as --base A/ B/ C/ --new D/ E/ "
+                     "F/, show it")
     return notes

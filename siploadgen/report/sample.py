@@ -53,35 +53,55 @@ def _table(course: Course) -> _Table | str:
     return _Table(table.reshape(blocks, -1), middle, upper)
 
 
+def _rank(running: Floats, share: float) -> Floats:
+    """Which of the sorted values a percentile is, as `histogram.percentiles` counts."""
+    return np.maximum(np.floor(share * running[:, -1:] + 0.5), 1)
+
+
+def _near(blocks: Floats, upper_us: Floats, share: float) -> tuple[Floats, Floats]:
+    """Add up over the buckets, of those that a percentile of some of the blocks may lie in.
+
+    It lies between the least and the greatest of the percentiles of single blocks. The last column
+    is the number of all values. Running sums add up over blocks as counts do.
+    """
+    running = np.cumsum(blocks, axis=1)
+    places = (running < _rank(running, share)).sum(axis=1)[running[:, -1] > 0]
+    low, high = max(int(places.min()) - 1, 0), min(int(places.max()) + 2, len(upper_us))
+    return (np.concatenate([running[:, low:high], running[:, -1:]], axis=1),
+            np.append(upper_us[low:high], upper_us[high - 1]))
+
+
 def _latency(table: _Table, percent: float | None, seed: int) -> Sample | str:
     """Percentile, or mean, of the histograms of a run's intervals."""
     total = float(table.blocks.sum())
     if percent is not None and total * min(1 - percent / 100, percent / 100) < BEYOND - 1e-6:
         return f"{total:,.0f} values are too few for p{percent:g}"
 
+    blocks, upper_us = table.blocks, table.upper_us
+    if percent is not None:
+        blocks, upper_us = _near(blocks, upper_us, percent / 100)
+
     def statistic(rows: Floats) -> Floats:
         if percent is None:
             found = rows @ table.middle_us / rows.sum(axis=1)
         else:
-            running = np.cumsum(rows, axis=1)
-            rank = np.maximum(np.floor(percent / 100 * running[:, -1:] + 0.5), 1)
-            found = table.upper_us[(running < rank).sum(axis=1)]
+            found = upper_us[(rows[:, :-1] < _rank(rows, percent / 100)).sum(axis=1)]
         with np.errstate(divide="ignore"):
             logs: Floats = np.log(found)
         return logs
 
-    at = float(statistic(table.blocks.sum(axis=0, keepdims=True))[0])
+    at = float(statistic(blocks.sum(axis=0, keepdims=True))[0])
     if not math.isfinite(at):
         return "it is 0"
-    if len(table.blocks) < bootstrap.LEAST_BLOCKS:
-        return _few(math.exp(at) / 1e6, at, len(table.blocks))
-    error = bootstrap.resample(table.blocks, statistic, seed)
+    if len(blocks) < bootstrap.LEAST_BLOCKS:
+        return _few(math.exp(at) / 1e6, at, len(blocks))
+    error = bootstrap.resample(blocks, statistic, seed)
     if percent is not None:  # a value is known no better than its bucket
         place = int(np.searchsorted(histogram.HIGHEST_AT_US, round(math.exp(at))))
         width = 1.0 if place >= LENGTH else float(
             histogram.HIGHEST_AT_US[place] - histogram.LOWEST_AT_US[place] + 1)
         error = math.hypot(error, width / math.sqrt(12) / math.exp(at))
-    return Sample(math.exp(at) / 1e6, at, error, len(table.blocks) - 1)
+    return Sample(math.exp(at) / 1e6, at, error, len(blocks) - 1)
 
 
 Tables = dict[tuple[str, str], _Table | str]

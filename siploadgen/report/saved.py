@@ -75,17 +75,20 @@ def read_result(path: Path) -> dict[str, Any]:
     return result
 
 
-def read_run(path: str | Path, metrics: Iterable[str] | None = None) -> SavedRun:
+def read_run(
+    path: str | Path, metrics: Iterable[str] | None = None, rows: bool = True
+) -> SavedRun:
     """Read a run directory, or what lies beside a run.json.
 
-    Of the latencies only those that are named, all without `metrics`. Files besides run.json that
+    Of the latencies only those that are named, all without `metrics`; intervals only with `rows`.
+    Files besides run.json that
     are missing are left out. Raises ScenarioError for what cannot be understood.
     """
     place = Path(path)
     result = read_result(place)
     folder = place if place.is_dir() else place.parent
     wanted = None if metrics is None else set(metrics)
-    return SavedRun(str(path), result, _rows(folder / "intervals.ndjson"),
+    return SavedRun(str(path), result, _rows(folder / "intervals.ndjson") if rows else [],
                     _courses(folder / "hist.hlog", wanted))
 
 
