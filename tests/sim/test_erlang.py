@@ -1,4 +1,4 @@
-"""The answering side as a group of lines, bounded by its instances: it refuses as many calls as Erlang's formula says.
+"""The answering side as lines (its bound of instances): it blocks as Erlang's formula says.
 
 Calls arrive at random (Poisson) and hold a line for a random time. Blocking must depend on the mean
 of that time alone, not on its distribution; calls that arrive evenly are refused less often.
