@@ -75,7 +75,8 @@ class Figures:
         clocks = len(self.histograms) - _FIRST_CLOCK
         if rows == list(range(count)) and count == 1:
             return self
-        by_series = self.histograms[_FIRST_CLOCK:].reshape(count, clocks // count, -1)
+        by_series = self.histograms[_FIRST_CLOCK:].reshape(
+            count, clocks // count, self.histograms.shape[1])
         starts = self.series_starts[rows].sum(axis=0)
         outcomes = self.series_outcomes[rows].sum(axis=0)
         counters = self.counters.copy()
@@ -166,6 +167,8 @@ class Sample:
     factor: float = 1.0  # rate asked for, relative to the plan
     state: str = "running"  # running, paused, draining, stopping
     planned: int = 0  # due times handed to the engines so far
+    # for each workload: calls that it is to hold open now; None when its calls have due times
+    held: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ def _text(program: Program, offset: int, length: int) -> str:
     return program.text[offset:offset + length].decode(errors="backslashreplace")
 
 
-def _method(number: int) -> str:
+def method_name(number: int) -> str:
+    """Name a method by its number: `INVITE`; 0: any."""
     return Method(number).name if number else "any"
 
 
@@ -40,7 +41,7 @@ def template_name(program: Program, number: int) -> str:
     row = program.templates[number]
     if row["kind"] == TemplateKind.TEMPLATE_TEXT:
         return f"text {number}"
-    method = _method(int(row["method"]))
+    method = method_name(int(row["method"]))
     if not row["method"]:
         method = _text(program, int(row["method_offset"]), int(row["method_length"]))
     if row["kind"] == TemplateKind.TEMPLATE_RESPONSE:
@@ -54,9 +55,9 @@ def matcher_name(program: Program, number: int) -> str:
     kind = MatcherKind(int(row["kind"]))
     if kind is MatcherKind.MATCH_RESPONSE:
         low, high = int(row["low"]), int(row["high"])
-        name = f"{low if low == high else f'{low}-{high}'}/{_method(int(row['method']))}"
+        name = f"{low if low == high else f'{low}-{high}'}/{method_name(int(row['method']))}"
     elif kind is MatcherKind.MATCH_REQUEST:
-        name = _method(int(row["method"])) if row["method"] else "any request"
+        name = method_name(int(row["method"])) if row["method"] else "any request"
     else:
         name = kind.name.removeprefix("MATCH_").lower()
     return name if row["leg"] in (0, ANY_LEG) else f"{name} leg {row['leg']}"
@@ -267,7 +268,7 @@ def template_text(program: Program, number: int) -> str:
 def listing(program: Program) -> str:
     """List the instructions of a program, entry by entry."""
     starts = {int(entry["pc"]): number for number, entry in enumerate(program.entries)}
-    answers = {int(row["entry"]): _method(int(row["method"])) for row in program.answers}
+    answers = {int(row["entry"]): method_name(int(row["method"])) for row in program.answers}
     width = len(str(max(len(program.code) - 1, 0)))
     lines = []
     for pc in range(len(program.code)):
@@ -313,56 +314,3 @@ def likeness(program: Program, target: str) -> str:
     state = hashlib.sha256(text.encode())
     state.update(program.samples.tobytes())
     return state.hexdigest()
-
-
-def _arrow(text: str, out: bool, width: int = 46) -> str:
-    line = f"-- {text} " if out else f" {text} --"
-    return f"  |{line:-<{width}}>|" if out else f"  |<{line:->{width}}|"
-
-
-def ladder(program: Program, entry: int = 0) -> str:
-    """Draw the ordinary course of one scenario: what it sends, and what it hopes for.
-
-    Responses in brackets may come or not. Loops are drawn once, and waits go on with the case that
-    leads straight on; all other branches are in the listing.
-    """
-    pc = int(program.entries[entry]["pc"])
-    name = program.scenarios[entry]
-    lines = [f"  {name}{'peer':>{49 - len(name)}}"]
-    if program.entries[entry]["role"]:
-        method = next(int(row["method"]) for row in program.answers if row["entry"] == entry)
-        lines.append(_arrow(_method(method), False))
-    seen: set[int] = set()
-    while pc not in seen:
-        seen.add(pc)
-        op, _, a, b, c = program.code[pc].tolist()
-        following = pc + 1
-        match Op(op):
-            case Op.OP_SEND:
-                lines.append(_arrow(template_name(program, a), True))
-            case Op.OP_AWAIT:
-                cases = program.code[pc + 1:pc + 1 + a]
-                straight = [case for case in cases if case["b"] > pc + a]
-                following = min((int(case["b"]) for case in straight), default=pc)
-                names = [(matcher_name(program, int(case["a"])), int(case["b"])) for case in cases]
-                lines += [_arrow(f"[{text}]", False) for text, to in names
-                          if _returns(program, to, pc)]
-                lines += [_arrow(text, False) for text, to in names if to == following]
-            case Op.OP_PAUSE:
-                lines.append(f"  |{f'  {operand_name(program, c, Op.OP_PAUSE)}':47}|")
-                following = b
-            case Op.OP_JUMP:
-                # at the end of a loop's first round: on behind the loop
-                round_again = b in seen and program.code["op"][b] == Op.OP_JUMP_IF
-                following = int(program.code["b"][b]) if round_again else b
-            case Op.OP_END:
-                lines.append(f"  = {program.outcome_name(a)}")
-        pc = following if op != Op.OP_END else pc
-    return "\n".join(lines) + "\n"
-
-
-def _returns(program: Program, pc: int, wait: int) -> bool:
-    """Whether a case leads back to its wait without sending anything."""
-    while program.code["op"][pc] in (Op.OP_CLOCK_STOP, Op.OP_CLOCK_START, Op.OP_COUNT):
-        pc += 1
-    return pc == wait or (program.code["op"][pc] == Op.OP_JUMP and program.code["b"][pc] == wait)

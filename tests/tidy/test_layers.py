@@ -25,11 +25,11 @@ HOUSE = {
     ),
     "siploadgen": (
         (0, "errors erlang tx_table | units"),
-        (5, "figures message model load | compile | model.builtin"),
+        (5, "figures ladder message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),
-        (8, "cli | library"),
-        (9, "__main__"),
+        (8, "cli loads | library"),
+        (9, "__main__ pytest_plugin"),
     ),
 }
 FLOORS: dict[str, float] = {
