@@ -89,7 +89,7 @@ def plain(value: Any, param: Any) -> Any:
     if value is None:
         return () if param.multiple or param.nargs == -1 else None
     kind = param.type_descriptor
-    if param.multiple:
+    if param.multiple or param.nargs == -1:
         if kind.annotation == list[str] and all(_is_word(word) for word in value):
             return value
     elif kind.choices is not None:
