@@ -108,7 +108,7 @@ def test_a_plain_word_means_what_typer_says(command, parameter):
     taken = 0
     for word in (None, parameter.default, *WORDS):
         several = parameter.multiple or parameter.nargs == -1
-            value = [word] if several and word is not None else word
+        value = [word] if several and word is not None else word
         try:
             meant = plain(value, parameter)
         except LookupError:
