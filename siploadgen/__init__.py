@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         uniform,
         weibull,
     )
+    from siploadgen.report.compare import Comparison, compare
 
 __version__ = "0.1.0"
 _HOMES = {
@@ -55,6 +56,7 @@ _HOMES = {
     **dict.fromkeys(("answer", "call"), "model.python"),
     "HookCall": "model.hooks",
     "Setting": "model.settings",
+    **dict.fromkeys(("Comparison", "compare"), "report.compare"),
     **dict.fromkeys(("exponential", "fixed", "gamma", "lognormal", "normal", "pareto", "samples",
                      "uniform", "weibull"), "model.values"),
     **dict.fromkeys(("Latency", "Result", "Run", "Running", "Snapshot"), "library"),
@@ -64,12 +66,13 @@ _HOMES = {
                      "users"), "loads"),
 }
 __all__ = [
-    "HookCall", "Latency", "Message", "ParseError", "Result", "Run", "Running", "ScenarioError",
-    "Setting", "SiploadgenError", "Snapshot", "UsageError", "Users", "__version__", "answer",
-    "call", "constant_arrival_rate", "constant_calls", "csv_users", "day_curve", "exponential",
-    "fixed", "gamma", "generated_users", "lognormal", "ndjson_users", "normal", "pareto", "parse",
-    "per_user", "ramping_arrival_rate", "ramping_calls", "replay", "samples", "shared_calls",
-    "sqlite_users", "stairs", "uniform", "users", "weibull",
+    "Comparison", "HookCall", "Latency", "Message", "ParseError", "Result", "Run", "Running",
+    "ScenarioError", "Setting", "SiploadgenError", "Snapshot", "UsageError", "Users",
+    "__version__", "answer", "call", "compare", "constant_arrival_rate", "constant_calls",
+    "csv_users", "day_curve", "exponential", "fixed", "gamma", "generated_users", "lognormal",
+    "ndjson_users", "normal", "pareto", "parse", "per_user", "ramping_arrival_rate",
+    "ramping_calls", "replay", "samples", "shared_calls", "sqlite_users", "stairs", "uniform",
+    "users", "weibull",
 ]
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from siploadgen.run.host import Need
 
 ANYWHERE = "sip:127.0.0.1:5060"  # a plan sends nothing
+BLOCKING = (0.01, 0.001)  # shares of refused calls that lines are reckoned for
 
 
 def plan(
@@ -87,7 +88,22 @@ def _load_lines(load: "RunLoad") -> list[str]:
         lines.append(f"{work.name}: {cost.sent:g} messages sent and {cost.received:g} received for "
                      f"a call that succeeds, {cost.hold_ns / units.NANOS:g} s long")
         lines += [f"{work.name}: {note}" for note in cost.notes]
+        lines += _traffic_lines(work.name, work.erlangs)
+    if len(load.workloads) > 1:
+        lines += _traffic_lines("all scenarios", load.erlangs)
     return lines
+
+
+def _traffic_lines(name: str, erlangs: float | None) -> list[str]:
+    """Say how many lines, trunks or channels the traffic takes by Erlang's loss formula."""
+    from siploadgen.erlang import lines_for_blocking
+
+    if not erlangs:
+        return []
+    wanted = ", ".join(f"{share * 100:g}% by {lines_for_blocking(erlangs, share):,}"
+                       for share in BLOCKING)
+    return [f"{name}: {_number(erlangs)} erlangs; of calls that come at random so many lines "
+            f"refuse (Erlang B): {wanted}"]
 
 
 def _phase(phase: "PhaseLoad") -> tuple[str, ...]:

@@ -192,11 +192,14 @@ def _with_load(job: Any, executor: Any, each: bool) -> Any:
 
 def plan_head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:
     """Return what the plan knows of the result: scenario, target, plan, command."""
+    from siploadgen.compile.listing import likeness
+
     length_s = plan.duration_ns / units.NANOS
     described = [one.executor.describe() for one in plan.workloads]
     rate = sum(row.get("rate_per_s") or math.inf for row in described)
     return {
         "scenario": {"name": plan.name, "digest": plan.program.digest,
+                     "likeness": likeness(plan.program, plan.target_uri),
                      "settings": open_settings(plan.settings)},
         "target": {"uri": plan.target_uri, "transport": "udp",
                    "address": units.host_port(plan.target), "embedded": embedded,

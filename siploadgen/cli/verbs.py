@@ -12,8 +12,8 @@ from typer.main import get_command
 # Verb and module, in the order of the help.
 VERBS: Mapping[str, str] = MappingProxyType({
     name: f"siploadgen.cli.{name}"
-    for name in ("run", "answer", "new", "check", "show", "inspect", "plan", "report", "metrics",
-                 "doctor", "models")})
+    for name in ("run", "answer", "new", "check", "show", "inspect", "plan", "report", "compare",
+                 "metrics", "doctor", "models")})
 
 
 class Group(TyperGroup):
@@ -89,7 +89,7 @@ def plain(value: Any, param: Any) -> Any:
     if value is None:
         return () if param.multiple or param.nargs == -1 else None
     kind = param.type_descriptor
-    if param.multiple:
+    if param.multiple or param.nargs == -1:
         if kind.annotation == list[str] and all(_is_word(word) for word in value):
             return value
     elif kind.choices is not None:

@@ -1,5 +1,8 @@
 """The readable listing of a program, one line for each instruction."""
 
+import hashlib
+import re
+
 from siploadgen.compile.program import ANY_LEG, NO_TEMPLATE, Program
 from siploadgen.core.program import (
     Capture,
@@ -296,3 +299,18 @@ def templates_listing(program: Program) -> str:
         out.append(f"--- {number} {template_name(program, number)} ({', '.join(notes)})\n"
                    + template_text(program, number).replace("\r\n", "\n"))
     return "".join(out)
+
+
+def likeness(program: Program, target: str) -> str:
+    """Return a digest that is the same for one scenario against two targets.
+
+    `target` is the URI that the program was compiled for; `Program.digest` depends on it.
+    """
+    address = target.partition(":")[2].rpartition("@")[2].partition(";")[0]
+    host = address if address.endswith("]") else re.sub(r":[0-9]+$", "", address)
+    text = f"{listing(program)}\n{templates_listing(program)}"
+    for place in dict.fromkeys(filter(None, (target, address, host))):
+        text = text.replace(place, "(target)")
+    state = hashlib.sha256(text.encode())
+    state.update(program.samples.tobytes())
+    return state.hexdigest()

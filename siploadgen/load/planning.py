@@ -115,6 +115,11 @@ class WorkloadLoad:
         """Most calls open at once."""
         return _most(phase.open_calls for phase in self.phases)
 
+    @property
+    def erlangs(self) -> float | None:
+        """Most traffic offered in a phase."""
+        return _most(phase.erlangs for phase in self.phases)
+
 
 @dataclass(frozen=True, slots=True)
 class RunLoad:
@@ -149,6 +154,11 @@ class RunLoad:
     def open_calls(self) -> float | None:
         """Most calls open at once."""
         return _whole(load.open_calls for load in self.workloads)
+
+    @property
+    def erlangs(self) -> float | None:
+        """Most traffic offered in a phase."""
+        return _whole(load.erlangs for load in self.workloads)
 
     def transactions(self, linger_ns: int = -1, t1_ns: int = T1_NS, t4_ns: int = T4_NS
                      ) -> float | None:
@@ -278,29 +288,3 @@ def _most(values: Iterable[float | None]) -> float | None:
 def _whole(values: Iterable[float | None]) -> float | None:
     known = list(values)
     return None if None in known else sum((v for v in known if v is not None), 0.0)
-
-
-def erlang_b(erlangs: float, channels: int) -> float:
-    """Share of calls that a system of so many channels turns away, arrivals being Poisson.
-
-    B(0) = 1, B(n) = A B(n - 1) / (n + A B(n - 1)); the shape of the holding times does not matter.
-
-    >>> round(erlang_b(10.0, 10), 4), round(erlang_b(20.0, 30), 4), round(erlang_b(100.0, 117), 4)
-    (0.2146, 0.0085, 0.0098)
-    """
-    blocked = 1.0
-    for channel in range(1, channels + 1):
-        blocked = erlangs * blocked / (channel + erlangs * blocked)
-    return blocked
-
-
-def erlang_c(erlangs: float, channels: int) -> float:
-    """Share of calls that wait for a channel, where none is turned away; 1 without enough of them.
-
-    >>> round(erlang_c(10.0, 12), 3)
-    0.449
-    """
-    if channels <= erlangs:
-        return 1.0
-    blocked = erlang_b(erlangs, channels)
-    return blocked / (1 - (erlangs / channels) * (1 - blocked))

@@ -8,6 +8,7 @@ cannot count, every function says what it does with them.
 
 import ctypes
 import math
+import struct
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from operator import mul
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
 
 Counts = NDArray[np.int64]
+
+_COOKIE = 0x1C849303  # HdrHistogram V2, without its octet of the word size
+_HEAD = struct.Struct(">iiiiqqd")  # cookie, length, offset, digits, lowest, highest, ratio
 
 
 def _bucket_bounds() -> tuple[Counts, Counts, Counts]:
@@ -195,6 +199,56 @@ def decode(encoded: bytes) -> Counts:
     counts = empty()
     counts[:LENGTH] = np.frombuffer(histogram.counts, np.uint64)
     return counts
+
+
+def decode_all(encoded: Sequence[bytes | str]) -> tuple[Counts, Counts, Counts]:
+    """Decode many histograms at once: number of the histogram, index and count of each bucket.
+
+    What `decode` returns for each of them, without empty buckets, and much faster. Raises
+    ValueError as `decode` does.
+    """
+    import binascii
+    import zlib
+
+    payloads: list[bytes] = []
+    for text in encoded:
+        try:
+            outer = binascii.a2b_base64(text)
+            inner = zlib.decompress(outer[8:])
+        except (ValueError, zlib.error) as error:
+            raise ValueError(f"not an encoded histogram: {error}") from error
+        if len(inner) < _HEAD.size:
+            raise ValueError("not an encoded histogram: too short")
+        cookie, length, _, digits, lowest, highest, _ = _HEAD.unpack_from(inner)
+        if cookie & ~0xF0 != _COOKIE or length != len(inner) - _HEAD.size:
+            raise ValueError("not an encoded histogram: no cookie of version 2")
+        if (lowest, highest, digits) != (LOWEST_US, HIGHEST_US, DIGITS):
+            raise ValueError(f"histogram of {(lowest, highest, digits)}: not of "
+                             f"{(LOWEST_US, HIGHEST_US, DIGITS)}")
+        payloads.append(inner[_HEAD.size:])
+    # Counts stand as ZigZag LEB128 numbers; one below 0 is so many empty buckets.
+    data = np.frombuffer(b"".join(payloads), np.uint8)
+    ends = np.flatnonzero(data < 0x80)
+    edges = np.cumsum([len(payload) for payload in payloads], dtype=np.int64)
+    past = np.searchsorted(ends, edges)  # numbers up to the end of each histogram
+    starts = np.concatenate([[0], ends[:-1] + 1]) if ends.size else ends
+    sizes = (ends - starts + 1).astype(np.uint8)
+    longest = int(sizes.max(initial=0))
+    if longest > 8 or (data.size and data[-1] >= 0x80):
+        raise ValueError("not an encoded histogram: counts that end nowhere")
+    raw = (data[starts] & 0x7F).astype(np.int64)
+    for octet in range(1, longest):
+        longer = np.flatnonzero(sizes > octet)
+        raw[longer] |= (data[starts[longer] + octet].astype(np.int64) & 0x7F) << (7 * octet)
+    values = (raw >> 1) ^ -(raw & 1)
+    after = np.concatenate([[0], np.cumsum(np.where(values < 0, -values, 1))])
+    held = np.flatnonzero(values > 0)
+    first = np.concatenate([[0], past[:-1]])
+    which = np.repeat(np.arange(len(payloads)), past - first)[held]
+    places = after[held] - after[first][which]
+    if held.size and places.max() >= LENGTH:
+        raise ValueError("not an encoded histogram: more buckets than there are")
+    return which, places, values[held]
 
 
 class HlogWriter:

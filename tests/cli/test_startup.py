@@ -107,7 +107,8 @@ def test_a_plain_word_means_what_typer_says(command, parameter):
     own = type(parameter).get_runtime_param(parameter)
     taken = 0
     for word in (None, parameter.default, *WORDS):
-        value = word if word is None or not parameter.multiple else [word]
+        several = parameter.multiple or parameter.nargs == -1
+        value = [word] if several and word is not None else word
         try:
             meant = plain(value, parameter)
         except LookupError:

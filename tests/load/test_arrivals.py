@@ -94,11 +94,19 @@ def test_poisson_gaps_are_exponential(seed):
 
 
 @pytest.mark.parametrize("seed", [1, 7])
-def test_poisson_counts_have_the_dispersion_of_poisson(seed):
-    due = due_times(constant(10_000.0, 10 * NANOS), POISSON, seed)
-    counts = np.bincount(due // 10_000_000, minlength=1000)[:1000]
-    # Variance over mean of 1000 counts: standard error sqrt(2 / 999) = 0.045.
-    assert 0.85 < counts.var() / counts.mean() < 1.15
+@pytest.mark.parametrize("window_ns", [1_000_000, 10_000_000])
+def test_poisson_counts_have_the_dispersion_of_poisson(seed, window_ns):
+    windows = 20_000
+    due = due_times(constant(10_000.0, windows * window_ns), POISSON, seed)
+    counts = np.bincount(due // window_ns, minlength=windows)[:windows]
+    # Variance over mean of 20,000 counts: standard error sqrt(2 / 19,999) = 0.01.
+    assert 0.95 < counts.var() / counts.mean() < 1.05
+
+
+def test_even_arrivals_have_none():
+    due = due_times(constant(10_000.0, 20_000 * 10_000_000), Arrival())
+    counts = np.bincount(due // 10_000_000)
+    assert counts.var() / counts.mean() < 0.01
 
 
 @pytest.mark.parametrize("seed", [1, 2])

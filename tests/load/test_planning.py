@@ -1,6 +1,5 @@
 """What a load amounts to: rates, open calls, records; Erlang's formulas."""
 
-import math
 
 import numpy as np
 import pytest
@@ -22,8 +21,6 @@ from siploadgen.load.planning import (
     READY_NS,
     CallCost,
     RunLoad,
-    erlang_b,
-    erlang_c,
     expected,
     mixed,
 )
@@ -133,19 +130,3 @@ def test_mixes_are_means_by_weight():
     assert cost.notes == ("a note",)
     load = expected("mix", ConstantArrivalRate(100.0, S), [(CALL, 3.0), (other, 1.0)])
     assert load.messages_per_s == 575
-
-
-@pytest.mark.parametrize(("erlangs", "channels", "share"), [
-    (10, 10, 0.2146), (20, 30, 0.0085), (100, 117, 0.0098), (0.5, 1, 1 / 3), (5, 0, 1.0)])
-def test_erlang_b(erlangs, channels, share):
-    assert erlang_b(erlangs, channels) == pytest.approx(share, abs=5e-5)
-    direct = (erlangs**channels / math.factorial(channels)) / sum(
-        erlangs**n / math.factorial(n) for n in range(channels + 1))
-    assert erlang_b(erlangs, channels) == pytest.approx(direct)
-
-
-def test_erlang_c():
-    b = erlang_b(20.0, 25)
-    assert erlang_c(20.0, 25) == pytest.approx(b / (1 - 20 / 25 * (1 - b)))
-    assert erlang_c(20.0, 20) == 1.0
-    assert erlang_c(0.5, 1) == pytest.approx(0.5)  # M/M/1: the share of time that it is busy

@@ -24,7 +24,7 @@ HOUSE = {
         (4, "feed | advance | loop | engine"),
     ),
     "siploadgen": (
-        (0, "errors tx_table | units"),
+        (0, "errors erlang tx_table | units"),
         (5, "figures ladder message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),

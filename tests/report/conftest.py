@@ -1,0 +1,5 @@
+"""The command, run in this process."""
+
+from tests.cli.conftest import command
+
+__all__ = ["command"]
