@@ -50,17 +50,22 @@ def prepare(
     obey_overload: bool,
     compact: bool,
     learn_contact: bool,
+    shaped: Any = None,
 ) -> Prepared:
-    """Check everything and build the programs; only sockets of the answerer are opened."""
+    """Check everything and build the programs; only sockets of the answerer are opened.
+
+    `shaped` is an executor that stands for the load options.
+    """
     from siploadgen.model.builtin import build_answerer
     from siploadgen.run.answer import Answerer, AnswerPlan
     from siploadgen.run.plan import RunPlan, available_cores, choose_workers
     from siploadgen.run.worker import local_address, open_socket
 
     job = model if hasattr(model, "works") else None  # a scenario file; its module costs time
-    asked = any(given is not None for given in (rate, duration, calls, warmup, *(ramp or ())))
-    executor = load_executor(rate, duration, calls, ramp, arrival=arrival, max_calls=max_calls,
-                             warmup=warmup)
+    asked = shaped is not None or any(
+        given is not None for given in (rate, duration, calls, warmup, *(ramp or ())))
+    executor = shaped or load_executor(rate, duration, calls, ramp, arrival=arrival,
+                                       max_calls=max_calls, warmup=warmup)
     if job is not None:
         job = _with_load(job, executor if asked else None)
         peaks = [(one.executor or executor).peak_rate for one in job.works]

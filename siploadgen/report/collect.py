@@ -13,7 +13,7 @@ from siploadgen import __version__
 from siploadgen.core.counters import Counter
 from siploadgen.errors import Exit, InternalError
 from siploadgen.figures import Figures, RunRecord, Sample, Series
-from siploadgen.report import limits, metrics
+from siploadgen.report import ceiling, limits, metrics
 from siploadgen.report.limits import Judge
 from siploadgen.report.metrics import Names
 from siploadgen.report.summary import SCHEMA
@@ -169,6 +169,9 @@ class Collector:
             code = limits.exit_code(
                 verdict=verdict["state"], strict=strict, interrupted=record.interrupted,
                 silent=silence is not None, thresholds=thresholds, calls=counted)
+        rate, said, about = _rates(counted, length_s), metrics.messages(figures), environment()
+        quoted = None if self.answering else ceiling.quote(
+            said["sent"], rate["started_per_s"], about)
         result: dict[str, Any] = {
             "schema": SCHEMA,
             **head,
@@ -180,17 +183,17 @@ class Collector:
             "interrupted": record.interrupted,
             "verdict": {**verdict, "strict": strict},
             "calls": counted,
-            "rate": _rates(counted, length_s),
-            "messages": metrics.messages(figures),
+            "rate": rate,
+            "messages": said,
             "metrics": metrics.latencies(figures, self.names),
             "rfc6076": metrics.rfc6076(self.names.part(raw), self.names),
             **(metrics.parts(raw, self.names) if self.names.series else {}),
             "steps": metrics.steps(figures, self.program),
             "counters": {name: int(value) for name, value in zip(
                 self.names.counters, figures.user_counters, strict=False)},
-            "generator": self._generator(record),
+            "generator": {**self._generator(record), "ceiling": quoted},
             "thresholds": thresholds,
-            "environment": environment(),
+            "environment": about,
             "exit_code": int(code),
         }
         if silence is not None:

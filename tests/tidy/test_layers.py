@@ -28,7 +28,7 @@ HOUSE = {
         (5, "figures message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),
-        (8, "cli | library"),
+        (8, "capacity | cli | library"),
         (9, "__main__"),
     ),
 }
