@@ -189,16 +189,20 @@ def _about(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("begun", data["started_at"])]
 
 
-def as_text(data: Mapping[str, Any]) -> str:
-    """Return the report for a terminal."""
+def brief(data: Mapping[str, Any]) -> str:
+    """Return the report for a terminal on which the runs were shown one by one."""
     lines = [data["answer"], ""]
     lines += [f"{name:<8} {value}" for name, value in _about(data)]
     width = max(len(row["name"]) for row in data["form"])
     lines += ["", "Report form of " + TEMPLATE]
     lines += [f"  {row['section']:<4} {row['name']:<{width}}  {row['value']}"
               for row in data["form"]]
-    lines += ["", "Runs", *(row_text(row) for row in data["trials"])]
     return "\n".join(lines) + "\n"
+
+
+def as_text(data: Mapping[str, Any]) -> str:
+    """Return the report as text."""
+    return brief(data) + "\n".join(["", "Runs", *(row_text(row) for row in data["trials"])]) + "\n"
 
 
 def _cell(text: object) -> str:
@@ -211,7 +215,8 @@ def as_markdown(data: Mapping[str, Any]) -> str:
              "| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in _about(data)]
     lines += [f"| command | `{_cell(' '.join(data['command']))}` |"]
-    lines += ["", f"## Report form ({TEMPLATE})", "", "| section | field | value |", "|---|---|---|"]
+    lines += ["", f"## Report form ({TEMPLATE})", "", "| section | field | value |",
+              "|---|---|---|"]
     lines += [f"| {row['section']} | {row['name']} | {_cell(row['value'])} |"
               for row in data["form"]]
     lines += ["", "Section `own`: what the RFC does not ask for and the numbers depend on.", "",
@@ -237,4 +242,4 @@ def as_json(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
 
 
-RENDER = {"text": as_text, "md": as_markdown, "json": as_json}
+RENDER = {"brief": brief, "text": as_text, "md": as_markdown, "json": as_json}

@@ -13,6 +13,7 @@ from siploadgen.errors import UsageError
 
 PRECEDING = 2  # targets before the last one
 EXPAND = 2.0  # how far the first target goes at once for want of a bound
+PASSING = 2  # times that the generator may be the limit at a load below one where it was not
 DIGITS = 4  # significant digits of a load
 
 
@@ -88,8 +89,8 @@ class MlrSearch:
                              "least as long as the last")
         if not 0 <= exceed < 1:
             raise UsageError("--exceed: from 0 to below 100%")
-        self._least, self._most = least, most
-        self._start = min(max(start or max(least, most / 64), least), most)
+        self._least, self._most = _rounded(least), _rounded(most)
+        self._start = _rounded(min(max(start or most / 64, least), most))
         self._targets = []
         for left in range(PRECEDING, -1, -1):
             share = left / PRECEDING
@@ -98,6 +99,7 @@ class MlrSearch:
             self._targets.append(Target(duration, whole, width * 2 ** left, exceed))
         self._loads: dict[float, list[Measured]] = {}
         self._cap: float | None = None  # lowest rate at which the generator was the limit
+        self._spoilt: dict[float, int] = {}  # how often it was, by load
         self._stage = 0
         self._asked: Trial | None = None
         self._hint: float | None = None
@@ -157,11 +159,11 @@ class MlrSearch:
     def _begin(self) -> float:
         """Return the first load of a target: where the one before it ended, or the start."""
         if self._stage == 0:
-            return _rounded(self._start)
+            return self._start
         self._stage -= 1
         lower, upper = self._bounds()
         self._stage += 1
-        return lower or upper or _rounded(self._start)
+        return lower or upper or self._start
 
     def _outward(self, bound: float, down: bool) -> float:
         """Return a load further out, each time twice as far."""
@@ -204,7 +206,11 @@ class MlrSearch:
         assert self._asked is not None
         rate = self._asked.rate
         if told.answer == "limited":
-            self._cap = rate if self._cap is None else min(self._cap, rate)
+            self._spoilt[rate] = self._spoilt.get(rate, 0) + 1
+            # Where it was not the limit at more, its host was busy with something else for a while.
+            passing = any(load >= rate for load in self._loads)
+            if not passing or self._spoilt[rate] > PASSING:
+                self._cap = rate if self._cap is None else min(self._cap, rate)
             return
         met = told.answer == "met"
         self._loads.setdefault(rate, []).append(
@@ -234,8 +240,8 @@ def _rounded(load: float) -> float:
 
 def _conditional(trials: list[Measured], target: Target) -> float | None:
     """Return what ended well in the worst trial that the exceed ratio does not leave out."""
-    full = sorted(((one.good_per_s, one.duration_s) for one in trials
-                   if _full(one, target) and one.good_per_s is not None))
+    full = sorted((one.good_per_s, one.duration_s) for one in trials
+                  if _full(one, target) and one.good_per_s is not None)
     left = max(target.sum_s, sum(seconds for _, seconds in full)) * target.exceed
     for good, seconds in full:
         left -= seconds

@@ -256,4 +256,4 @@ def as_json(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
 
 
-RENDER = {"text": as_text, "md": as_markdown, "json": as_json}
+RENDER = {"brief": as_text, "text": as_text, "md": as_markdown, "json": as_json}

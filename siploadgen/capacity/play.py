@@ -35,7 +35,7 @@ class Ready(Protocol):
 Make = Callable[[Trial], Ready]
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Somebody stopped the search."""
 
 
@@ -53,6 +53,7 @@ def judge(result: Mapping[str, Any]) -> Judged:
     if verdict["state"] == "invalid":
         broken = [rule for rule in verdict["rules"]
                   if not rule["ok"] and rule["severity"] == "invalid"]
+        broken = [rule for rule in broken if rule["name"] != "invalid_intervals"] or broken
         return Judged("limited", "; ".join(summary.rule_text(rule) for rule in broken[:LISTED]))
     counted = result["calls"]
     if counted["not_started"].get("no_user"):
@@ -64,7 +65,7 @@ def judge(result: Mapping[str, Any]) -> Judged:
     why = [f"{row['expression']} (measured {summary.number_text(row['value'])})"
            for row in failed[:LISTED]]
     if counted["failed"] and failed:
-        why.append(summary.failed_text(counted))
+        why.append(", ".join(f"{count:,} {name}" for name, count in counted["failed"].items()))
     if counted["in_progress"]:
         why.append(f"{counted['in_progress']:,} calls never ended")
     return Judged("missed" if why else "met", "; ".join(why))
@@ -139,12 +140,17 @@ class Player:
         if self._runner is not None:
             self._runner.stop()
 
+    @property
+    def stopped(self) -> bool:
+        """True once somebody asked for an end."""
+        return self._stopped > 0
+
     def find(self, search: Search) -> Finding:
         """Carry a search out. Raises TargetError when the target does not come back."""
         try:
             while (trial := search.ask()) is not None:
                 search.tell(self.play(trial))
-        except Stopped:
+        except StoppedError:
             pass
         return search.finding()
 
@@ -185,13 +191,13 @@ class Player:
 
     def _pause(self) -> None:
         if self._stopped:
-            raise Stopped
+            raise StoppedError
         self.sleep(self.settle_ns / NANOS)
 
     def _run(self, trial: Trial, kind: str) -> tuple[dict[str, Any], Judged]:
         """Play one run and keep its row."""
         if self._stopped:
-            raise Stopped
+            raise StoppedError
         number = len(self.rows) + 1
         ready = self.make(trial)
         collector = make_collector(ready.plan.program, thresholds=self.goals,
@@ -230,7 +236,7 @@ class Player:
         self.results.append(result)
         self.show(row_text(row))
         if self._stopped:
-            raise Stopped
+            raise StoppedError
         return result, judged
 
 
@@ -253,7 +259,8 @@ def _row(number: int, kind: str, trial: Trial, result: Mapping[str, Any], judged
 def row_text(row: Mapping[str, Any]) -> str:
     """Return a run of the search as a line."""
     text = (f"{row['number']:>3}  {row['kind']:<5}  {format_rate(row['rate_per_s']):>10}  "
-            f"{row['duration_s']:>7g} s  {row['succeeded']:>8,} of {row['due']:,}  {row['answer']}")
+            f"{row['duration_s']:>6.3g} s  {row['succeeded']:>8,} of {row['due']:,}  "
+            f"{row['answer']}")
     return text + (f": {row['why']}" if row["why"] else "") + (" (cut short)" if row["cut"] else "")
 
 

@@ -1,4 +1,4 @@
-"""The search of RFC 7502 4.10: to the letter, the generator's own limit and a highest rate aside."""
+"""The search of RFC 7502 4.10: to the letter, but for the generator's limit and a highest rate."""
 
 from fractions import Fraction
 from math import floor

@@ -94,7 +94,7 @@ def folder_of(reports: Mapping[str, tuple[str, Path | None]]) -> Path | None:
 
 def write_reports(data: Mapping[str, Any], reports: Mapping[str, tuple[str, Path | None]],
                   render: Render) -> None:
-    """Write the files, and the text to standard output unless data goes there."""
+    """Write the files, and the brief text to standard output unless data goes there."""
     for path, (kind, _) in reports.items():
         text = render[kind](data)
         if path == "-":
@@ -106,5 +106,5 @@ def write_reports(data: Mapping[str, Any], reports: Mapping[str, tuple[str, Path
         except OSError as error:
             raise UsageError(f"--out {path}: {error.strerror}") from None
     stream = sys.stderr if "-" in reports else sys.stdout
-    stream.write(render["text"](data))
+    stream.write(render["brief"](data))
     stream.flush()

@@ -12,7 +12,8 @@ from typer.main import get_command
 # Verb and module, in the order of the help.
 VERBS: Mapping[str, str] = MappingProxyType({
     name: f"siploadgen.cli.{name}"
-    for name in ("run", "answer", "new", "check", "show", "plan", "report", "doctor", "models")})
+    for name in ("run", "answer", "capacity", "overload", "new", "check", "show", "plan", "report",
+                 "selftest", "doctor", "models")})
 
 
 class Group(TyperGroup):
