@@ -43,10 +43,8 @@ def answer_text(finding: Finding, what: str) -> str:
     return f"{what}: no answer, the search was stopped{known}"
 
 
-def exit_code(finding: Finding, rows: Sequence[Mapping[str, Any]], silent: bool) -> Exit:
-    """Choose the exit code; `silent` says that the target never answered anything."""
-    if silent and finding.state == "none" and rows:
-        return Exit.NO_ANSWER
+def exit_code(finding: Finding) -> Exit:
+    """Choose the exit code."""
     return _EXITS[finding.state]
 
 
@@ -153,11 +151,13 @@ def report_data(
     notes: str,
     code: Exit,
     waited_s: float | None = None,
+    fault: str = "",
 ) -> dict[str, Any]:
-    """Return the object of capacity.json."""
+    """Return the object of capacity.json; `fault` says why the search came to no end."""
     last = results[-1]
     return {
-        "schema": SCHEMA, "benchmark": what, "answer": answer_text(finding, what),
+        "schema": SCHEMA, "benchmark": what,
+        "answer": f"{what}: no answer; {fault}" if fault else answer_text(finding, what),
         **finding_data(finding),
         "scenario": last["scenario"], "target": {
             name: last["target"][name] for name in ("uri", "transport", "address", "embedded")},

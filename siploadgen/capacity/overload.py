@@ -19,6 +19,7 @@ CARRIED = 0.99  # share of the offered calls that end well where a level is carr
 COLLAPSED = 0.90  # share of the peak goodput below which the target has collapsed
 RECOVERED = 0.95  # share of the offered rate that goodput has again
 STEADY_S = 3.0  # ... for so long
+RESOLUTION_S = 1.0  # length of the intervals that recovery is read from
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,9 @@ def curve_lines(curve: Curve) -> list[tuple[str, str]]:
         collapse = (f"at {format_rate(curve.collapse_per_s)} offered, where goodput is "
                     f"{format_rate(curve.collapse_goodput_per_s or 0)}")
     recovery = "not seen"
-    if curve.recovery_s is not None:
+    if curve.recovery_s is not None and curve.recovery_s < RESOLUTION_S:
+        recovery = "at once: within a second of the offered rate being back at the knee"
+    elif curve.recovery_s is not None:
         recovery = (f"{format_duration(curve.recovery_s * NANOS)} after the offered rate was back "
                     "at the knee")
     lines = [

@@ -131,8 +131,8 @@ class Player:
     sleep: Callable[[float], None] = time.sleep
     _runner: Runner | None = None
     _stopped: int = 0
-    _trials: int = 0
     _last: Answer | None = None
+    _answered: bool = False
 
     def stop(self) -> None:
         """End the search: the run that goes on is drained first, a second time at once."""
@@ -155,13 +155,16 @@ class Player:
         return search.finding()
 
     def play(self, trial: Trial) -> Told:
-        """Play a trial until it says something."""
+        """Play a trial until it says something. Raises TargetError for a target that is silent."""
         self._settle()
-        self._trials += 1
         for attempt in range(self.retries + 1):
             result, judged = self._run(trial, "trial" if not attempt else "again")
             if judged.answer != "limited":
                 break
+        if "never_answered" in result and not self._answered:
+            raise TargetError(f"{result['target']['uri']} never answered: "
+                              f"{result['never_answered']}")
+        self._answered = True
         self._last = judged.answer
         length_s = result["load_s"]
         good = result["calls"]["succeeded"] / length_s if length_s else None

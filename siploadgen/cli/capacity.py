@@ -126,7 +126,7 @@ def capacity(
     signals = Signals()
     with signals.caught():
         from siploadgen.capacity import form
-        from siploadgen.capacity.play import Player, default_limits
+        from siploadgen.capacity.play import Player, StoppedError, default_limits
         from siploadgen.report.thresholds import parse_threshold
 
         chosen = find_model(model, profile)
@@ -163,19 +163,16 @@ def capacity(
         signals.subject = player
         waited_s = None
         with tempfile.TemporaryDirectory(prefix="siploadgen-") as scratch:
-            if what == form.REREGISTRATION:
-                waited_s = _register_first(player, maker, seeking, scratch, users, wait)
-            elif what == form.REGISTRATION and users is None:
-                player.make = _new_users(maker, Path(scratch))
+            fault, baseline = "", None
             try:
+                if what == form.REREGISTRATION:
+                    waited_s = _register_first(player, maker, seeking, scratch, users, wait)
+                elif what == form.REGISTRATION and users is None:
+                    player.make = _new_users(maker, Path(scratch))
                 finding = player.find(seeking)
-            except TargetError as error:
-                _say(str(error))
+            except (TargetError, StoppedError) as error:
+                fault = str(error)
                 finding = replace(seeking.finding(), state="unfinished")
-                broken = True
-            else:
-                broken = False
-            baseline = None
             if not embedded and not no_baseline and finding.rate and finding.state != "unfinished":
                 alone = replace(maker, target=None, dns=None, local=None)
                 baseline = _baseline(player, alone, search(
@@ -183,13 +180,13 @@ def capacity(
                     Path(scratch) if what != form.SESSION and users is None else None, signals)
         if not player.results:
             raise typer.Exit(int(Exit.INTERRUPTED))
-        silent = all("never_answered" in one for one in player.results)
-        code = form.exit_code(finding, player.rows, silent)
-        if broken:
+        code = form.exit_code(finding)
+        if fault and not player.stopped:
             code = Exit.NO_ANSWER
         data = form.report_data(
             what=what, finding=finding, search=seeking.describe(), goals=goals, rows=player.rows,
-            results=player.results, baseline=baseline, notes=notes, code=code, waited_s=waited_s)
+            results=player.results, baseline=baseline, notes=notes, code=code, waited_s=waited_s,
+            fault=fault)
         write_reports(data, reports, form.RENDER)
     raise typer.Exit(int(code))
 

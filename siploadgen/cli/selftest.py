@@ -17,7 +17,7 @@ def selftest(
         "--model", metavar="call|register|options",
         help="Only this model. Repeatable. Others keep what an earlier selftest found.")] = None,
     most: Annotated[str, typer.Option(
-        "--max", metavar="RATE", help="Highest rate to try.")] = "100k",
+        "--max", metavar="RATE", help="Highest rate to try.")] = "200k",
     trial: Annotated[str, typer.Option(
         "--trial", metavar="TIME", help="Length of a trial.")] = "2s",
     workers: WorkersOption = "auto",

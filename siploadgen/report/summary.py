@@ -208,7 +208,7 @@ def ceiling_lines(result: Result) -> list[tuple[str, str]]:
         return []
     return [("ceiling", f"this host reached {format_rate(known['rate_per_s'])} of model "
                         f"{known['model']} in selftest of {known['date'][:10]}; this run used "
-                        f"{known['used']:.0%}")]
+                        f"{known['used']:.1%}")]
 
 
 def timer_lines(result: Result) -> list[tuple[str, str]]:
