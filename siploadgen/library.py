@@ -373,9 +373,9 @@ class Running:
             finally:
                 if answerer is not None:
                     answerer.stop()
-            load_s = None if record.interrupted else self._ready.load_s
             self._result = Result(
-                self._collector.result(record, head=self._ready.head, load_s=load_s),
+                self._collector.result(record, head=self._ready.head,
+                                       load_s=self._ready.load_s),
                 self._collector, record)
         except BaseException as error:  # a thread has nobody to raise to
             self._error = error

@@ -24,6 +24,8 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, d
 settings.register_profile("fuzz", settings.get_profile("dev"), max_examples=5000, database=None)
 settings.load_profile("ci" if IN_CI else "dev")
 
+# No test reads the configuration of whoever runs it.
+os.environ["XDG_CONFIG_HOME"] = str(ROOT / "tests" / "config" / "home")
 # What `selftest` left for this user is no part of any result that tests look at.
 os.environ["XDG_CACHE_HOME"] = str(ROOT / "build" / "no-cache")
 

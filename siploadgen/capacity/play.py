@@ -61,7 +61,8 @@ def judge(result: Mapping[str, Any]) -> Judged:
                                  "calls; give more --users")
     if "never_answered" in result:
         return Judged("missed", f"no answer: {result['never_answered']}")
-    failed = [row for row in result["thresholds"] if not row["ok"]]
+    failed = [row for row in result["thresholds"]
+              if not row["ok"] and row.get("severity") != "warn"]
     why = [f"{row['expression']} (measured {summary.number_text(row['value'])})"
            for row in failed[:LISTED]]
     if counted["failed"] and failed:
@@ -82,6 +83,7 @@ def allowed_failures(goals: Sequence[Threshold], trial: Trial) -> float | None:
     most: list[float] = []
     for goal in goals:
         whole = not goal.tags and goal.phase is None and goal.window_ns is None
+        whole = whole and goal.severity == "fail"
         zero = goal.op == "==" and goal.limit == 0
         if goal.metric == "calls.failed" and whole and (goal.op in ("<", "<=") or zero):
             share = {"%": planned, "/s": trial.duration_s}.get(goal.unit, 1.0)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from siploadgen import units
+from siploadgen.cli.layered import LayeredAnswer
 from siploadgen.cli.options import (
     DEFAULT_GSO_GROUP,
     DEFAULT_T1,
@@ -188,4 +189,4 @@ def _answer_program(
                      challenge=challenge, compact=compact)
 
 
-app = single(answer)
+app = single(answer, LayeredAnswer)

@@ -29,7 +29,7 @@ from siploadgen.cli.options import (
     parse_settings,
 )
 from siploadgen.cli.signals import Signals
-from siploadgen.cli.trials import Maker, folder_of, parse_reports, write_reports
+from siploadgen.cli.trials import LayeredTrials, Maker, folder_of, parse_reports, write_reports
 from siploadgen.cli.verbs import single
 from siploadgen.errors import Exit, TargetError, UsageError
 
@@ -43,7 +43,8 @@ REGISTRATION_SETTINGS = {"expires": "3600", "remove": "no"}
 
 
 def capacity(
-    model: ModelArgument,
+    context: typer.Context,
+    model: ModelArgument,  # noqa: ARG001
     target: Annotated[str | None, typer.Option(
         "--target", "-t", metavar="URI",
         help="Where calls go: sip:host:port, or host[:port].")] = None,
@@ -99,7 +100,7 @@ def capacity(
     seed: SeedOption = 1,
     workers: WorkersOption = "auto",
     settings: SetOption = None,
-    profile: ProfileOption = "",
+    profile: ProfileOption = "",  # noqa: ARG001
     users: Annotated[str | None, typer.Option(
         "--users", metavar="FILE|N", help="Users of the calls.")] = None,
     out: Annotated[list[str] | None, typer.Option(
@@ -129,12 +130,12 @@ def capacity(
         from siploadgen.capacity.play import Player, StoppedError, default_limits
         from siploadgen.report.thresholds import parse_threshold
 
-        chosen = find_model(model, profile)
-        target = target or (None if embedded else getattr(chosen, "target", None))
+        chosen = context.obj.model
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))
-        goals = goal or list(getattr(chosen, "thresholds", ())) or [GOAL]
+        goals = goal or [
+            str(one.value) for one in context.obj.values.get("threshold", ())] or [GOAL]
         parsed = [parse_threshold(text) for text in goals]
         reports = parse_reports(out, "capacity")
         values = default_limits(limit or ())
@@ -344,4 +345,4 @@ def own_ceiling(model: str, limit_values: dict[str, float], *, most: float, tria
     return finding, player.results
 
 
-app = single(capacity)
+app = single(capacity, LayeredTrials)

@@ -14,26 +14,37 @@ TEMPLATES = {
     "register": "registrations held up, and calls once all are there",
     "answer": "calls out and calls in",
 }
+CONFIG = "config"  # of a configuration, or its schema
 
 
 def new(
     file: Annotated[str, typer.Argument(
         metavar="FILE",
-        help="File to write: .yaml or .py; .json: the JSON Schema of scenario files.")],
+        help="File to write: .yaml or .py; .toml: a configuration; .json: the JSON Schema of "
+             "scenario files, with --template config of configurations.")],
     template: Annotated[str, typer.Option(
         "--template", metavar="NAME",
         help="; ".join(f"{name}: {what}" for name, what in TEMPLATES.items()))] = "call",
 ) -> None:
-    """Write a commented scenario file to begin with."""
+    """Write a commented scenario file, or a configuration, to begin with."""
     from siploadgen.model.errors import nearest
 
     suffix = Path(file).suffix
     if suffix == ".json":
-        _write(file, _schema(), "write `# yaml-language-server: $schema=FILE` above a scenario "
-                                "file, for an editor that knows it")
+        if template == CONFIG:
+            _write(file, schema_text(config=True), "write `#:schema FILE` above a configuration, "
+                                                   "for an editor that knows it")
+        else:
+            _write(file, schema_text(), "write `# yaml-language-server: $schema=FILE` above a "
+                                        "scenario file, for an editor that knows it")
+        return
+    if suffix == ".toml":
+        source = resources.files("siploadgen") / "templates" / "siploadgen.toml"
+        _write(file, source.read_text(encoding="utf-8"), "try `siploadgen inspect --resolved`")
         return
     if suffix not in (".yaml", ".yml", ".py"):
-        raise UsageError(f"{file}: a scenario file ends in .yaml, .yml or .py")
+        raise UsageError(f"{file}: a scenario file ends in .yaml, .yml or .py, a configuration in "
+                         ".toml")
     if template not in TEMPLATES:
         raise UsageError(f'--template "{template}": there is none ({nearest(template, TEMPLATES)})')
     source = resources.files("siploadgen") / "templates" / (
@@ -44,9 +55,16 @@ def new(
            f"try `siploadgen check {file}` and `siploadgen run {file} --self`")
 
 
-def _schema() -> str:
+def schema_text(config: bool = False) -> str:
+    """Text of the JSON Schema of scenario files, or of configurations."""
     import json
 
+    if config:
+        from siploadgen.cli.layered import known_options
+        from siploadgen.config.options import config_schema
+
+        known = known_options()
+        return json.dumps(config_schema(known.run, known.answer), indent=2) + "\n"
     from siploadgen.config.schema import file_schema
 
     return json.dumps(file_schema(), indent=2) + "\n"

@@ -1,7 +1,7 @@
 """Options that several verbs take: each declared once, and what their words mean."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
@@ -12,6 +12,7 @@ from siploadgen.errors import ScenarioError, UsageError
 if TYPE_CHECKING:
     from siploadgen.run.plan import Tuning
 
+_SECRETS = ("ha1", "aka_k", "aka_op", "aka_opc")  # what stands in for a password
 _SCENARIO_FILES = (".yaml", ".yml", ".xml", ".py")
 
 ModelArgument: TypeAlias = Annotated[str, typer.Argument(
@@ -74,7 +75,8 @@ def parse_settings(texts: Sequence[str] | None) -> dict[str, str]:
 
 def is_secret(name: str) -> bool:
     """Tell whether a setting is one that must not be written anywhere."""
-    return any(word in name.lower() for word in ("password", "secret", "passwd"))
+    return name.lower() in _SECRETS or any(
+        word in name.lower() for word in ("password", "secret", "passwd"))
 
 
 def open_settings(settings: Mapping[str, str]) -> dict[str, str]:
@@ -136,19 +138,22 @@ def model_errors(usage: bool) -> Iterator[None]:
         raise kind(str(error)) from None
 
 
-def find_model(name: str, profile: str = "") -> Any:
-    """Return a built-in model, or a scenario file; ScenarioError when there is none."""
+def find_model(name: str, profile: str = "", elsewhere: Iterable[str] = ()) -> Any:
+    """Return a built-in model, or a scenario file; ScenarioError when there is none.
+
+    Of the profiles `elsewhere` the file need not know anything.
+    """
     from siploadgen.model.builtin import MODELS
     from siploadgen.model.errors import nearest
 
     if name in MODELS:
         return MODELS[name]
     if name.endswith(_SCENARIO_FILES) or "/" in name:
-        return load_file(name, profile)
+        return load_file(name, profile, elsewhere)
     raise ScenarioError(f'there is no model "{name}" ({nearest(name, MODELS)})')
 
 
-def load_file(name: str, profile: str = "") -> Any:
+def load_file(name: str, profile: str = "", elsewhere: Iterable[str] = ()) -> Any:
     """Read a scenario file; ScenarioError with everything that is wrong with it."""
     if name.endswith(".xml"):
         raise ScenarioError(f"{name}: SIPp's scenarios are not supported in this version; write "
@@ -158,14 +163,13 @@ def load_file(name: str, profile: str = "") -> Any:
     from siploadgen.config.job import load_job
 
     with model_errors(usage=False):
-        return load_job(name, profile)
+        return load_job(name, profile, elsewhere)
 
 
-def compiled(name: str, settings: Sequence[str] | None, profile: str = "") -> Any:
+def compiled(model: Any, settings: Sequence[str] | None) -> Any:
     """Return the program of a model for a target that stands for any."""
     from siploadgen.model.builtin import build_caller
 
-    model = find_model(name, profile)
     if hasattr(model, "works"):
         from siploadgen.config.job import build
         from siploadgen.load.executors import ConstantCalls

@@ -23,12 +23,11 @@ from siploadgen.cli.options import (
     T4Option,
     UiOption,
     WorkersOption,
-    find_model,
     parse_settings,
 )
 from siploadgen.cli.output import make_view
 from siploadgen.cli.signals import Signals
-from siploadgen.cli.trials import Maker, folder_of, parse_reports, write_reports
+from siploadgen.cli.trials import LayeredTrials, Maker, folder_of, parse_reports, write_reports
 from siploadgen.cli.verbs import single
 from siploadgen.errors import Exit, UsageError
 
@@ -36,7 +35,8 @@ MOST_LEVELS = 50
 
 
 def overload(
-    model: ModelArgument,
+    context: typer.Context,
+    model: ModelArgument,  # noqa: ARG001
     target: Annotated[str | None, typer.Option(
         "--target", "-t", metavar="URI",
         help="Where calls go: sip:host:port, or host[:port].")] = None,
@@ -55,7 +55,7 @@ def overload(
     seed: SeedOption = 1,
     workers: WorkersOption = "auto",
     settings: SetOption = None,
-    profile: ProfileOption = "",
+    profile: ProfileOption = "",  # noqa: ARG001
     users: Annotated[str | None, typer.Option(
         "--users", metavar="FILE|N", help="Users of the calls.")] = None,
     out: Annotated[list[str] | None, typer.Option(
@@ -89,8 +89,7 @@ def overload(
         from siploadgen.report.writers import Outputs, parse_outputs
         from siploadgen.run.runner import Runner
 
-        chosen = find_model(model, profile)
-        target = target or (None if embedded else getattr(chosen, "target", None))
+        chosen = context.obj.model
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))
@@ -150,4 +149,4 @@ def overload(
     raise typer.Exit(int(code))
 
 
-app = single(overload)
+app = single(overload, LayeredTrials)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from siploadgen import units
+from siploadgen.cli.layered import Layered
 from siploadgen.cli.options import (
     DEFAULT_GSO_GROUP,
     DEFAULT_T1,
@@ -14,7 +15,6 @@ from siploadgen.cli.options import (
     ProfileOption,
     SetOption,
     WorkersOption,
-    find_model,
     parse_settings,
     parse_tuning,
 )
@@ -30,7 +30,8 @@ ANYWHERE = "sip:127.0.0.1:5060"  # a plan sends nothing
 
 
 def plan(
-    model: ModelArgument,
+    context: typer.Context,
+    model: ModelArgument,  # noqa: ARG001
     rate: Annotated[str | None, typer.Option("--rate", "-r", metavar="RATE",
                                              help="Calls started: 500/s, 2k, 1.8M/h.")] = None,
     duration: Annotated[str | None, typer.Option("--duration", "-d", metavar="TIME",
@@ -41,17 +42,16 @@ def plan(
         "--ramp", metavar="TO/s:TIME", help="Go on to a rate within a time. Repeatable.")] = None,
     workers: WorkersOption = "auto",
     settings: SetOption = None,
-    profile: ProfileOption = "",
+    profile: ProfileOption = "",  # noqa: ARG001
     users: Annotated[str | None, typer.Option("--users", metavar="FILE|N",
                                               help="Users of the calls.")] = None,
     challenged: Annotated[bool, typer.Option(
         "--challenged", help="Reckon with a challenge for each call.")] = False,
 ) -> None:
     """Reckon messages, bandwidth, open calls and memory, and whether this host can do it."""
-    chosen = find_model(model, profile)
     ready = prepare(
-        chosen, target=ANYWHERE, rate=rate, duration=duration, calls=calls, max_calls=None,
-        arrival="uniform", ramp=ramp, warmup=None, seed=1, workers=workers,
+        context.obj.model, target=ANYWHERE, rate=rate, duration=duration, calls=calls,
+        max_calls=None, arrival="uniform", ramp=ramp, warmup=None, seed=1, workers=workers,
         settings=parse_settings(settings), users=users, local=None,
         tuning=parse_tuning(gso="auto", gso_group=DEFAULT_GSO_GROUP, linger="auto", coalesce="0s",
                             t1=DEFAULT_T1, t2=DEFAULT_T2, t4=DEFAULT_T4),
@@ -113,4 +113,4 @@ def _need_lines(wanted: "list[Need]") -> list[str]:
     return lines
 
 
-app = single(plan)
+app = single(plan, Layered)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from siploadgen import units
+from siploadgen.cli.layered import Layered
 from siploadgen.cli.load import DEFAULT_DURATION, DEFAULT_RATE
 from siploadgen.cli.options import (
     DEFAULT_GSO_GROUP,
@@ -30,11 +31,10 @@ from siploadgen.cli.options import (
     T4Option,
     UiOption,
     WorkersOption,
-    find_model,
     parse_settings,
     parse_tuning,
 )
-from siploadgen.cli.output import finish, make_view
+from siploadgen.cli.output import finish, make_view, words_stream
 from siploadgen.cli.prepare import Prepared, prepare
 from siploadgen.cli.signals import Signals
 from siploadgen.cli.verbs import single
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 
 def run(
-    model: ModelArgument,
+    context: typer.Context,
+    model: ModelArgument,  # noqa: ARG001
     target: Annotated[str | None, typer.Option(
         "--target", "-t", metavar="URI",
         help="Where calls go: sip:host:port, or host[:port].")] = None,
@@ -77,10 +78,14 @@ def run(
     seed: SeedOption = 1,
     workers: WorkersOption = "auto",
     settings: SetOption = None,
-    profile: ProfileOption = "",
+    profile: ProfileOption = "",  # noqa: ARG001
     users: Annotated[str | None, typer.Option(
         "--users", metavar="FILE|N",
         help="Users of the calls: a CSV file (SIPp's too), or a number of made-up ones.")] = None,
+    debug: Annotated[bool, typer.Option(
+        "--debug",
+        help="One call, unless --calls, --duration or --ramp say more, and everything about it "
+             "printed as it happens: messages, steps, times.")] = False,
     threshold: Annotated[list[str] | None, typer.Option(
         "--threshold", "-T", metavar="EXPRESSION",
         help="What must hold, such as 'srd: p(99) < 150ms'. Repeatable.")] = None,
@@ -122,54 +127,32 @@ def run(
         from siploadgen.report import limits
         from siploadgen.report.collect import make_collector
         from siploadgen.report.thresholds import parse_threshold
-        from siploadgen.report.writers import default_path, parse_outputs
+        from siploadgen.report.writers import parse_outputs
 
-        chosen = find_model(model, profile)
-        file = getattr(chosen, "file", None)
-        if file is not None:  # what the command line leaves out, the file may say
-            target = target or (None if embedded else chosen.target)
-            seed = file.seed if seed == 1 else seed
-            workers = str(file.workers) if workers == "auto" else workers
-            local = local or file.local
-            gso = file.gso if gso == "auto" else gso
-            gso_group = file.gso_group if gso_group == DEFAULT_GSO_GROUP else gso_group
-            linger = file.linger if linger == "auto" else linger
-            coalesce = file.coalesce if coalesce == "0s" else coalesce
-            t1 = file.t1 if t1 == DEFAULT_T1 else t1
-            t2 = file.t2 if t2 == DEFAULT_T2 else t2
-            t4 = file.t4 if t4 == DEFAULT_T4 else t4
-            graceful_stop = file.graceful_stop if graceful_stop == "30s" else graceful_stop
-            max_calls = max_calls or (str(file.max_calls) if file.max_calls else None)
-            compact, strict = compact or file.compact, strict or file.strict
-            obey_overload = obey_overload or file.obey_overload
-            contact = file.contact if contact == "local" else contact
-            dns, ui = dns or file.dns, file.ui if ui == "auto" else ui
-            threshold = [*chosen.thresholds, *(threshold or ())]
-            limit = [*(f"{name}={value}" for name, value in file.limits.items()), *(limit or ())]
-            out = [*(default_path(kind) for kind in (file.outputs if out is None else ())),
-                   *(out or ())]
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))
+        if debug and not (calls or duration or ramp):
+            calls = "1"
         outputs = parse_outputs(out or ())
         thresholds = [parse_threshold(text) for text in threshold or ()]
-        limit_values = limits.parse_limits(limit or ())
+        # An engine that tells everything is slow; what is late by it says nothing of the target.
+        limit_values = limits.parse_limits([*(["late_start_p99=1s"] if debug else []),
+                                            *(limit or ())])
         ready = prepare(
-            chosen, target=target, rate=rate, duration=duration, calls=calls, max_calls=max_calls,
-            arrival=arrival, ramp=ramp, warmup=warmup, seed=seed, workers=workers,
-            settings=parse_settings(settings), users=users, local=local,
+            context.obj.model, target=target, rate=rate, duration=duration, calls=calls,
+            max_calls=max_calls, arrival=arrival, ramp=ramp, warmup=warmup, seed=seed,
+            workers=workers, settings=parse_settings(settings), users=users, local=local,
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
                                 t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
             may_load=may_load, dns=dns, obey_overload=obey_overload, compact=compact,
-            learn_contact=contact == "learned")
+            learn_contact=contact == "learned", each=debug)
         collector = make_collector(ready.plan.program, thresholds=thresholds,
                                    limit_values=limit_values, bounded=max_calls is not None,
                                    series=ready.plan.series)
-        code = _perform(ready, collector, outputs, ui, strict, signals)
+        code = _perform(ready, collector, outputs, ui, strict, signals, debug)
     raise typer.Exit(code)
-
-
 
 
 def _perform(
@@ -179,6 +162,7 @@ def _perform(
     ui: str,
     strict: bool,
     signals: Signals,
+    debug: bool,
 ) -> int:
     """Run what is prepared, write everything, and return the exit code."""
     from siploadgen.report.writers import Outputs
@@ -187,10 +171,16 @@ def _perform(
     plan, answerer = ready.plan, ready.answerer
     files = Outputs(outputs, collector.names, time.time())
     collector.writers.append(files)
-    view = make_view(ui, collector, f"{plan.name} to {plan.target_uri}", plan.total_calls,
-                      plan.duration_ns)
+    view = make_view("none" if debug and ui in ("auto", "rich") else ui, collector,
+                     f"{plan.name} to {plan.target_uri}", plan.total_calls, plan.duration_ns)
     collector.view = view
-    runner = Runner(plan, observer=collector, answerer=answerer)
+    factory = None
+    if debug:
+        from siploadgen.cli.debug import Narrator
+        from siploadgen.run.debug import debug_engines
+
+        factory = debug_engines(Narrator(words_stream(outputs, ui), plan.workers).tell)
+    runner = Runner(plan, observer=collector, answerer=answerer, engine_factory=factory)
     try:
         if answerer is not None:
             answerer.start()
@@ -203,9 +193,9 @@ def _perform(
             answerer.stop()
         files.close()
     result = collector.result(record, head=ready.head, strict=strict,
-                              load_s=None if record.interrupted else ready.load_s)
+                              load_s=ready.load_s)
     finish(result, files, outputs, ui)
     return int(result["exit_code"])
 
 
-app = single(run)
+app = single(run, Layered)

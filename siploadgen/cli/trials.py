@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from siploadgen.cli.layered import Layered, Resolved
 from siploadgen.cli.options import DEFAULT_GSO_GROUP, parse_tuning
 from siploadgen.cli.prepare import Prepared, prepare
 from siploadgen.errors import UsageError
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 KINDS = {"text": "txt", "md": "md", "json": "json"}
 Render = Mapping[str, Callable[[Mapping[str, Any]], str]]
+
+
+class LayeredTrials(Layered):
+    """A verb of several runs: it takes the options of `run` that it has, but its reports."""
+
+    def _resolve(self, given: dict[str, Any]) -> Resolved:
+        resolved = super()._resolve(given)
+        resolved.values.pop("out", None)  # what is to be written of a run
+        return resolved
 
 
 @dataclass(slots=True)

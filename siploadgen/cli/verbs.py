@@ -12,8 +12,8 @@ from typer.main import get_command
 # Verb and module, in the order of the help.
 VERBS: Mapping[str, str] = MappingProxyType({
     name: f"siploadgen.cli.{name}"
-    for name in ("run", "answer", "capacity", "overload", "new", "check", "show", "plan", "report",
-                 "selftest", "doctor", "models")})
+    for name in ("run", "answer", "capacity", "overload", "new", "check", "show", "inspect", "plan",
+                 "report", "selftest", "doctor", "models")})
 
 
 class Group(TyperGroup):
@@ -98,6 +98,9 @@ def plain(value: Any, param: Any) -> Any:
     elif kind.annotation is str:
         if _is_word(value):
             return value
+    elif kind.annotation is bool:
+        if isinstance(value, bool):
+            return value
     elif kind.annotation is int:
         number = int(value) if _is_word(value) and value.isdigit() else value
         low, high = kind.parameter_info.min, kind.parameter_info.max
@@ -111,10 +114,10 @@ def _is_word(value: Any) -> bool:
     return isinstance(value, str) and value.isascii()
 
 
-def single(function: Callable[..., None]) -> typer.Typer:
+def single(function: Callable[..., None], verb: type[Verb] = Verb) -> typer.Typer:
     """Make the app of a verb that is one function."""
     app = new_app()
-    app.command(cls=Verb)(function)
+    app.command(cls=verb)(function)
     return app
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from siploadgen.config import schema
@@ -50,6 +51,15 @@ class Job:
     works: tuple[Work, ...]
     tables: Mapping[str, tuple[Table, UsersEntry]]
     thresholds: tuple[str, ...] = ()
+    threshold_paths: tuple[tuple[str | int, ...], ...] = ()  # where in the file each stands
+    path: str = ""
+    profile: str = ""  # that was put over it
+    root: Any = None  # of a YAML file: all of it, with places
+
+    def profiled(self) -> list[list[str]]:
+        """Paths of what the profile says."""
+        own = (self.root.get("profiles") or {}).get(self.profile) or {} if self.profile else {}
+        return [str(key).split(".") for key in own]
 
     def model(self, name: str) -> CallModel:
         """Return a call model of the file, or a built-in one."""
@@ -58,37 +68,46 @@ class Job:
     @property
     def target(self) -> str | None:
         """URI of the target, if the file names one."""
-        given = self.file.target
-        return given.uri if isinstance(given, schema.TargetEntry) else given
+        return self.file.target.uri if self.file.target is not None else None
 
 
 class _Loader:
     """Reads one file, and gathers its faults."""
 
-    def __init__(self, path: str, profile: str = "") -> None:
+    def __init__(self, path: str, profile: str = "", elsewhere: Iterable[str] = ()) -> None:
         self.path = path
         self.faults: list[Fault] = []
+        self.paths: list[tuple[str | int, ...]] = []  # of the thresholds
         self.root = load(read_text(path), path)
+        self.profile = profile
         if profile:
-            self._apply(profile)
+            self._apply(profile, set(elsewhere))
 
     def fault(self, path: Sequence[str | int], message: str, mend: str = "") -> None:
         line, column = place(self.root, path)
         self.faults.append(Fault(self.path, line, column, path_text(path), message, mend))
 
-    def _apply(self, profile: str) -> None:
+    def _apply(self, profile: str, elsewhere: set[str]) -> None:
         """Put the values of a profile over those of the file; keys may be dotted paths."""
         profiles = self.root.get("profiles") or {}
+        if not isinstance(profiles, dict) or not isinstance(profiles.get(profile, {}), dict):
+            return  # told by the check of the whole file
         if profile not in profiles:
-            self.fault(["profiles"], f"there is no profile {profile}", nearest(profile, profiles))
-            raise FileError(self.faults)
+            if profile not in elsewhere:
+                self.fault(["profiles"], f"there is no profile {profile}",
+                           nearest(profile, [*profiles, *elsewhere]))
+                raise FileError(self.faults)
+            return
         for key, value in profiles[profile].items():
             node, steps = self.root, str(key).split(".")
+            where = profiles[profile].lc.data[key]
             for step in steps[:-1]:
                 if not isinstance(node.get(step), dict):
-                    node[step] = {}
+                    node[step] = type(self.root)()
+                    node.lc.add_kv_line_col(step, where)
                 node = node[step]
             node[steps[-1]] = value
+            node.lc.add_kv_line_col(steps[-1], where)
 
     def check(self, model: type[BaseModel] | TypeAdapter[Any], value: Any,
               path: list[str | int], skip: int = 0) -> Any:
@@ -106,6 +125,9 @@ class _Loader:
                     self.fault(loc[:-1] or loc, f"no {loc[-1]}", f"give {loc[-1]}")
                 else:
                     message = str(one["msg"]).removeprefix("Value error, ")
+                    if loc[-1:] == ["limits"]:  # the reader of the table names the key
+                        key, _, message = message.partition(": ")
+                        loc = [*loc, key]
                     self.fault(loc, message[:1].lower() + message[1:])
             return None
 
@@ -121,7 +143,8 @@ class _Loader:
         thresholds = () if file is None else self._thresholds(file.thresholds)
         if self.faults or file is None:
             raise FileError(self.faults)
-        return Job(Path(self.path).stem, file, calls, answers, works, tables, thresholds)
+        return Job(Path(self.path).stem, file, calls, answers, works, tables, thresholds,
+                   tuple(self.paths), self.path, self.profile, self.root)
 
     def _models(self, section: str, role: tree.Role) -> dict[str, CallModel]:
         try:
@@ -181,6 +204,12 @@ class _Loader:
         settings = {**{key: value for key, value in entry.items()
                        if key not in own and key not in common}, **work.settings}
         self._settings(names, settings, own, path, calls, "mix" if work.mix else "call")
+        trace = getattr(executor, "trace", None)
+        if trace is not None and trace.models:  # each call names its own
+            try:
+                trace.model_of(np.empty(0, np.uint64), [call for call, _ in names])
+            except ScenarioError as error:
+                self.fault([*path, "file"], str(error))
         for what in ("users", "callees"):
             table = getattr(work, what)
             if table is not None and table not in tables and table not in file.users:
@@ -249,15 +278,20 @@ class _Loader:
                                          *([number] if isinstance(conditions, list) else [])]
                 texts = row if isinstance(row, dict) else {row: {}}
                 for text, options in texts.items():
-                    self.check(schema.ThresholdOptions, options or {}, [*path, text])
-                    extra = "".join(f", {key}: {setting_text(value)}"
-                                    for key, value in (options or {}).items())
-                    expression = f"{metric}: {text}{extra}"
+                    where = [*path, text] if isinstance(row, dict) else path
+                    read = self.check(schema.ThresholdOptions, options or {}, where)
+                    if read is None:
+                        continue
+                    words = ["abort"] if read.abort else []
+                    words += [f"delay {options['delay']}"] if "delay" in (options or {}) else []
+                    words += ["warn"] if read.severity == "warn" else []
+                    expression = " ".join([f"{metric}: {text}", *words])
                     try:
                         parse_threshold(expression)
                     except UsageError as error:
-                        self.fault(path, str(error).removeprefix("threshold "))
+                        self.fault(where, str(error).removeprefix("threshold "))
                     found.append(expression)
+                    self.paths.append(tuple(where))
         return tuple(found)
 
 
@@ -298,10 +332,13 @@ def read_users(entry: UsersEntry, folder: Path) -> Table:
     return Table(generated_users(entry.fields or ("user", "password"), entry.generated or 1))
 
 
-def load_job(path: str, profile: str = "") -> Job:
-    """Read a scenario file, YAML or Python. FileError with all faults; ModelError of Python."""
+def load_job(path: str, profile: str = "", elsewhere: Iterable[str] = ()) -> Job:
+    """Read a scenario file, YAML or Python. FileError with all faults; ModelError of Python.
+
+    Of the profiles `elsewhere` the file need not know anything.
+    """
     if path.endswith(YAML_FILES):
-        return _Loader(path, profile).job()
+        return _Loader(path, profile, elsewhere).job()
     models = load_models(path)
     calls = {name: one for name, one in models.items() if one.role is tree.Role.CALLER}
     answers = {name: one for name, one in models.items() if one.role is tree.Role.ANSWERER}

@@ -2,9 +2,22 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from siploadgen.config.fields import Count, Duration, Picked, Process, Rate, Time
+from siploadgen.config.fields import (
+    Count,
+    Duration,
+    DurationWord,
+    LimitTable,
+    LingerWord,
+    LocalWord,
+    OutputKind,
+    Picked,
+    Process,
+    Rate,
+    Time,
+    WorkersWord,
+)
 from siploadgen.load import executors
 from siploadgen.load.arrivals import Arrival
 from siploadgen.model import scenario as tree
@@ -24,6 +37,10 @@ class TargetEntry(Strict):
 
     uri: str
     transport: Literal["udp"] = "udp"
+
+
+def _target(value: Any) -> Any:
+    return {"uri": value} if isinstance(value, str) else value
 
 
 class UsersEntry(Strict):
@@ -279,7 +296,7 @@ class File(Strict):
     """The whole file, but for calls and answers, which are read as steps."""
 
     version: Literal[1] = 1
-    target: TargetEntry | str | None = None
+    target: Annotated[TargetEntry | None, BeforeValidator(_target)] = None
     users: dict[str, UsersEntry] = {}
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     warmup: Duration = 0
@@ -287,26 +304,26 @@ class File(Strict):
     answers: dict[str, Any] = {}
     scenarios: dict[str, dict[str, Any]] = {}
     thresholds: dict[str, Any] = {}
-    outputs: list[str] = []
+    outputs: list[OutputKind] = []
     profiles: dict[str, dict[str, Any]] = {}
     # the settings of a run: each as the option of that name
-    workers: str | int = "auto"
-    local: str | None = None
+    workers: WorkersWord = "auto"
+    local: LocalWord | None = None
     gso: Literal["auto", "on", "off"] = "auto"
-    gso_group: int = 32
-    linger: str = "auto"
-    coalesce: str = "0s"
-    t1: str = "500ms"
-    t2: str = "4s"
-    t4: str = "5s"
-    graceful_stop: str = "30s"
+    gso_group: Annotated[int, Field(ge=1, le=64)] = 32
+    linger: LingerWord = "auto"
+    coalesce: DurationWord = "0s"
+    t1: DurationWord = "500ms"
+    t2: DurationWord = "4s"
+    t4: DurationWord = "5s"
+    graceful_stop: DurationWord = "30s"
     max_calls: Count | None = None
     compact: bool = False
     contact: Literal["local", "learned"] = "local"
     obey_overload: bool = False
     strict: bool = False
     dns: str | None = None
-    limits: dict[str, str | float] = {}
+    limits: LimitTable = {}
     ui: Literal["auto", "rich", "line", "json", "none"] = "auto"
 
 
@@ -317,18 +334,36 @@ def file_schema() -> dict[str, Any]:
     {'$ref': '#/$defs/call'}
     """
     found = File.model_json_schema()
-    steps = steps_schema()
-    works = WorkEntry.model_json_schema()
-    found["$defs"] = {
-        **found.get("$defs", {}), **steps["$defs"], **works.pop("$defs", {}),
-        "call": entry_schema(tree.Role.CALLER), "answer": entry_schema(tree.Role.ANSWERER),
-        "scenario": {**works, "additionalProperties": True, "properties": {
-            **works["properties"],
-            "executor": {"enum": list(EXECUTORS), "description": "see docs/load.md"}}},
-    }
+    defs = {**found.get("$defs", {}), **steps_schema()["$defs"]}
+    scenario = _with_defs(WorkEntry, defs)
+    options = _with_defs(ThresholdOptions, defs)
+    scenario["properties"]["executor"] = {"enum": list(EXECUTORS),
+                                          "description": "see docs/load.md"}
+    scenario["additionalProperties"] = True  # settings of its call
+    scenario["allOf"] = [
+        {"if": {"properties": {"executor": {"const": name}}, "required": ["executor"]},
+         "then": {"properties": own["properties"], "required": own["required"]}}
+        for name, own in ((name, _with_defs(kind, defs)) for name, kind in EXECUTORS.items())]
+    condition = {"oneOf": [{"type": "string"}, {
+        "type": "object", "additionalProperties": {"oneOf": [{"type": "null"}, options]}}]}
+    defs |= {"call": entry_schema(tree.Role.CALLER), "answer": entry_schema(tree.Role.ANSWERER),
+             "scenario": scenario, "condition": condition}
+    found["$defs"] = defs
     for name, entry in (("calls", "call"), ("answers", "answer"), ("scenarios", "scenario")):
         found["properties"][name] = {"type": "object",
                                      "additionalProperties": {"$ref": f"#/$defs/{entry}"}}
+    found["properties"]["target"] = {"oneOf": [{"type": "string"},
+                                               {"$ref": "#/$defs/TargetEntry"}]}
+    found["properties"]["thresholds"] = {"type": "object", "additionalProperties": {"oneOf": [
+        {"$ref": "#/$defs/condition"},
+        {"type": "array", "items": {"$ref": "#/$defs/condition"}}]}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found,
             "title": "A scenario file of siploadgen",
             "patternProperties": {"^x-": {"description": "what aliases name"}}}
+
+
+def _with_defs(model: type[BaseModel], defs: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a mapping, whose definitions are added to others."""
+    own = model.model_json_schema()
+    defs.update(own.pop("$defs", {}))
+    return own

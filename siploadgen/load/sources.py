@@ -31,6 +31,13 @@ from siploadgen.load.rows import (
 
 _SQLITE = (".db", ".sqlite", ".sqlite3")
 _NDJSON = (".ndjson", ".jsonl")
+LOCK_WAIT_S = 5.0  # how long another program may hold a SQLite file
+_SQLITE_MENDS = {  # words in what SQLite says, and the mend
+    "not a database": "it is encrypted, or of another kind; name a SQLite file",
+    "locked": "close the program that writes it, or name a copy",
+    "malformed": "repair it with sqlite3's .recover, or name a copy",
+    "readonly": "write a SELECT", "syntax error": "write a SELECT",
+}
 _PICKS: dict[str, Literal["sequential", "random", "unique"]] = {
     "sequential": "sequential", "random": "random", "user": "unique"}
 
@@ -168,10 +175,10 @@ def sqlite_rows(
     if table is not None and query is not None:
         raise ScenarioError(f"{path}: give a table or a query, not both")
     if not Path(path).is_file():
-        raise ScenarioError(f"{path}: no such file")
+        raise ScenarioError(f"{path}: no such file; name one beside the file that names it")
     try:
         with closing(sqlite3.connect(Path(path).absolute().as_uri() + "?mode=ro",
-                                     uri=True)) as base:
+                                     uri=True, timeout=LOCK_WAIT_S)) as base:
             tables = [str(name) for (name,) in base.execute(
                 "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') "
                 "AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name")]
@@ -184,8 +191,8 @@ def sqlite_rows(
             try:
                 cursor = base.execute(query)
             except (sqlite3.Error, sqlite3.Warning) as error:
-                raise ScenarioError(f"{place}: {error}{_nearest(base, tables, str(error))}"
-                                    ) from None
+                mend = _nearest(base, tables, str(error)) or _sqlite_mend(error)
+                raise ScenarioError(f"{place}: {error}{mend}") from None
             if cursor.description is None:
                 raise ScenarioError(f"{place}: gives no rows; write a SELECT")
             names = [column[0] for column in cursor.description]
@@ -195,18 +202,23 @@ def sqlite_rows(
                 for name, column, value in zip(names, columns, row, strict=True):
                     column.append(_cell(value, f"{place}: row {number}", name))
     except sqlite3.Error as error:
-        raise ScenarioError(f"{path}: {error}") from None
+        raise ScenarioError(f"{path}: {error}{_sqlite_mend(error)}") from None
     if number == 0:
-        raise ScenarioError(f"{place}: no rows")
+        raise ScenarioError(f"{place}: no rows; give at least one")
     return _packed(place, names, columns, fields,
                    [f"{place}: row {i}" for i in range(1, number + 1)])
+
+
+def _sqlite_mend(error: Exception) -> str:
+    return next((f" ({mend})" for words, mend in _SQLITE_MENDS.items() if words in str(error)), "")
 
 
 def _table(path: str | Path, table: str | None, tables: Sequence[str]) -> str:
     if table is None:
         if len(tables) == 1:
             return tables[0]
-        mend = f"choose one: {', '.join(tables)}" if tables else "it has none"
+        mend = (f"choose one: {', '.join(tables)}" if tables else
+                "it has none; name a file that has one")
         raise ScenarioError(f"{path}: which table? {mend}")
     if table not in tables:
         close = difflib.get_close_matches(table, tables, n=1)
@@ -352,7 +364,8 @@ def _packed(
     for index, name in zip(chosen, kept, strict=True):
         if places is not None and CONTROL.search("".join(columns[index])):
             row = next(r for r, cell in enumerate(columns[index]) if CONTROL.search(cell))
-            raise ScenarioError(f'{places[row]}: a control character in column "{name}"')
+            raise ScenarioError(f'{places[row]}: a control character in column "{name}"; '
+                                "take it out")
         if places is not None and not "".join(columns[index]).isprintable():
             _check_text(columns[index], places, name)
     rows = rows_from_columns(kept, [columns[i] for i in chosen])

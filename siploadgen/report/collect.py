@@ -13,6 +13,7 @@ from siploadgen import __version__
 from siploadgen.core.counters import Counter
 from siploadgen.errors import Exit, InternalError
 from siploadgen.figures import Figures, RunRecord, Sample, Series
+from siploadgen.ladder import draw, of_failure
 from siploadgen.report import ceiling, limits, metrics
 from siploadgen.report.limits import Judge
 from siploadgen.report.metrics import Names
@@ -66,13 +67,13 @@ class Collector:
         if self.view is not None:
             self.view.tick(sample)
 
-    def interval(self, sample: Sample) -> None:
-        """Close the interval that ends with this sample."""
+    def interval(self, sample: Sample) -> bool:
+        """Close the interval that ends with this sample; True: a threshold stops the run."""
         before = self._before
         start_ns = before.elapsed_ns if before else 0
         length_s = (sample.elapsed_ns - start_ns) / NANOS
         if length_s <= 0:
-            return
+            return False
         figures = sample.figures - before.figures if before else sample.figures
         engines = [after - was for after, was in zip(sample.engines, before.engines, strict=True)
                    ] if before else list(sample.engines)
@@ -83,6 +84,8 @@ class Collector:
         raw = figures
         state, broken = self.judge.interval(start_ns / NANOS, figures, engines, answerer, length_s)
         self.meter.interval(figures, length_s)
+        if sample.state in ("running", "paused"):  # what ends already needs no stop
+            self.meter.judge(sample.figures, sample.elapsed_ns / NANOS)
         figures = self.names.whole(figures)
         row = self._row(sample, figures, engines, start_ns / NANOS, length_s)
         row["verdict"] = {"state": state, "rules": [rule.as_json() for rule in broken]}
@@ -90,6 +93,7 @@ class Collector:
             writer.interval(row, raw)
         if self.view is not None:
             self.view.interval(row)
+        return self.meter.stopped is not None
 
     def failures(self, failures: list[dict[str, Any]]) -> None:
         """Name the numbers of traced failures and hand them to the writers."""
@@ -100,6 +104,7 @@ class Collector:
             pc = failure.get("pc")
             if isinstance(pc, int) and 0 <= pc < len(self.program.step_names):
                 failure["step"] = self.program.step_names[pc]
+            failure["diagram"] = draw(of_failure(failure["role"], failure["ladder"]))
         if failures:
             for writer in self.writers:
                 writer.failures(failures)
@@ -147,7 +152,8 @@ class Collector:
     ) -> dict[str, Any]:
         """Make the result of a finished run.
 
-        `head` holds what the plan knows: scenario, target, plan, command. Raises InternalError when
+        `head` holds what the plan knows: scenario, target, plan, command; `load_s` is how long the
+        load is when it is not cut short. Raises InternalError when
         the figures contradict each other.
         """
         if record.problems:
@@ -155,13 +161,14 @@ class Collector:
         sample = record.last
         raw = sample.figures
         figures = raw.measured(self.names.series)
-        length_s = record.load_ns / NANOS if load_s is None else load_s
+        cut = record.interrupted or self.meter.stopped is not None
+        length_s = record.load_ns / NANOS if load_s is None or cut else load_s
         counted = self._calls(figures)
         fault = metrics.calls_imbalance(counted)
         if fault:
             raise InternalError(f"the figures do not add up: {fault}")
         verdict = self.judge.verdict(figures, sample.engines, sample.answerer, length_s)
-        thresholds = self.meter.results(raw, length_s)
+        thresholds, stopped = self.meter.results(raw, length_s), self.meter.stopped
         silence = None if self.answering else limits.never_answered(figures)
         if self.answering:
             code = Exit.OK
@@ -181,7 +188,8 @@ class Collector:
             "elapsed_s": round(record.elapsed_ns / NANOS, 6),
             "load_s": round(length_s, 6),
             "interrupted": record.interrupted,
-            "verdict": {**verdict, "strict": strict},
+            "verdict": {**verdict, "strict": strict, "stopped_by": None if stopped is None
+                        else stopped.as_json()},
             "calls": counted,
             "rate": rate,
             "messages": said,

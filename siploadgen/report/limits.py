@@ -12,6 +12,7 @@ from siploadgen.core.counters import Counter
 from siploadgen.errors import Exit, UsageError
 from siploadgen.figures import Figures
 from siploadgen.report import metrics
+from siploadgen.report.summary import deciding
 from siploadgen.units import NANOS, parse_count, parse_duration, parse_share
 
 State = Literal["valid", "suspect", "invalid"]
@@ -212,8 +213,9 @@ def exit_code(
     """Choose the exit code of a finished run.
 
     A stop by a signal comes first, then a target that never answered, then a run that is invalid,
-    then the thresholds; without thresholds every call must have ended as planned.
+    then the thresholds; without thresholds that can fail every call must have ended as planned.
     """
+    thresholds = deciding(thresholds)
     if interrupted:
         return Exit.INTERRUPTED
     if silent:

@@ -25,6 +25,7 @@ _MEANING = {
 }
 
 
+_MARKS = {"ok": "ok", "FAIL": "FAILED", "WARN": "warning"}
 # What mends it, where somebody can.
 _MENDS = {
     "late_start_p99": "a quieter host, more --workers, or a lower --rate",
@@ -225,8 +226,26 @@ def timer_lines(result: Result) -> list[tuple[str, str]]:
 
 def threshold_lines(result: Result) -> list[str]:
     """Return a line for each threshold."""
-    return [f"{'ok  ' if row['ok'] else 'FAIL'}  {row['expression']}  "
+    return [f"{threshold_state(row):<4}  {row['expression']}  "
             f"(measured {number_text(row['value'])})" for row in result["thresholds"]]
+
+
+def threshold_state(row: Mapping[str, Any]) -> str:
+    """Return how a threshold came out: `ok`, `WARN` or `FAIL`."""
+    return "ok" if row["ok"] else "WARN" if row.get("severity") == "warn" else "FAIL"
+
+
+def deciding(thresholds: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows of thresholds that decide: those that do more than warn."""
+    return [row for row in thresholds if row.get("severity", "fail") == "fail"]
+
+
+def stop_text(result: Result) -> str:
+    """Return which threshold stopped the run, and when; empty: none did."""
+    stop = result["verdict"].get("stopped_by")
+    return "" if stop is None else (
+        f"stopped after {stop['t_s']:.0f} s by the threshold {stop['threshold']} "
+        f"(measured {number_text(stop['value'])})")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -245,6 +264,8 @@ def plain(result: Result, paths: Sequence[str] = ()) -> str:
     lines += verdict_lines(result)
     if result["interrupted"]:
         lines.append("stopped before its end")
+    if stop_text(result):
+        lines.append(stop_text(result))
     lines += result.get("hook_failures", ())
     lines += ["", headline(result)] if lines else [headline(result)]
     pairs = [*call_lines(result), *target_lines(result), *message_lines(result)]
@@ -280,8 +301,9 @@ def markdown(result: Result) -> str:
              f"exit code {result['exit_code']} · {_cell(headline(result))}", ""]
     if result.get("never_answered"):
         lines += [f"> The target never answered: {result['never_answered']}", ""]
-    lines += [f"> {line.strip()}  " for line in verdict_lines(result)]
-    if state != "valid":
+    said = [*verdict_lines(result), *filter(None, [stop_text(result)])]
+    lines += [f"> {_cell(line.strip())}  " for line in said]
+    if said:
         lines.append("")
     lines += ["| | |", "|---|---|"]
     lines += [f"| {label} | {_cell(text)} |" for label, text in
@@ -296,7 +318,7 @@ def markdown(result: Result) -> str:
     if result["thresholds"]:
         lines += ["", "| threshold | measured | |", "|---|---:|---|"]
         lines += [f"| `{_cell(row['expression'])}` | {number_text(row['value'])} | "
-                  f"{'ok' if row['ok'] else 'FAILED'} |" for row in result["thresholds"]]
+                  f"{_MARKS[threshold_state(row)]} |" for row in result["thresholds"]]
     lines += ["", "| rule | value | limit | |", "|---|---:|---:|---|"]
     lines += [f"| {rule['name']} | {rule_value(rule['name'], rule['value'])} | "
               f"{rule_value(rule['name'], rule['limit'])} | {'ok' if rule['ok'] else 'BROKEN'} |"

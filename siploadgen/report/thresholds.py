@@ -1,6 +1,7 @@
 """Thresholds such as `srd: p(99) < 150ms`: parsed before the run, measured during it.
 
-`metric[{tag=value,...}]: <aggregate> <op> <number><unit> [over <window>] [in <phase>]`
+`metric[{tag=value,...}]: <aggregate> <op> <number><unit> [over <window>] [in <phase>]
+[abort [delay <time>]] [warn]`
 """
 
 import difflib
@@ -26,8 +27,9 @@ _FORM = re.compile(
     r"\s*(?P<aggregate>p\(\s*(?P<percent>[^()\s]*)\s*\)|[a-z]+)"
     r"\s*(?P<op><=|>=|==|!=|<|>)"
     r"\s*(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>us|ms|s|%|/s)?"
-    r"(?:\s+over\s+(?P<window>\S+))?(?:\s+in\s+(?P<phase>\S+))?\s*")
-_OPTION = re.compile(r"\b(abort|delay|severity)\b\s*[:=]")
+    r"(?:\s+(?P<rest>.*?))?\s*")
+_VALUED = ("over", "in", "delay")  # words behind the number that a value follows
+_WORDS = (*_VALUED, "abort", "warn")
 
 _LATENCY = ("p", "avg", "min", "max", "med", "count", "rate")
 _COUNTED = ("count", "rate", "value")
@@ -52,6 +54,9 @@ class Threshold:
     unit: str
     window_ns: int | None = None
     phase: str | None = None
+    abort: bool = False  # the run stops once it is broken
+    delay_ns: int = 0  # ... judged from then on, from the first due time
+    severity: str = "fail"  # warn: told, and decides nothing
 
     def holds(self, value: float | None) -> bool:
         """Tell whether a value keeps the threshold; nothing measured does not."""
@@ -73,9 +78,6 @@ def _wrong(text: str, why: str) -> UsageError:
 
 def parse_threshold(text: str) -> Threshold:
     """Parse one threshold; UsageError says what is wrong and what to write."""
-    option = _OPTION.search(text)
-    if option is not None:
-        raise _wrong(text, f"{option[1]} is not supported in this version; leave it out")
     match = _FORM.fullmatch(text)
     if match is None:
         raise _wrong(text, "write metric: aggregate op number unit, such as "
@@ -98,10 +100,12 @@ def parse_threshold(text: str) -> Threshold:
         if not equals or not name or not value:
             raise _wrong(text, f'tag "{part.strip()}": write name=value')
         tags[name] = value
-    window = match["window"]
+    words = _words(text, (match["rest"] or "").split())
+    window = words.get("over")
     window_ns = None if window is None else parse_duration(window, f'threshold "{text}": window')
     if window_ns is not None and (window_ns < NANOS or window_ns % NANOS):
         raise _wrong(text, "over: whole seconds, at least 1s")
+    delay_ns = parse_duration(words.get("delay", "0"), f'threshold "{text}": delay')
     unit = match["unit"] or ""
     number = float(match["number"])
     if unit in _SECONDS:
@@ -110,10 +114,36 @@ def parse_threshold(text: str) -> Threshold:
         number /= 100
     metric = f"calls.{match['metric']}" if match["metric"] in _CALLS else match["metric"]
     threshold = Threshold(text.strip(), metric, tags, aggregate, percent,
-                          match["op"], number, unit, window_ns, match["phase"])
+                          match["op"], number, unit, window_ns, words.get("in"),
+                          "abort" in words, delay_ns, "warn" if "warn" in words else "fail")
     if not threshold.metric.startswith(("calls.", "messages.")) and metric not in _RATIOS:
         _check_unit(threshold, _LATENCY)
     return threshold
+
+
+def _words(text: str, rest: Sequence[str]) -> dict[str, str]:
+    """Read what stands behind the number: each word once, with its value."""
+    found: dict[str, str] = {}
+    left = iter(rest)
+    for word in left:
+        if word not in _WORDS:
+            close = difflib.get_close_matches(word.strip(",:="), _WORDS, n=1)
+            raise _wrong(text, f'unknown word "{word}"; ' + (
+                f'did you mean "{close[0]}"?' if close else
+                "write metric: aggregate op number unit [over TIME] [in PHASE] "
+                "[abort [delay TIME]] [warn]"))
+        if word in found:
+            raise _wrong(text, f"{word} stands there twice; leave one of them out")
+        found[word] = next(left, "") if word in _VALUED else word
+        if not found[word]:
+            raise _wrong(text, f"{word}: its value is missing, such as {word} "
+                               f"{'busy' if word == 'in' else '10s'}")
+    if "delay" in found and "abort" not in found:
+        raise _wrong(text, "delay is how long abort waits; write abort delay "
+                           f"{found['delay']}, or leave it out")
+    if "warn" in found and "abort" in found:
+        raise _wrong(text, "what only warns stops no run; leave abort or warn out")
+    return found
 
 
 def _check_unit(threshold: Threshold, aggregates: Sequence[str]) -> None:
@@ -263,6 +293,7 @@ class _Window:
     def __init__(self) -> None:
         self.length_s = 0.0
         self.worst: float | None = None
+        self.latest: float | None = None
         self._sum: Figures | None = None
         self._parts: deque[tuple[SparseFigures, float]] = deque()
 
@@ -282,6 +313,20 @@ class _Window:
         return self._sum if self.length_s >= window_s - 0.5 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A threshold that stopped the run, when, and what it measured then."""
+
+    threshold: Threshold
+    t_s: float
+    value: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as it stands in run.json."""
+        return {"threshold": self.threshold.expression, "t_s": round(self.t_s, 3),
+                "value": self.value}
+
+
 class Meter:
     """Measures thresholds: windows as the intervals go by, the rest at the end."""
 
@@ -290,20 +335,37 @@ class Meter:
         self.thresholds = thresholds
         self._names = names
         self._windows = [_Window() for _ in thresholds]
+        self.stopped: Stop | None = None
 
     def interval(self, figures: Figures, length_s: float) -> None:
         """Take in what happened in one interval; windows slide by one interval."""
         for threshold, window in zip(self.thresholds, self._windows, strict=True):
             if threshold.window_ns is None:
                 continue
+            window.latest = None
             held = window.slide(figures, length_s, threshold.window_ns / NANOS)
             if held is None:
                 continue
-            value = measure(threshold, held, window.length_s, self._names)
+            value = window.latest = measure(threshold, held, window.length_s, self._names)
             # A window without a value breaks nothing.
             if value is not None and (window.worst is None
                                       or threshold.worse(value, window.worst)):
                 window.worst = value
+
+    def judge(self, figures: Figures, elapsed_s: float) -> "Stop | None":
+        """Return what is to stop the run: the first threshold with `abort` that is broken now.
+
+        `figures` are those of the run so far. Windows are judged one by one; nothing measured yet
+        breaks nothing. Once there is one it stays.
+        """
+        for threshold, window in zip(self.thresholds, self._windows, strict=True):
+            if self.stopped or not threshold.abort or elapsed_s * NANOS < threshold.delay_ns:
+                continue
+            value = window.latest if threshold.window_ns is not None else measure(
+                threshold, figures, elapsed_s, self._names)
+            if value is not None and not threshold.holds(value):
+                self.stopped = Stop(threshold, elapsed_s, value)
+        return self.stopped
 
     def results(self, figures: Figures, length_s: float) -> list[dict[str, Any]]:
         """Measure the whole run: the `thresholds` list of run.json.
@@ -315,6 +377,10 @@ class Meter:
             value = window.worst
             if value is None:
                 value = measure(threshold, figures, length_s, self._names)
+            stopped = self.stopped is not None and self.stopped.threshold is threshold
+            if self.stopped is not None and stopped and threshold.window_ns is None:
+                value = self.stopped.value  # what was measured then, not what became of it
             found.append({"expression": threshold.expression, "value": value,
-                          "limit": threshold.limit, "ok": threshold.holds(value)})
+                          "limit": threshold.limit, "ok": not stopped and threshold.holds(value),
+                          "severity": threshold.severity, "stopped": stopped})
         return found

@@ -202,18 +202,24 @@ def junit(result: Mapping[str, Any]) -> str:
 
     name = result["scenario"]["name"]
     cases: list[tuple[str, str | None]] = []
+    warnings: dict[str, str] = {}  # by the name of the case
     verdict = result["verdict"]
     broken = [rule for rule in verdict["rules"] if not rule["ok"]]
     strict = verdict.get("strict") and verdict["state"] == "suspect"
     cases.append(("run validity", None if verdict["state"] != "invalid" and not strict else
                   f"{verdict['state']}: " + ", ".join(summary.rule_text(rule) for rule in broken)))
     for threshold in result["thresholds"]:
-        cases.append((threshold["expression"], None if threshold["ok"] else
-                      f"measured {summary.number_text(threshold['value'])}"))
+        state = summary.threshold_state(threshold)
+        said = f"measured {summary.number_text(threshold['value'])}"
+        if threshold.get("stopped"):
+            said = summary.stop_text(result)
+        cases.append((threshold["expression"], said if state == "FAIL" else None))
+        if state == "WARN":
+            warnings[threshold["expression"]] = f"warning: {said}"
     counted = result["calls"]
     if "never_answered" in result:
         cases.append(("target answers", result["never_answered"]))
-    elif not result["thresholds"] and result["plan"].get("role") != "answerer":
+    elif not summary.deciding(result["thresholds"]) and result["plan"].get("role") != "answerer":
         bad = sum(counted["failed"].values()) + sum(counted["not_started"].values()) \
             + counted["in_progress"]
         cases.append(("every call ends as planned", None if not bad else
@@ -227,6 +233,8 @@ def junit(result: Mapping[str, Any]) -> str:
                                       {"classname": f"siploadgen.{name}", "name": title})
         if fault is not None:
             ElementTree.SubElement(case, "failure", {"message": fault}).text = fault
+        if title in warnings:
+            ElementTree.SubElement(case, "system-out").text = warnings[title]
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

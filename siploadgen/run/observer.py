@@ -15,8 +15,8 @@ class Observer(Protocol):
     def tick(self, sample: Sample) -> None:
         """Look at a sample, several times a second."""
 
-    def interval(self, sample: Sample) -> None:
-        """Keep a sample: one a second, and one at the end."""
+    def interval(self, sample: Sample) -> bool:
+        """Keep a sample: one a second, and one at the end. True: the run is to stop."""
 
     def failures(self, failures: list[dict[str, Any]]) -> None:
         """Keep failures that the engines traced."""
@@ -30,8 +30,9 @@ class Silent:
     def tick(self, sample: Sample) -> None:
         """Ignore it."""
 
-    def interval(self, sample: Sample) -> None:
+    def interval(self, sample: Sample) -> bool:  # noqa: ARG002
         """Ignore it."""
+        return False
 
     def failures(self, failures: list[dict[str, Any]]) -> None:
         """Ignore them."""

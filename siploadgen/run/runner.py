@@ -1,8 +1,8 @@
 """Start the engines, feed them due times ahead of time, sample them, and bring the run to an end.
 
 The order of an end: the schedule is over, open calls may finish for `graceful_stop`; then they are
-told to hang up and have 10 s more; then they are aborted. A stop asked for from outside goes
-straight to hanging up; a second one aborts at once.
+told to hang up and have 10 s more; then they are aborted. A stop asked for from outside, or by the
+observer, goes straight to hanging up; a second one aborts at once.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ from siploadgen.run.worker import (
     EngineFactory,
     Worker,
     compiled_engine,
-    giving_way,
+    gently,
     open_socket,
 )
 from siploadgen.units import NANOS
 
 START_DELAY_NS = 20_000_000  # from handing out the first due times to the first of them
-LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see giving_way
+LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see gently
 TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
 CHUNK = 1_000_000  # most starts handed to an engine at once
@@ -66,6 +66,7 @@ class Runner:
         # A signal handler may put into it at any point of the program: it never waits for a lock.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stops = 0  # how often somebody asked for an end
+        self._called_off = False  # ... and whether the first was the observer
         self._paused = False
         self._held = False  # paused when the feeding thread last looked
         self._factor = 1.0
@@ -130,9 +131,7 @@ class Runner:
         if self._follower is not None:
             self._follower.start()
         try:
-            with giving_way():
-                load_ns = self._load()
-                self._drain()
+            load_ns = gently(self._look_after, self.abort)
         finally:
             if self._follower is not None:
                 self._follower.stop()
@@ -157,7 +156,7 @@ class Runner:
             sockets=tuple(worker.socket_facts for worker in self._workers),
             cpu_user_s=used.ru_utime - usage.ru_utime,
             cpu_system_s=used.ru_stime - usage.ru_stime,
-            interrupted=self._stops > 0,
+            interrupted=self._stops > self._called_off,
             hook_failures=tuple(self._hooks.failures(self.plan.program)) if self._hooks else (),
             problems=tuple(self._problems),
             local=tuple(worker.local for worker in self._workers),
@@ -165,6 +164,12 @@ class Runner:
             targets=self._book.uses(np.sum([worker.engine.target_calls
                                             for worker in self._workers], axis=0)),
         )
+
+    def _look_after(self) -> int:
+        """Feed and sample until no engine runs; return how long the load was, in ns."""
+        load_ns = self._load()
+        self._drain()
+        return load_ns
 
     def _open(self) -> None:
         address, port = self.plan.local
@@ -371,7 +376,9 @@ class Runner:
         self._observer.tick(sample)
         if late_ns >= 0:
             self._next_interval += (late_ns // INTERVAL_NS + 1) * INTERVAL_NS
-            self._observer.interval(sample)
+            if self._observer.interval(sample) and not self._stops:
+                self._called_off = True
+                self.stop()
             self._observer.failures(self._failures())
 
     def _failures(self) -> list[dict[str, Any]]:
@@ -399,7 +406,15 @@ class Runner:
             planned=sum(one.handed for one in self._open_streams) + sum(
                 int(figures.series_starts[list(one.series), DUE].sum())
                 for one in self._closed_streams),
+            held=tuple(self._held_open(one) for one in self.streams),
         )
+
+    def _held_open(self, stream: OpenStream | ClosedStream) -> int | None:
+        """Return how many calls a workload is to hold open now; None: it does not."""
+        if isinstance(stream, OpenStream):
+            return None
+        return sum(int(worker.engine.closed_state(stream.closed)["asked"])
+                   for worker in self._workers)
 
     def _audit(self, faults: list[str | None], final: bool) -> None:
         """Hold the engines to their two sums.

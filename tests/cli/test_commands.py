@@ -57,6 +57,31 @@ def test_exit_codes(command, world, more, code):
     assert done.code == code, done
 
 
+@pytest.mark.timeout(60)
+def test_a_threshold_stops_a_run(command, monkeypatch, tmp_path):
+    """In a scenario file or on the command line; the load would last an hour."""
+    monkeypatch.setattr("siploadgen.run.runner.INTERVAL_NS", NANOS // 20)
+    path = tmp_path / "calls.yaml"
+    path.write_text("version: 1\nscenarios: {calls: {call: call, executor: constant-arrival-rate, "
+                    "rate: 100/s, duration: 1h}}\n"
+                    'thresholds: {failed: {"rate < 1%": {abort: true, delay: 100ms}}}\n')
+    words = (*TARGET, "--ui", "none", "--out", "json=-", *QUICK[6:])
+    for more in ((str(path),), ("call", "-r", "100", "-d", "1h",
+                                "-T", "failed: rate < 1% abort delay 100ms")):
+        done = command("run", *more, *words, reject_share=1.0)
+        assert done.code == 99, done
+        result = json.loads(done.out)
+        jsonschema.validate(result, SCHEMA)
+        assert not result["interrupted"]
+        stop = result["verdict"]["stopped_by"]
+        assert stop["threshold"] == "failed: rate < 1% abort delay 100ms"
+        assert 0.1 <= stop["t_s"] <= result["elapsed_s"] < 3600
+        assert result["load_s"] < 3600
+        assert result["calls"]["not_started"]["stopped"] > 0
+        assert [row["stopped"] for row in result["thresholds"]] == [True]
+        assert "by the threshold failed: rate < 1%" in done.err
+
+
 def test_what_a_silent_target_looked_like(command):
     done = command("run", "call", *TARGET, *QUICK, silent=True)
     assert done.out.startswith("NO ANSWER from sip:127.0.0.1:9: only silence")

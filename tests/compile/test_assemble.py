@@ -85,7 +85,7 @@ def walk(steps, variables, counted):
 
 
 def holds(condition, variables):
-    return COMPARES[condition.compare](variables[condition.subject], condition.constant)
+    return COMPARES[condition.compare](variables[condition.subject], condition.other)
 
 
 @given(trees())

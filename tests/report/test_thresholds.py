@@ -1,10 +1,13 @@
 """Thresholds: what parses and what does not, and what they measure."""
 
+from xml.etree import ElementTree
+
 import pytest
 
 from siploadgen.errors import UsageError
 from siploadgen.report.metrics import Names
 from siploadgen.report.thresholds import Meter, check_thresholds, measure, parse_threshold
+from siploadgen.report.writers import render
 from tests.report.builders import figures, result_of
 from tests.run.fake_engine import FakeProgram, Method, World
 
@@ -62,9 +65,15 @@ def test_windows_phases_and_tags_parse():
     ("srd{phase=a}: p(99) < 1ms", 'no phase "a"'),
     ("srd: p(99) < 1ms over 10", "a unit is missing"), ("srd: p(99) < 1ms over 1500ms",
      "whole seconds"), ("srd: p(99) < 1ms over 0s", "whole seconds"),
-    ("srd: p(99) < 1ms abort: true", "abort is not supported"),
-    ("srd: p(99) < 1ms, delay=10s", "delay is not supported"),
-    ("srd: p(99) < 1ms severity: warn", "severity is not supported"),
+    ("srd: p(99) < 1ms abort: true", 'unknown word "abort:"; did you mean "abort"'),
+    ("srd: p(99) < 1ms, delay 10s", "write metric"),
+    ("srd: p(99) < 1ms severity warn", "[abort [delay TIME]] [warn]"),
+    ("srd: p(99) < 1ms delay 10s", "write abort delay 10s"),
+    ("srd: p(99) < 1ms abort delay", "its value is missing"),
+    ("srd: p(99) < 1ms abort delay 10", "a unit is missing"),
+    ("srd: p(99) < 1ms in", "its value is missing, such as in busy"),
+    ("srd: p(99) < 1ms abort warn", "leave abort or warn out"),
+    ("srd: p(99) < 1ms over 1s over 2s", "over stands there twice"),
     ("messages.received: rate < 1%", "no share"),
     ("messages.sent: rate < 5%", "no share"),
 ])
@@ -140,7 +149,87 @@ def test_a_short_run_is_one_window():
     held = figures(histograms={2: [5] * 10})
     meter.interval(held, 1.0)
     assert meter.results(held, 1.0)[0] == {
-        "expression": "srd: count > 5 over 60s", "value": 10.0, "limit": 5.0, "ok": True}
+        "expression": "srd: count > 5 over 60s", "value": 10.0, "limit": 5.0, "ok": True,
+        "severity": "fail", "stopped": False}
+
+
+def test_options_of_a_threshold():
+    threshold = parse_threshold("srd: p(99) < 1s abort delay 30s in busy over 10s")
+    assert (threshold.window_ns, threshold.phase, threshold.abort, threshold.delay_ns) == (
+        10_000_000_000, "busy", True, 30_000_000_000)
+    assert threshold.severity == "fail"
+    assert parse_threshold("srd: p(99) < 1s warn").severity == "warn"
+
+
+def played(text, *failed):
+    """Give a meter seconds of ten calls with so many failures each: (meter, sum, stops)."""
+    meter = Meter([parse_threshold(text)], NAMES)
+    total, stops = figures(), []
+    for second, count in enumerate(failed, 1):
+        held = figures(COUNT_STARTED=10, OUTCOME_TIMEOUT=count, OUTCOME_SUCCEEDED=10 - count)
+        total = total + held
+        meter.interval(held, 1.0)
+        stops.append(meter.judge(total, float(second)))
+    return meter, total, stops
+
+
+@pytest.mark.parametrize(("text", "failed", "t_s", "value"), [
+    ("failed: rate < 20% abort", (0, 1, 10), 3, 11 / 30),
+    ("failed: rate < 20% abort", (0, 1, 1), None, None),
+    ("failed: rate < 20%", (10, 10, 10), None, None),
+    ("failed: rate < 20% abort delay 3s", (10, 0, 0), 3, 10 / 30),
+    ("failed: rate < 20% abort delay 3s", (5, 0, 0), None, None),
+    ("failed: rate < 20% over 2s abort", (0, 0, 5), 3, 0.25),
+    ("failed: rate < 20% over 2s abort", (10,), None, None),  # no window is full
+    ("failed: rate < 20% over 1s abort delay 2s", (10, 0, 0), None, None),
+    ("srd: p(99) < 1s abort", (0, 0), None, None),  # nothing measured
+])
+def test_a_broken_threshold_stops_the_run(text, failed, t_s, value):
+    _, _, stops = played(text, *failed)
+    found = stops[-1]
+    assert (found.t_s, found.value) == (t_s, pytest.approx(value)) if t_s else found is None
+    assert not t_s or not any(stops[:t_s - 1])
+
+
+def test_what_stopped_a_run_stays_broken():
+    meter, total, stops = played("failed: rate < 20% abort", 5, 0, 0, 0)
+    assert all(stop is stops[0] for stop in stops)
+    row = meter.results(total, 4.0)[0]
+    assert (row["value"], row["ok"], row["stopped"]) == (0.5, False, True)
+    assert stops[0].as_json() == {"threshold": "failed: rate < 20% abort", "t_s": 1.0,
+                                  "value": 0.5}
+
+
+def test_a_run_that_was_stopped_says_so():
+    result = result_of(World(reject_share=1.0), seconds=4,
+                       thresholds=[parse_threshold("failed: rate < 5% abort delay 2s")])
+    assert not result["interrupted"]
+    assert result["exit_code"] == 99
+    assert result["verdict"]["stopped_by"] == {
+        "threshold": "failed: rate < 5% abort delay 2s", "t_s": 2.0,
+        "value": pytest.approx(0.995, abs=0.001)}
+    said = ("stopped after 2 s by the threshold failed: rate < 5% abort delay 2s "
+            "(measured 0.99")
+    assert said in render("summary", result)
+    assert said in render("md", result)
+    assert said in render("junit", result).replace("&lt;", "<")
+
+
+def test_a_warning_decides_nothing():
+    warning = parse_threshold("srd: p(99) < 1us warn")
+    result = result_of(World(), thresholds=[warning])
+    assert result["exit_code"] == 0
+    assert [row["severity"] for row in result["thresholds"]] == ["warn"]
+    assert "WARN  srd: p(99) < 1us warn" in render("summary", result)
+    assert "| warning |" in render("md", result)
+    suite = ElementTree.fromstring(render("junit", result))
+    assert suite.get("failures") == "0"
+    assert ["warning" in out.text for out in suite.iter("system-out")] == [True]
+    assert {case.get("name") for case in suite} >= {"every call ends as planned"}
+    # Beside it calls that fail do what they do without thresholds; and so do thresholds that fail.
+    assert result_of(World(reject_share=0.2), thresholds=[warning])["exit_code"] == 99
+    lenient = parse_threshold("failed: rate < 90%")
+    assert result_of(World(reject_share=0.2), thresholds=[warning, lenient])["exit_code"] == 0
 
 
 def test_thresholds_decide_the_exit_code():

@@ -25,7 +25,7 @@ HOUSE = {
     ),
     "siploadgen": (
         (0, "errors tx_table | units"),
-        (5, "figures message model load | compile | model.builtin"),
+        (5, "figures ladder message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),
         (8, "capacity | cli | library"),
@@ -47,7 +47,7 @@ FOLDERS = {"siploadgen.core.sip", "siploadgen.core.net", "siploadgen.model",
            "siploadgen.model.builtin", "siploadgen.compile",
            "siploadgen.load", "siploadgen.run", "siploadgen.config",
            "siploadgen.report", "siploadgen.cluster",
-           "siploadgen.cli"}
+           "siploadgen.capacity", "siploadgen.cli"}
 
 CIMPORT = re.compile(r"^\s*(?:from\s+(siploadgen[\w.]*)\s+c?import\s+([^#]*)"
                      r"|c?import\s+(siploadgen[\w.]*))", re.M)

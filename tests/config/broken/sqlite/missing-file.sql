@@ -1,0 +1,2 @@
+CREATE TABLE users (user TEXT, password TEXT);
+INSERT INTO users VALUES ('alice', 'a');
