@@ -7,6 +7,8 @@ from typing import Any
 from siploadgen.capacity.play import row_text
 from siploadgen.capacity.search import Finding
 from siploadgen.errors import Exit
+from siploadgen.report.limits import LIMITS
+from siploadgen.report.summary import rule_value
 from siploadgen.units import NANOS, format_duration, format_rate
 
 SCHEMA = "siploadgen/capacity/1"
@@ -115,10 +117,18 @@ def form(
          else format_duration(plan["linger_s"] * NANOS)),
         ("own", "Rate at which the generator was the limit", "not reached"
          if finding.limit is None else format_rate(finding.limit)),
+        ("own", "Limits of the verdict", _limits_text(last["verdict"]["rules"])),
         ("own", "Arrivals", f"{plan['arrival']}, seed {plan['seed']}, {plan['workers']} workers"),
     ]
     return [{"section": section, "name": name, "value": str(value)}
             for section, name, value in rows]
+
+
+def _limits_text(rules: Sequence[Mapping[str, Any]]) -> str:
+    """Name the limits that are not the usual ones; a share of the mean gap may raise the first."""
+    other = [f"{rule['name']} {rule_value(rule['name'], rule['limit'])}" for rule in rules
+             if rule["name"] in LIMITS and rule["limit"] != LIMITS[rule["name"]].default]
+    return ", ".join(other) or "the usual ones"
 
 
 def _unknown(rate: float | None, state: str) -> str:

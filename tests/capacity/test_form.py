@@ -62,6 +62,13 @@ def test_what_the_fields_say() -> None:
     assert found["Notes on the DUT and its backend"] == "memory only"
 
 
+def test_limits_that_were_changed_are_named() -> None:
+    assert fields(data())["Limits of the verdict"] == "the usual ones"
+    rules = [{"name": "late_start_p99", "limit": 0.02}, {"name": "attained", "limit": 0.999}]
+    made = data(results=[run(verdict={"state": "valid", "rules": rules})])
+    assert fields(made)["Limits of the verdict"] == "late_start_p99 20 ms"
+
+
 def test_registrations_have_a_field_of_their_own() -> None:
     found = fields(data(form.REREGISTRATION, waited_s=300.0))
     assert found["Re-registration Rate"] == "458/s, 5m00s after the registrations"

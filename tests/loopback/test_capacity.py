@@ -66,7 +66,7 @@ def test_a_known_ceiling_is_found_within_two_percent(tmp_path: Path) -> None:
     for row in data["trials"]:
         played = json.loads((tmp_path / row["file"]).read_text())
         assert played["calls"]["due"] == row["due"]
-        assert played["plan"]["rate_per_s"] == pytest.approx(row["rate_per_s"], rel=1e-6)
+        assert played["plan"]["rate_per_s"] == pytest.approx(row["rate_per_s"], rel=5e-3)
     assert {row["answer"] for row in data["trials"]} == {"met", "missed"}
 
 
@@ -100,7 +100,7 @@ def test_rfc7502_and_the_baseline_beside_it(tmp_path: Path) -> None:
 
 
 def test_registrations_are_of_new_users_each_time_and_are_kept(tmp_path: Path) -> None:
-    with answerer("--set", "bindings=1k") as target:
+    with answerer("--set", "bindings=1000") as target:
         siploadgen("capacity", "register", "-t", target, "--method", "step", "--start", "100",
                    "--step", "50", "--max", "150", "--trial", "1s", "--settle", "0",
                    "--no-baseline", "--out", tmp_path, *CALM)
