@@ -41,7 +41,7 @@ class Rfc7502Search:
         self._old_r = 0
         self._count = 0
         self._good: float | None = None
-        self._missed: float | None = None  # lowest since the best rate rose last
+        self._missed: set[int] = set()
         self._limit: float | None = None
         self._state: State = "unfinished"
 
@@ -58,8 +58,7 @@ class Rfc7502Search:
         elif told.answer == "met":
             self._rise(told)
         else:
-            if self._missed is None or self._r < self._missed:
-                self._missed = float(self._r)
+            self._missed.add(self._r)
             self._r = floor(self._r - self._d * self._r)
             self._d = max(LEAST, self._d / 2)
             self._w = max(LEAST, self._w / 2)
@@ -69,8 +68,6 @@ class Rfc7502Search:
     def _rise(self, told: Told) -> None:
         if self._r > self._old_r:
             self._old_r, self._good = self._r, told.good_per_s
-            if self._missed is not None and self._missed <= self._r:
-                self._missed = None
             if self._r == self._most:
                 self._state = "most"
         else:
@@ -83,8 +80,9 @@ class Rfc7502Search:
 
     def finding(self) -> Finding:
         """Return the benchmark: the highest r at which all attempts succeeded."""
-        return Finding(self._state, float(self._old_r) if self._old_r else None, self._missed,
-                       self._limit, self._good)
+        above = min((rate for rate in self._missed if rate > self._old_r), default=None)
+        return Finding(self._state, float(self._old_r) if self._old_r else None,
+                       None if above is None else float(above), self._limit, self._good)
 
     def describe(self) -> dict[str, object]:
         """Return N, r, w and d as they were at the start."""

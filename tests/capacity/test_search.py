@@ -53,6 +53,20 @@ def test_rfc7502_by_its_vectors(ceiling: float, rate: int, trials: int) -> None:
     assert all(one.attempts == 50_000 for one in model.trials)
 
 
+def test_rfc7502_names_a_miss_above_its_rate_alone() -> None:
+    """A target that is not the same every time: missed at 110 and 99, met at 108 afterwards."""
+    answers = {100: ["met"], 110: ["missed"], 99: ["missed", "met"]}
+
+    def moody(trial: Trial) -> Told:
+        some = answers.get(int(trial.rate), [])
+        return Told(some.pop(0) if some else "met" if trial.rate < 109 else "missed")  # type: ignore
+
+    finding = run_search(Rfc7502Search(), moody)
+    assert finding.rate is not None
+    assert finding.missed is not None
+    assert 100 <= finding.rate < 109 <= finding.missed <= 120
+
+
 def test_rfc7502_finds_most_of_any_ceiling() -> None:
     for ceiling in range(150, 20_000, 371):
         found = run_search(Rfc7502Search(), Model(ceiling)).rate
