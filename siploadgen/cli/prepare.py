@@ -52,11 +52,13 @@ def prepare(
     learn_contact: bool,
     each: bool = False,
     answering: Mapping[str, str] | None = None,
+    shaped: Any = None,
 ) -> Prepared:
     """Check everything and build the programs; only sockets of the answerer are opened.
 
     With `each` the load of the command line is that of every scenario of a file. `answering` are
-    settings that the embedded answerer has besides `settings`.
+    settings that the embedded answerer has besides `settings`. `shaped` is an executor that stands
+    for the load options.
     """
     from siploadgen.model.builtin import build_answerer
     from siploadgen.run.answer import Answerer, AnswerPlan
@@ -64,9 +66,10 @@ def prepare(
     from siploadgen.run.worker import local_address, open_socket
 
     job = model if hasattr(model, "works") else None  # a scenario file; its module costs time
-    asked = any(given is not None for given in (rate, duration, calls, warmup, *(ramp or ())))
-    executor = load_executor(rate, duration, calls, ramp, arrival=arrival, max_calls=max_calls,
-                             warmup=warmup)
+    asked = shaped is not None or any(
+        given is not None for given in (rate, duration, calls, warmup, *(ramp or ())))
+    executor = shaped or load_executor(rate, duration, calls, ramp, arrival=arrival,
+                                       max_calls=max_calls, warmup=warmup)
     if job is not None:
         job = _with_load(job, executor if asked else None, each)
         peaks = [(one.executor or executor).peak_rate for one in job.works]

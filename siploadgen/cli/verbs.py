@@ -12,8 +12,8 @@ from typer.main import get_command
 # Verb and module, in the order of the help.
 VERBS: Mapping[str, str] = MappingProxyType({
     name: f"siploadgen.cli.{name}"
-    for name in ("run", "answer", "new", "check", "show", "inspect", "plan", "report", "compare",
-                 "metrics", "doctor", "models")})
+    for name in ("run", "answer", "capacity", "overload", "new", "check", "show", "inspect", "plan",
+                 "report", "compare", "metrics", "selftest", "doctor", "models")})
 
 
 class Group(TyperGroup):

@@ -14,7 +14,7 @@ from siploadgen.core.counters import Counter
 from siploadgen.errors import Exit, InternalError
 from siploadgen.figures import Figures, RunRecord, Sample, Series
 from siploadgen.ladder import draw, of_failure
-from siploadgen.report import limits, metrics, rfc6076
+from siploadgen.report import ceiling, limits, metrics, rfc6076
 from siploadgen.report.limits import Judge
 from siploadgen.report.metrics import Names
 from siploadgen.report.summary import SCHEMA
@@ -177,6 +177,9 @@ class Collector:
             code = limits.exit_code(
                 verdict=verdict["state"], strict=strict, interrupted=record.interrupted,
                 silent=silence is not None, thresholds=thresholds, calls=counted)
+        rate, said, about = _rates(counted, length_s), metrics.messages(figures), environment()
+        quoted = None if self.answering else ceiling.quote(
+            said["sent"], rate["started_per_s"], about)
         result: dict[str, Any] = {
             "schema": SCHEMA,
             **head,
@@ -189,8 +192,8 @@ class Collector:
             "verdict": {**verdict, "strict": strict, "stopped_by": None if stopped is None
                         else stopped.as_json()},
             "calls": counted,
-            "rate": _rates(counted, length_s),
-            "messages": metrics.messages(figures),
+            "rate": rate,
+            "messages": said,
             "metrics": metrics.latencies(figures, self.names),
             "rfc6076": rfc6076.ratios(figures),
             "attempts": rfc6076.attempts(figures),
@@ -198,9 +201,9 @@ class Collector:
             "steps": metrics.steps(figures, self.program),
             "counters": {name: int(value) for name, value in zip(
                 self.names.counters, figures.user_counters, strict=False)},
-            "generator": self._generator(record),
+            "generator": {**self._generator(record), "ceiling": quoted},
             "thresholds": thresholds,
-            "environment": environment(),
+            "environment": about,
             "exit_code": int(code),
         }
         if silence is not None:

@@ -202,6 +202,16 @@ def generator_line(result: Result) -> str:
     return ", ".join(parts)
 
 
+def ceiling_lines(result: Result) -> list[tuple[str, str]]:
+    """Return label and text of what this host reached in selftest; nothing without one."""
+    known = result["generator"].get("ceiling")
+    if not known:
+        return []
+    return [("ceiling", f"this host reached {format_rate(known['rate_per_s'])} of model "
+                        f"{known['model']} in selftest of {known['date'][:10]}; this run used "
+                        f"{known['used']:.1%}")]
+
+
 def timer_lines(result: Result) -> list[tuple[str, str]]:
     """Return label and text of the timers that are not those of RFC 3261; nothing when all are."""
     plan = result["plan"]
@@ -269,7 +279,8 @@ def plain(result: Result, paths: Sequence[str] = ()) -> str:
         busy = "" if other["loop_busy"] is None else f", busy {other['loop_busy']:.0%}"
         lines.append(f"{'answerer':<10} {other['calls']:,} calls{busy}, "
                      f"{other['udp'].get('receive_drops', 0):,} receive drops")
-    lines += [f"{label:<10} {text}" for label, text in timer_lines(result)]
+    lines += [f"{label:<10} {text}"
+              for label, text in (*ceiling_lines(result), *timer_lines(result))]
     if result["thresholds"]:
         lines += ["", *threshold_lines(result)]
     if result["verdict"]["state"] == "valid":
@@ -297,7 +308,8 @@ def markdown(result: Result) -> str:
     lines += ["| | |", "|---|---|"]
     lines += [f"| {label} | {_cell(text)} |" for label, text in
               [*call_lines(result), *target_lines(result), *message_lines(result),
-               ("generator", generator_line(result)), *timer_lines(result)]]
+               ("generator", generator_line(result)), *ceiling_lines(result),
+               *timer_lines(result)]]
     rows = latency_rows(result)
     if rows:
         lines += ["", "| " + " | ".join(LATENCY_HEAD) + " |",

@@ -28,7 +28,7 @@ HOUSE = {
         (5, "figures ladder message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),
-        (8, "cli loads | library"),
+        (8, "capacity | cli loads | library"),
         (9, "__main__ pytest_plugin"),
     ),
 }
@@ -47,7 +47,7 @@ FOLDERS = {"siploadgen.core.sip", "siploadgen.core.net", "siploadgen.model",
            "siploadgen.model.builtin", "siploadgen.compile",
            "siploadgen.load", "siploadgen.run", "siploadgen.config",
            "siploadgen.report", "siploadgen.cluster",
-           "siploadgen.cli"}
+           "siploadgen.capacity", "siploadgen.cli"}
 
 CIMPORT = re.compile(r"^\s*(?:from\s+(siploadgen[\w.]*)\s+c?import\s+([^#]*)"
                      r"|c?import\s+(siploadgen[\w.]*))", re.M)
