@@ -166,6 +166,8 @@ class Sample:
     factor: float = 1.0  # rate asked for, relative to the plan
     state: str = "running"  # running, paused, draining, stopping
     planned: int = 0  # due times handed to the engines so far
+    # for each workload: calls that it is to hold open now; None when its calls have due times
+    held: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from siploadgen.report.collect import Collector
@@ -33,7 +33,12 @@ def finish(result: dict[str, Any], files: Any, outputs: Sequence[Any], ui: str) 
     from siploadgen.report import summary
 
     files.finish(result)
-    data = ui == "json" or any(output.path == "-" for output in outputs)
-    stream = sys.stderr if data else sys.stdout
+    stream = words_stream(outputs, ui)
     stream.write(summary.plain(result, files.paths))
     stream.flush()
+
+
+def words_stream(outputs: Sequence[Any], ui: str) -> TextIO:
+    """Return where words for people go: stdout unless data does."""
+    data = ui == "json" or any(output.path == "-" for output in outputs)
+    return sys.stderr if data else sys.stdout

@@ -50,8 +50,12 @@ def prepare(
     obey_overload: bool,
     compact: bool,
     learn_contact: bool,
+    each: bool = False,
 ) -> Prepared:
-    """Check everything and build the programs; only sockets of the answerer are opened."""
+    """Check everything and build the programs; only sockets of the answerer are opened.
+
+    With `each` the load of the command line is that of every scenario of a file.
+    """
     from siploadgen.model.builtin import build_answerer
     from siploadgen.run.answer import Answerer, AnswerPlan
     from siploadgen.run.plan import RunPlan, available_cores, choose_workers
@@ -62,7 +66,7 @@ def prepare(
     executor = load_executor(rate, duration, calls, ramp, arrival=arrival, max_calls=max_calls,
                              warmup=warmup)
     if job is not None:
-        job = _with_load(job, executor if asked else None)
+        job = _with_load(job, executor if asked else None, each)
         peaks = [(one.executor or executor).peak_rate for one in job.works]
         peak = sum(math.inf if one is None else one for one in peaks)
     else:
@@ -172,15 +176,15 @@ def _built_job(job: Any, uri: str, executor: Any, users: str | None, settings: d
         return build(job, uri, executor, settings=settings, compact=compact, users=rows)
 
 
-def _with_load(job: Any, executor: Any) -> Any:
+def _with_load(job: Any, executor: Any, each: bool) -> Any:
     """Put the load of the command line in the place of the file's, if some was given."""
     if executor is None:
         return job
-    if len(job.works) != 1:
+    if len(job.works) != 1 and not each:
         names = ", ".join(work.name for work in job.works)
         raise UsageError(f"--rate, --duration, --calls, --ramp: for a file with one scenario, this "
                          f"one has {len(job.works)} ({names}); change it there, or by a profile")
-    return replace(job, works=(replace(job.works[0], executor=executor),))
+    return replace(job, works=tuple(replace(work, executor=executor) for work in job.works))
 
 
 def plan_head(plan: "RunPlan", embedded: bool) -> dict[str, Any]:

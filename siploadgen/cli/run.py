@@ -34,7 +34,7 @@ from siploadgen.cli.options import (
     parse_settings,
     parse_tuning,
 )
-from siploadgen.cli.output import finish, make_view
+from siploadgen.cli.output import finish, make_view, words_stream
 from siploadgen.cli.prepare import Prepared, prepare
 from siploadgen.cli.signals import Signals
 from siploadgen.cli.verbs import single
@@ -82,6 +82,10 @@ def run(
     users: Annotated[str | None, typer.Option(
         "--users", metavar="FILE|N",
         help="Users of the calls: a CSV file (SIPp's too), or a number of made-up ones.")] = None,
+    debug: Annotated[bool, typer.Option(
+        "--debug",
+        help="One call, unless --calls, --duration or --ramp say more, and everything about it "
+             "printed as it happens: messages, steps, times.")] = False,
     threshold: Annotated[list[str] | None, typer.Option(
         "--threshold", "-T", metavar="EXPRESSION",
         help="What must hold, such as 'srd: p(99) < 150ms'. Repeatable.")] = None,
@@ -128,9 +132,13 @@ def run(
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))
+        if debug and not (calls or duration or ramp):
+            calls = "1"
         outputs = parse_outputs(out or ())
         thresholds = [parse_threshold(text) for text in threshold or ()]
-        limit_values = limits.parse_limits(limit or ())
+        # An engine that tells everything is slow; what is late by it says nothing of the target.
+        limit_values = limits.parse_limits([*(["late_start_p99=1s"] if debug else []),
+                                            *(limit or ())])
         ready = prepare(
             context.obj.model, target=target, rate=rate, duration=duration, calls=calls,
             max_calls=max_calls, arrival=arrival, ramp=ramp, warmup=warmup, seed=seed,
@@ -139,11 +147,11 @@ def run(
                                 t1=t1, t2=t2, t4=t4),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
             may_load=may_load, dns=dns, obey_overload=obey_overload, compact=compact,
-            learn_contact=contact == "learned")
+            learn_contact=contact == "learned", each=debug)
         collector = make_collector(ready.plan.program, thresholds=thresholds,
                                    limit_values=limit_values, bounded=max_calls is not None,
                                    series=ready.plan.series)
-        code = _perform(ready, collector, outputs, ui, strict, signals)
+        code = _perform(ready, collector, outputs, ui, strict, signals, debug)
     raise typer.Exit(code)
 
 
@@ -154,6 +162,7 @@ def _perform(
     ui: str,
     strict: bool,
     signals: Signals,
+    debug: bool,
 ) -> int:
     """Run what is prepared, write everything, and return the exit code."""
     from siploadgen.report.writers import Outputs
@@ -162,10 +171,16 @@ def _perform(
     plan, answerer = ready.plan, ready.answerer
     files = Outputs(outputs, collector.names, time.time())
     collector.writers.append(files)
-    view = make_view(ui, collector, f"{plan.name} to {plan.target_uri}", plan.total_calls,
-                      plan.duration_ns)
+    view = make_view("none" if debug and ui in ("auto", "rich") else ui, collector,
+                     f"{plan.name} to {plan.target_uri}", plan.total_calls, plan.duration_ns)
     collector.view = view
-    runner = Runner(plan, observer=collector, answerer=answerer)
+    factory = None
+    if debug:
+        from siploadgen.cli.debug import Narrator
+        from siploadgen.run.debug import debug_engines
+
+        factory = debug_engines(Narrator(words_stream(outputs, ui), plan.workers).tell)
+    runner = Runner(plan, observer=collector, answerer=answerer, engine_factory=factory)
     try:
         if answerer is not None:
             answerer.start()

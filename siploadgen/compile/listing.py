@@ -28,7 +28,8 @@ def _text(program: Program, offset: int, length: int) -> str:
     return program.text[offset:offset + length].decode(errors="backslashreplace")
 
 
-def _method(number: int) -> str:
+def method_name(number: int) -> str:
+    """Name a method by its number: `INVITE`; 0: any."""
     return Method(number).name if number else "any"
 
 
@@ -37,7 +38,7 @@ def template_name(program: Program, number: int) -> str:
     row = program.templates[number]
     if row["kind"] == TemplateKind.TEMPLATE_TEXT:
         return f"text {number}"
-    method = _method(int(row["method"]))
+    method = method_name(int(row["method"]))
     if not row["method"]:
         method = _text(program, int(row["method_offset"]), int(row["method_length"]))
     if row["kind"] == TemplateKind.TEMPLATE_RESPONSE:
@@ -51,9 +52,9 @@ def matcher_name(program: Program, number: int) -> str:
     kind = MatcherKind(int(row["kind"]))
     if kind is MatcherKind.MATCH_RESPONSE:
         low, high = int(row["low"]), int(row["high"])
-        name = f"{low if low == high else f'{low}-{high}'}/{_method(int(row['method']))}"
+        name = f"{low if low == high else f'{low}-{high}'}/{method_name(int(row['method']))}"
     elif kind is MatcherKind.MATCH_REQUEST:
-        name = _method(int(row["method"])) if row["method"] else "any request"
+        name = method_name(int(row["method"])) if row["method"] else "any request"
     else:
         name = kind.name.removeprefix("MATCH_").lower()
     return name if row["leg"] in (0, ANY_LEG) else f"{name} leg {row['leg']}"
@@ -264,7 +265,7 @@ def template_text(program: Program, number: int) -> str:
 def listing(program: Program) -> str:
     """List the instructions of a program, entry by entry."""
     starts = {int(entry["pc"]): number for number, entry in enumerate(program.entries)}
-    answers = {int(row["entry"]): _method(int(row["method"])) for row in program.answers}
+    answers = {int(row["entry"]): method_name(int(row["method"])) for row in program.answers}
     width = len(str(max(len(program.code) - 1, 0)))
     lines = []
     for pc in range(len(program.code)):
@@ -313,7 +314,7 @@ def ladder(program: Program, entry: int = 0) -> str:
     lines = [f"  {name}{'peer':>{49 - len(name)}}"]
     if program.entries[entry]["role"]:
         method = next(int(row["method"]) for row in program.answers if row["entry"] == entry)
-        lines.append(_arrow(_method(method), False))
+        lines.append(_arrow(method_name(method), False))
     seen: set[int] = set()
     while pc not in seen:
         seen.add(pc)

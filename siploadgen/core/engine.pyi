@@ -128,6 +128,7 @@ class Engine:
     def closed_state(self, closed: int) -> dict[str, int]:
         """Return a closed workload's calls wanted by the level, its places, its chunks of starts.
 
+        asked: calls that it is to hold now, `scale_closed` included;
         busy: places with a call or at rest; resting: those at rest; parked: places not wanted now,
         which keep their rows.
         """
@@ -204,6 +205,13 @@ class Engine:
         """Record of a row's user: busy, cseq of its last REGISTER, expires (ns; 0: not registered).
 
         IndexError: this engine has no such user.
+        """
+    def instances(self) -> list[dict[str, Any]]:
+        """Live instances, for whoever looks at single calls; not while `run` goes on.
+
+        Each with key (unique in this engine), entry, role, pc (where it waits; None: nowhere),
+        deadline (ns; 2**63 - 1: none), row, legs (number: its token on the wire), clocks (number of
+        those that go: ns of their start) and variables.
         """
     def memory(self) -> dict[str, int]:
         """Bytes in use by kind of record, and peaks."""

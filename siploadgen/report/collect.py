@@ -13,6 +13,7 @@ from siploadgen import __version__
 from siploadgen.core.counters import Counter
 from siploadgen.errors import Exit, InternalError
 from siploadgen.figures import Figures, RunRecord, Sample, Series
+from siploadgen.ladder import draw, of_failure
 from siploadgen.report import limits, metrics
 from siploadgen.report.limits import Judge
 from siploadgen.report.metrics import Names
@@ -103,6 +104,7 @@ class Collector:
             pc = failure.get("pc")
             if isinstance(pc, int) and 0 <= pc < len(self.program.step_names):
                 failure["step"] = self.program.step_names[pc]
+            failure["diagram"] = draw(of_failure(failure["role"], failure["ladder"]))
         if failures:
             for writer in self.writers:
                 writer.failures(failures)

@@ -270,7 +270,28 @@ class Table(Quiet):
         bar = ProgressBar(total=1.0, completed=self._progress(last), width=60)
         line = Grid(box=None, pad_edge=False, show_header=False, padding=0)
         line.add_row(bar)
-        return Group(head, grid, line, Text(KEYS, "dim"))
+        parts = [self._workloads(last, recent, span_s)] if len(self._names.workloads) > 1 else []
+        return Group(head, grid, *parts, line, Text(KEYS, "dim"))
+
+    def _workloads(self, last: Sample, recent: Figures, span_s: float) -> "RenderableType":
+        """Return a row for each workload: what it is to do, and what became of it."""
+        from rich.table import Table as Grid
+
+        grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        for number, name in enumerate(("scenario", "planned", "due", "started", "started/s", "ok",
+                                       "failed", "not", "open")):
+            grid.add_column(name, justify="right" if number else "left")
+        for number, name in enumerate(self._names.workloads):
+            counted = metrics.calls(self._names.of_workload(last.figures, name), self._names)
+            lately = metrics.calls(self._names.of_workload(recent, name), self._names)
+            held = last.held[number] if number < len(last.held) else None
+            grid.add_row(
+                name, format_rate(lately["due"] / span_s) if held is None else f"{held:,} open",
+                f"{counted['due']:,}", f"{counted['started']:,}",
+                format_rate(lately["started"] / span_s).removesuffix("/s"),
+                f"{counted['succeeded']:,}", f"{sum(counted['failed'].values()):,}",
+                f"{sum(counted['not_started'].values()):,}", f"{counted['in_progress']:,}")
+        return grid
 
     def _progress(self, sample: Sample) -> float:
         done = 0.0

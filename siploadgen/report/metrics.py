@@ -55,6 +55,16 @@ class Names:
         return rows or [number for number, one in enumerate(self.series)
                         if phase is None and workload in (None, one.workload)]
 
+    @property
+    def workloads(self) -> tuple[str, ...]:
+        """Names of the workloads, in the order of the plan."""
+        return tuple(dict.fromkeys(one.workload for one in self.series))
+
+    def of_workload(self, figures: Figures, workload: str) -> Figures:
+        """Return the figures of all phases of a workload."""
+        return figures.of_series([number for number, one in enumerate(self.series)
+                                  if one.workload == workload])
+
     def whole(self, figures: Figures) -> Figures:
         """Add up all series."""
         return figures.of_series(range(len(self.series))) if len(self.series) > 1 else figures

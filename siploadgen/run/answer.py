@@ -13,7 +13,7 @@ from siploadgen.figures import Figures, RunRecord, Sample, total
 from siploadgen.run.hooks import HookServer, hook_arguments, serve_hooks
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import Tuning
-from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, giving_way
+from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, gently
 from siploadgen.units import NANOS
 
 _POLL_S = 0.02
@@ -163,10 +163,7 @@ class AnswerRunner:
         self._answerer.start()
         workers = self._answerer.workers
         try:
-            with giving_way():
-                while not self._stops and not any(worker.error for worker in workers):
-                    self._look()
-                    self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
+            gently(self._look_after, self.stop)
             load_ns = self._clock() - self._origin_ns
             self._answerer.hang_up()
             deadline = self._clock() + self._graceful_stop_ns
@@ -186,6 +183,13 @@ class AnswerRunner:
             cpu_user_s=used.ru_utime - usage.ru_utime,
             cpu_system_s=used.ru_stime - usage.ru_stime,
             local=tuple(self._answerer.addresses))
+
+    def _look_after(self) -> None:
+        """Sample until somebody stops it, or an engine fails."""
+        workers = self._answerer.workers
+        while not self._stops and not any(worker.error for worker in workers):
+            self._look()
+            self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
 
     def _failures(self) -> list[dict[str, Any]]:
         result = self._answerer.failures()

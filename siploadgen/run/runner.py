@@ -28,13 +28,13 @@ from siploadgen.run.worker import (
     EngineFactory,
     Worker,
     compiled_engine,
-    giving_way,
+    gently,
     open_socket,
 )
 from siploadgen.units import NANOS
 
 START_DELAY_NS = 20_000_000  # from handing out the first due times to the first of them
-LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see giving_way
+LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see gently
 TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
 CHUNK = 1_000_000  # most starts handed to an engine at once
@@ -131,9 +131,7 @@ class Runner:
         if self._follower is not None:
             self._follower.start()
         try:
-            with giving_way():
-                load_ns = self._load()
-                self._drain()
+            load_ns = gently(self._look_after, self.abort)
         finally:
             if self._follower is not None:
                 self._follower.stop()
@@ -166,6 +164,12 @@ class Runner:
             targets=self._book.uses(np.sum([worker.engine.target_calls
                                             for worker in self._workers], axis=0)),
         )
+
+    def _look_after(self) -> int:
+        """Feed and sample until no engine runs; return how long the load was, in ns."""
+        load_ns = self._load()
+        self._drain()
+        return load_ns
 
     def _open(self) -> None:
         address, port = self.plan.local
@@ -402,7 +406,15 @@ class Runner:
             planned=sum(one.handed for one in self._open_streams) + sum(
                 int(figures.series_starts[list(one.series), DUE].sum())
                 for one in self._closed_streams),
+            held=tuple(self._held_open(one) for one in self.streams),
         )
+
+    def _held_open(self, stream: OpenStream | ClosedStream) -> int | None:
+        """Return how many calls a workload is to hold open now; None: it does not."""
+        if isinstance(stream, OpenStream):
+            return None
+        return sum(int(worker.engine.closed_state(stream.closed)["asked"])
+                   for worker in self._workers)
 
     def _audit(self, faults: list[str | None], final: bool) -> None:
         """Hold the engines to their two sums.

@@ -6,14 +6,15 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from siploadgen.errors import InternalError, TargetError, UsageError
 from siploadgen.figures import Figures, snapshot
 from siploadgen.units import host_port
 
 EngineFactory = Callable[..., Any]
+_T = TypeVar("_T")
 
 
 def compiled_engine(program: Any, **arguments: Any) -> Any:
@@ -56,24 +57,45 @@ def open_socket(address: tuple[str, int], option: str = "--local") -> socket.soc
     return sock
 
 
-@contextlib.contextmanager
-def giving_way() -> Iterator[None]:
-    """Let the engines go first where this thread shares a core with one.
+# Policy, and niceness added, of the thread that samples.
+GIVE_WAY = (os.SCHED_BATCH, 10)
 
-    A sample takes some milliseconds, and calls that are due meanwhile would start late. A thread of
-    SCHED_IDLE is interrupted as soon as another wakes up; niceness does not see to that. On a core
-    without a pause it gets a few milliseconds a second, so what engines need of it is handed out
-    long before. Without the right to go back this thread alone stays so.
+
+def gently(work: Callable[[], _T], give_up: Callable[[], None]) -> _T:
+    """Do something in a thread that lets the engines go first; return or raise what it does.
+
+    A sample takes some milliseconds, and calls that are due meanwhile would start late. So this
+    thread has a small share of a core that an engine needs, and engines, whose slices are short,
+    interrupt it. It must keep a share: while it changes the memory of the process nobody else can,
+    and an engine would wait for as long as a core without a pause keeps it from going on. As it has
+    a thread of its own nothing has to be put back, which takes rights. An exception in the caller
+    meanwhile, such as KeyboardInterrupt, calls `give_up`, which has to end the work.
     """
-    me = threading.get_native_id()
-    before = os.sched_getscheduler(me), os.sched_getparam(me)
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(me, os.SCHED_IDLE, os.sched_param(0))
-    try:
-        yield
-    finally:
+    done: list[_T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        me = threading.get_native_id()
+        policy, added = GIVE_WAY
         with contextlib.suppress(OSError):
-            os.sched_setscheduler(me, *before)
+            os.sched_setscheduler(me, policy, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, me, os.getpriority(os.PRIO_PROCESS, me) + added)
+        try:
+            done.append(work())
+        except BaseException as error:  # a thread has nobody to raise to
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="samples", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        give_up()
+        thread.join()
+        raise
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 class Worker(threading.Thread):

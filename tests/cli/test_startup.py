@@ -90,8 +90,8 @@ def parameters():
 
 
 WORDS = ("", "5", "0", "-1", "64", "4294967295", "4294967296", "1.0", "1_0", " 5", "+5", "\u0661",
-         "auto", "AUTO", "on", "none", "local", "md5", "sha-256", "hold=2s", "json", "caf\xe9",
-         "\udcff")
+         "auto", "AUTO", "mermaid", "on", "none", "local", "md5", "sha-256", "hold=2s", "json",
+         "caf\xe9", "\udcff")
 
 
 @pytest.mark.parametrize(("command", "parameter"), [

@@ -6,10 +6,13 @@ import os
 import pty
 import select
 import termios
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from siploadgen.core.program import Outcome
 from siploadgen.figures import Sample
 from siploadgen.report import live
 from siploadgen.report.collect import make_collector
@@ -79,6 +82,35 @@ def test_the_table_shows_rates_and_percentiles():
     for part in ("200   100/s", "196   98/s   4 not", "180   90/s", "timeout 10", "srd",
                  "p50 2 ms", "verdict", "draining", "rate x1.1", "p pause"):
         assert part in text, part
+
+
+def test_each_workload_has_a_row_of_its_own():
+    from siploadgen.figures import Series
+    from tests.run.fake_engine import FakeProgram
+
+    series = (Series("offered", "warmup", False), Series("offered", "main"), Series("held", "main"))
+    collector = make_collector(FakeProgram(), series=series)
+    console = Console(file=io.StringIO(), width=100)
+    view = live.Table(collector.names, collector.judge, "x", total_calls=1, duration_ns=SECOND,
+                      console=console, keys=live.Keys(io.StringIO()))
+    counted = figures(COUNT_DUE=120, COUNT_STARTED=117, COUNT_NOT_STARTED_NO_SLOT=3,
+                      in_progress=20)
+    outcomes = np.zeros((3, counted.outcomes.size), np.int64)
+    outcomes[:, Outcome.OUTCOME_SUCCEEDED] = [10, 50, 30]
+    outcomes[1, Outcome.OUTCOME_TIMEOUT] = 7
+    starts = np.zeros((3, counted.series_starts.shape[1]), np.int64)
+    starts[:, :3] = [[10, 10, 0], [70, 67, 3], [40, 40, 0]]
+    counted = replace(counted, series_outcomes=outcomes, series_starts=starts,
+                      histograms=np.concatenate([counted.histograms[:2],
+                                                 *[counted.histograms[2:]] * 3]))
+    with view:
+        view.tick(Sample(SECOND, counted, (counted,), factor=2.0, held=(None, 22)))
+        console.print(view.draw())
+    rows = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["scenario", "planned", "due", "started", "started/s", "ok", "failed", "not",
+            "open"] in rows
+    assert ["offered", "80/s", "80", "77", "77", "60", "7", "3", "10"] in rows
+    assert ["held", "22", "open", "40", "40", "40", "30", "0", "0", "10"] in rows
 
 
 class Control:

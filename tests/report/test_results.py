@@ -185,6 +185,10 @@ def test_a_folder_holds_everything(tmp_path):
     assert len(errors) == result["calls"]["failed"]["rejected"]
     assert errors[0]["outcome"] == "rejected"
     assert errors[0]["step"] == "AWAIT"
+    assert errors[0]["diagram"].splitlines() == [
+        "            caller            peer",
+        "   0.000 s  |-- INVITE ------>|",
+        "   0.001 s  |<-- 486 INVITE --|"]
     assert "486 Busy" in errors[0]["message"]
     assert "topsecret" not in (folder / "errors.ndjson").read_text()
     assert sorted(files.paths) == sorted(str(path) for path in folder.iterdir())

@@ -186,7 +186,8 @@ class FakeEngine:
 
     def closed_state(self, closed: int) -> dict[str, int]:
         one = self.closed[closed]
-        return {"wanted": one.wanted, "busy": one.busy, "resting": 0, "parked": 0,
+        return {"wanted": one.wanted, "asked": int(one.wanted * one.factor + 0.5),
+                "busy": one.busy, "resting": 0, "parked": 0,
                 "chunks": -(-len(one.waiting) // SUPPLY)}
 
     def stop_starts(self) -> None:
@@ -279,7 +280,9 @@ class FakeEngine:
             self._failures.append({
                 "outcome": int(outcome), "status": 486, "due": due, "ended": now,
                 "call_id": f"{call:024x}", "pc": 1, "row": 0,
-                "ladder": [(0, "> INVITE"), (1200, "< 486")],
+                "role": "caller", "ladder": [
+                    {"at_s": 0.0, "what": "sent", "method": "INVITE", "status": None},
+                    {"at_s": 0.0012, "what": "received", "method": "INVITE", "status": 486}],
                 "message": b"SIP/2.0 486 Busy\r\nAuthorization: Digest username=\"a\", "
                            b"response=\"topsecret\"\r\n\r\n"})
 

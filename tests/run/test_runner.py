@@ -141,14 +141,42 @@ def test_records_made_ready(more, instances, transactions, monkeypatch):
     assert arguments["ready_transactions"] == transactions
 
 
-def test_the_sampling_thread_gives_way_to_the_engines(monkeypatch):
-    calls = []
-    monkeypatch.setattr(os, "sched_getscheduler", lambda who: os.SCHED_BATCH)
-    monkeypatch.setattr(os, "sched_setscheduler", lambda who, how, _: calls.append((who, how)))
-    record, _ = run(plan(), World())
-    me = threading.get_native_id()
-    assert calls == [(me, os.SCHED_IDLE), (me, os.SCHED_BATCH)]
-    assert record.last.figures.outcomes[Outcome.OUTCOME_SUCCEEDED] == 60
+class Sampled(Silent):
+    """Looks at the thread that it is called in."""
+
+    live = True
+
+    def __init__(self):
+        self.seen = set()
+
+    def tick(self, sample):
+        if sample.state != "ended":
+            me = threading.get_native_id()
+            self.seen.add((os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, me)))
+
+
+def test_the_sampling_thread_gives_way_and_keeps_a_share():
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    watcher = Sampled()
+    Runner(plan(), engine_factory=World().engine, observer=watcher).run()
+    assert watcher.seen == {(os.SCHED_BATCH, min(before + 10, 19))}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+def test_a_run_is_given_up_when_its_caller_is(monkeypatch):
+    runner = Runner(plan(duration_ns=3600_000 * MS), engine_factory=World().engine)
+    real = threading.Thread.join
+
+    def join(thread, timeout=None):
+        if thread.name == "samples" and not runner._stops:
+            raise KeyboardInterrupt
+        real(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", join)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+    assert not [one for one in threading.enumerate() if one.name.startswith(("samples", "call-"))]
 
 
 def test_engines_are_no_idlers():
@@ -167,7 +195,7 @@ def test_engines_are_no_idlers():
     assert policies == [os.SCHED_OTHER] * 2
 
 
-def test_a_policy_that_may_not_be_left_again_stays(monkeypatch):
+def test_a_policy_that_may_not_be_chosen_is_done_without(monkeypatch):
     def refuse(*_):
         raise PermissionError
 

@@ -25,7 +25,7 @@ HOUSE = {
     ),
     "siploadgen": (
         (0, "errors tx_table | units"),
-        (5, "figures message model load | compile | model.builtin"),
+        (5, "figures ladder message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),
         (8, "cli | library"),

@@ -5,7 +5,7 @@ from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from siploadgen.core.advance cimport (
-    advance, advance_abort, advance_done, advance_finish, advance_next, hooks_go_on,
+    advance, advance_abort, advance_done, advance_finish, advance_next, closed_wanted, hooks_go_on,
 )
 from siploadgen.core.counters cimport COUNT_COUNT, COUNT_NOT_STARTED_THROTTLED, COUNT_TRACE_DROPPED
 from siploadgen.core.feed cimport feed_datagram, feed_error
@@ -40,7 +40,8 @@ from siploadgen.core.program cimport (
 )
 from siploadgen.core.rand cimport rand_next, rand_seed
 from siploadgen.core.records cimport (
-    Chunk, CHUNKS, Clock, Closed, CLOSED_MAX, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_PAUSE,
+    Chunk, CHUNKS, Clock, Closed, CLOSED_MAX, instance_at, instance_clocks, instance_legs,
+    instance_variables, leg_handle, COMMAND_ABORT, COMMAND_HANG_UP, COMMAND_PAUSE,
     COMMAND_STOP_STARTS, Core, Failure, Instance, LADDER, Leg, Level, OC_LOSS, OC_NONE, OC_RATE,
     FEEDS_MAX, Queue, Rest, ROLE_ANSWERER, SERIES_MAX, Start, STARTS_COUNT, STATUS_SPAN,
     STEP_FIELDS,
@@ -727,8 +728,8 @@ cdef class Engine:
         if closed >= self.core.closed_count:
             raise ValueError(f"closed workload {closed}: there are {self.core.closed_count}")
         one = &self.core.closed[closed]
-        return {"wanted": one.wanted, "busy": one.busy, "resting": one.resting,
-                "parked": one.parked,
+        return {"wanted": one.wanted, "asked": closed_wanted(one), "busy": one.busy,
+                "resting": one.resting, "parked": one.parked,
                 "chunks": one.queue.head - slg_load_acquire(&one.queue.tail)}
 
     @property
@@ -945,6 +946,39 @@ cdef class Engine:
             raise IndexError(f"row {row} is no user of this engine")
         user = user_at(core, row)
         return {"busy": bool(user.busy), "cseq": user.cseq, "expires": user.expires}
+
+    def instances(self):
+        cdef Core* core = self.core
+        cdef uint32_t index, i
+        found = []
+        for index in range(core.instances.high):
+            if instance_at(core, index).generation & 1:
+                found.append(self._instance(index))
+        return found
+
+    cdef object _instance(self, uint32_t index):
+        cdef Core* core = self.core
+        cdef Instance* instance = instance_at(core, index)
+        cdef uint8_t token[24]
+        cdef uint32_t i, leg
+        legs = {}
+        for i in range(core.leg_max):
+            leg = instance_legs(core, instance)[i]
+            if leg != NONE:
+                token_write(core, token, leg_handle(core, leg))
+                legs[i] = PyBytes_FromStringAndSize(<char*>token, 24).decode()
+        clocks = {}
+        for i in range(core.clock_count):
+            if instance_clocks(core, instance)[i].due >= 0:
+                clocks[i] = instance_clocks(core, instance)[i].due
+        return {
+            "key": (index, instance.generation), "entry": instance.entry,
+            "role": "answerer" if instance.role else "caller",
+            "pc": instance.wait_pc if instance.wait else None, "deadline": instance.deadline,
+            "row": instance.row, "legs": legs, "clocks": clocks,
+            "variables": [instance_variables(core, instance)[i]
+                          for i in range(core.variable_count)],
+        }
 
     def memory(self):
         cdef Core* core = self.core

@@ -192,7 +192,8 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
                    strict: bool = True) -> "Program":
     """Program of the answering side: the requests of all models in one answer table.
 
-    Those of `first` come before the built-in ones. Unless `strict`, settings that nobody knows are
+    Those of `first` come before the built-in ones, or in their place where they take all requests
+    of a method. Unless `strict`, settings that nobody knows are
     passed over: they may be those of a caller that is not built in.
 
     `answer_after` is the time from 180 to 200 (a distribution; the setting `ring` when empty),
@@ -230,10 +231,14 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     if values["no_answer"]:
         refusals += parse_refusals(f"{NO_ANSWER}:{values['no_answer']}")
     methods = {word.strip() for word in values["challenge_methods"].split(",")}
+    first = tuple(first)
     scenarios = [side.record(
         settings={name: text for name, text in given.items() if name in side.settings},
         transport=transport, compact=compact) for side in first]
+    taken = {side.method for side in first if not side.user}  # nobody else would get these
     for side in ANSWERERS:
+        if side.method in taken:
+            continue
         known_now = {"answer_after": after, "refusals": refusals,
                      "challenge": challenge if side.method in methods else ""}
         own = {name: text for name, text in given.items() if name in side.settings}
