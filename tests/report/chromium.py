@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium", "google-chrome")
 READY = """new Promise((done) => {
   const look = () => document.documentElement.dataset.report ? done(
     document.documentElement.dataset.report) : requestAnimationFrame(look);
@@ -25,32 +25,31 @@ def find() -> str | None:
 
 
 class Page:
-    """A tab of a browser of its own (DevTools protocol; no network: every name is unknown to it)."""
+    """A tab of a browser of its own, steered by the DevTools protocol. It knows no host's name."""
 
     def __init__(self, profile: Path) -> None:
         path = find()
         assert path is not None
         to_browser, self._out = os.pipe()
         self._in, from_browser = os.pipe()
-
-        def pipes() -> None:  # the browser reads from 3 and writes to 4
-            one, other = os.dup(to_browser), os.dup(from_browser)
-            os.dup2(one, 3)
-            os.dup2(other, 4)
-
-        self._process = subprocess.Popen(
-            [path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        # A sanitizer's library that is loaded ahead of all others is not for the browser.
+        clean = {name: text for name, text in os.environ.items() if name != "LD_PRELOAD"}
+        self._process = subprocess.Popen(  # the browser reads from 3 and writes to 4
+            ["bash", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}',
+             path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
              "--no-first-run", "--disable-background-networking", "--disable-component-update",
              "--disable-sync", "--disable-extensions", "--hide-scrollbars",
              "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
              f"--user-data-dir={profile}", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=pipes, close_fds=False)
+            pass_fds=(to_browser, from_browser), env=clean)
         os.close(to_browser)
         os.close(from_browser)
         self._buffer = b""
         self._number = 0
         self._session: str | None = None
+        self.shows: tuple[Path, int] | None = None  # file and width
+        self._width = 0
         self.requests: list[str] = []  # addresses that the page asked for
         self.errors: list[str] = []  # what scripts threw and the console complained of
         target = next(one["targetId"] for one in self.send("Target.getTargets")["targetInfos"]
@@ -105,6 +104,7 @@ class Page:
 
     def look(self, width: int, height: int = 900, *, dark: bool = False) -> None:
         """Set the size of the window, and light or dark."""
+        self.shows, self._width = None, width
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=False)
         self.send("Emulation.setEmulatedMedia", features=[
@@ -112,9 +112,12 @@ class Page:
 
     def open(self, path: Path) -> str:
         """Open a report, wait until it is drawn, and return how that ended."""
+        self.requests.clear()
+        self.errors.clear()
         self.send("Page.navigate", url=path.as_uri())
         while self._receive().get("method") != "Page.loadEventFired":
             pass
+        self.shows = path, self._width
         return str(self.ask(READY))
 
     def picture(self) -> bytes:

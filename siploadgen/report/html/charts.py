@@ -24,7 +24,7 @@ _CLASSES = (RED, ORANGE, PURPLE, BLUE, GREEN, "#a8763e", "#c75b9b", "#5f9ea8", G
 _BANDS = (("p90", "p90_us", 0.34), ("p99", "p99_us", 0.22), ("p99.9", "p99.9_us", 0.13))
 _COLUMNS = 300  # of heat maps and bars
 _DECADE = 10  # rows of a heat map
-_TICKS = (0, 50, 90, 99, 99.9, 99.99, 99.999, 99.9999)
+_TICKS = (50, 90, 99, 99.9, 99.99, 99.999, 99.9999)
 
 
 def number(value: float | None) -> float | None:
@@ -148,7 +148,7 @@ def timeline(result: Mapping[str, Any], history: History) -> Chart | None:
     unit, scale = _unit(points[-1].start_s + points[-1].length_s)
     x = numbers((point.start_s + point.length_s / 2) / scale for point in points)
     data = [_line(label, x, numbers(point.counts[key] / point.length_s for point in points),
-                  colour, hovertemplate="%{y:,.5~g}/s", legendgroup="rate", **more)
+                  colour, hovertemplate="%{y:,.5~g}/s", **more)
             for label, key, colour, more in (
                 ("due", "due", GREY, {"dash": "dot"}), ("started", "started", BLUE, {}),
                 ("succeeded", "succeeded", GREEN, {}), ("failed", "failed", RED, {}))]
@@ -212,7 +212,7 @@ def _doubts(points: Sequence[Point], scale: float) -> list[Chart]:
 
 def _grouped(points: Sequence[Point]) -> list[Sequence[Point]]:
     """Put neighbouring points together until there are at most `_COLUMNS` groups."""
-    size = -(-len(points) // _COLUMNS)
+    size = max(-(-len(points) // _COLUMNS), 1)
     return [points[place : place + size] for place in range(0, len(points), size)]
 
 
@@ -281,7 +281,7 @@ def spectrum(result: Mapping[str, Any], history: History) -> Chart | None:
             hovertemplate="%{customdata:.6~g} %: %{y:.4~g} ms"))
     if not data:
         return None
-    ticks = [tick for tick in _TICKS if tick == 0 or 1 / (1 - tick / 100) <= 10 * most]
+    ticks = [tick for tick in _TICKS if 1 / (1 - tick / 100) <= 10 * most]
     return _chart("spectrum", 420, data, {
         "xaxis": {"type": "log", "title": {"text": "percentile"},
                   "tickvals": [1 / (1 - tick / 100) for tick in ticks],
@@ -308,9 +308,12 @@ def failures(history: History) -> Chart | None:
     unit, scale = _unit(history.points[-1].start_s + history.points[-1].length_s)
     x = numbers((group[0].start_s + group[-1].start_s + group[-1].length_s) / 2 / scale
                 for group in groups)
+    widths = numbers(0.9 * (group[-1].start_s + group[-1].length_s - group[0].start_s) / scale
+                     for group in groups)
     lengths = [sum(point.length_s for point in group) for group in groups]
     data: list[Chart] = [{
-        "type": "bar", "name": kind, "x": x, "marker": {"color": colour, "line": {"width": 0}},
+        "type": "bar", "name": kind, "x": x, "width": widths,
+        "marker": {"color": colour, "line": {"width": 0}},
         "hovertemplate": "%{y:,.4~g}/s", "y": numbers(
             sum(point.failed.get(kind, 0) for point in group) / length
             for group, length in zip(groups, lengths, strict=True))}
@@ -318,7 +321,7 @@ def failures(history: History) -> Chart | None:
                                      _CLASSES * (len(classes) // len(_CLASSES) + 1),
                                      strict=False)]
     return _chart("failures", 300, data, {
-        "barmode": "stack", "bargap": 0.05, "hovermode": "x unified",
+        "barmode": "stack", "hovermode": "x unified",
         "xaxis": {"title": {"text": f"time since the first due call ({unit})"},
                   "rangemode": "tozero"},
         "yaxis": _axis("failed calls/s", 0, 1)})

@@ -60,9 +60,10 @@ def page(result: Mapping[str, Any], history: History, *, library: bool = True) -
         "latency_head": summary.LATENCY_HEAD, "latencies": summary.latency_rows(result),
         "law": None if law is None else {
             "poor": law.poor, "r2": law.r2, "levels": len(points), "rows": parts.law_rows(law)},
-        "law_missing": parts.law_missing(steps), "calculator": _calculator(result, best),
+        "law_missing": parts.law_missing(steps, max((load for _, load, _ in points), default=0)),
+        "calculator": _calculator(result, best),
         "resolution": _resolution(history), "doubts": _doubts(history),
-        "no_intervals": "The course of the run was not kept: intervals.ndjson is missing.",
+        "no_intervals": "The course of the run was not kept: there are no intervals.",
         "no_histograms": "There is no histogram: no latency was measured, or hist.hlog is missing.",
         "failed": parts.failed_rows(result), "responses": parts.responses(result),
         "wrong_steps": parts.step_rows(result), "evidence": _evidence(history),
@@ -151,8 +152,8 @@ def _charts(result: Mapping[str, Any], history: History, steady: list[Level],
 def _tiles(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     counted, rate = result["calls"], result["rate"]
     failed = sum(counted["failed"].values())
-    rows = [("calls started", f"{counted['started']:,}"),
-            ("failed", f"{failed:,} ({parts.percent(failed / (counted['started'] or 1))})")]
+    share = parts.percent(failed / (counted["started"] or 1))
+    rows = [("calls started", f"{counted['started']:,}"), (f"failed ({share})", f"{failed:,}")]
     if rate["started_per_s"] is not None:
         rows.append(("started, mean", format_rate(rate["started_per_s"])))
     name = headline(result)
@@ -197,8 +198,8 @@ def _resolution(history: History) -> str:
     return (f"To keep the page small each point is {history.merged} intervals "
             f"({format_duration(point.length_s * NANOS)}) added up: {history.intervals:,} "
             f"intervals in {len(history.points):,} points. Counts and histograms are added, so "
-            "percentiles are those of all calls of a point; what is shorter than a point shows in its maximum. "
-            "intervals.ndjson has every interval.")
+            "percentiles are those of all calls of a point; what is shorter than a point shows in "
+            "its maximum. intervals.ndjson has every interval.")
 
 
 def _doubts(history: History) -> str:
@@ -218,7 +219,8 @@ def _evidence(history: History) -> list[dict[str, str]]:
         when = f", due at {one['due_s']:.3f} s" if one.get("due_s") is not None else ""
         rows.append({
             "title": f"{one.get('outcome')}{where}{when} - {one.get('call_id', '')}",
-            "ladder": "\n".join(_rung(rung) for rung in one.get("ladder") or ()),
+            "ladder": str(one.get("diagram") or "\n".join(
+                _rung(rung) for rung in one.get("ladder") or ())),
             "message": str(one.get("message") or "").replace("\r\n", "\n")})
     return rows
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from siploadgen.report.html.levels import GOODPUT, Level, headline
-from siploadgen.report.html.usl import LEAST, Fit
+from siploadgen.report.html.usl import BUSY, LEAST, Fit
 from siploadgen.report.summary import (
     number_text,
     rule_text,
@@ -95,7 +95,8 @@ def _of_levels(steady: Sequence[Level], best: Level | None) -> tuple[str, list[s
                 f"({bhca(best.offered_per_s)}) with {by}; it does not bear "
                 f"{format_rate(broken.offered_per_s)}.")
     if broken is not None:
-        causes = [f"{goal.expression} (measured {number_text(goal.value)})"
+        causes = [f"{goal.expression} (measured "
+                  f"{_measured(goal.value, parse_threshold(goal.expression).unit)})"
                   for goal in broken.goals if not goal.ok]
         more.append(f"First to break, at {format_rate(broken.offered_per_s)} ({broken.name}): "
                     + ("; ".join(causes) if causes else
@@ -125,13 +126,17 @@ def law_rows(fit: Fit) -> Rows:
     return rows
 
 
-def law_missing(levels: Sequence[Level]) -> str:
-    """Say why there is no fit."""
+def law_missing(levels: Sequence[Level], most: float) -> str:
+    """Say why there is no fit; `most`: calls that the target had at work at the highest level."""
     steady = sum(level.steady for level in levels)
     if steady < LEAST:
         have = "one load level" if steady == 1 else f"{steady} load levels"
         return (f"A model needs at least {LEAST} load levels that stay the same for a while; this "
                 f"run has {have}. The executor stairs makes them.")
+    if 0 < most < BUSY:
+        return (f"There is nothing to model: even at the highest level the target had no more than "
+                f"{most:.2g} calls at work at once (Little's law: calls that went well per second, "
+                "times their mean latency), so none had to wait for another.")
     return ("The levels are too much alike, or have no latency or no successful calls: there is no "
             "curve to lay through them.")
 
@@ -200,7 +205,8 @@ def threshold_rows(result: Result) -> list[dict[str, str]]:
     rows = []
     for row in result["thresholds"]:
         value, limit = row["value"], row["limit"]
-        margin = "–" if value is None or not limit else f"{(limit - value) / limit:+.1%}"
+        margin = ("–" if value is None or not limit else f"{(limit - value) / limit:+.1%}"
+                  if abs(value) < 2 * limit else f"{value / limit:.3g} times the limit")
         unit = parse_threshold(row["expression"]).unit
         rows.append({"expression": row["expression"], "value": _measured(value, unit),
                      "limit": _measured(limit, unit), "margin": margin,

@@ -3,17 +3,18 @@
     X(N) = lambda N / (1 + sigma (N - 1) + kappa N (N - 1))
 
 X is throughput, N how many calls the target has at work at once: by Little's law throughput times
-the mean latency of the service. Sigma is the share of the work that has to wait its turn, kappa
-what it costs that all must agree with each other; with kappa above 0 throughput has a maximum.
+the mean latency of the service. One call alone waits for nobody: below N = 1 X is lambda N. Sigma
+is the share of the work that has to wait its turn, kappa what it costs that all must agree with
+each other; with kappa above 0 throughput has a maximum.
 """
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEAST = 4  # levels: one more than there are parameters
+BUSY = 2.0  # calls at work at the highest level: with fewer nothing waits for anything
 _DRAWS = 500
 _POOR = 0.9  # a fit explains less than that of the variance
 Floats = NDArray[np.float64]
@@ -54,38 +55,39 @@ def throughput(parameters: Floats, load: Floats) -> Floats:
     [200.0]
     """
     one, sigma, kappa = parameters
-    below = one + sigma * (load - 1) + kappa * load * (load - 1)
+    others = np.maximum(load - 1, 0)
+    below = one + sigma * others + kappa * load * others
     return np.where(below > 0, load / np.where(below > 0, below, 1.0), np.inf)
 
 
-def _solve(load: Floats, rate: Floats) -> Floats:
-    """Fit N / X, which is linear in (1, sigma, kappa) / lambda, none of them below 0.
+def _solve(load: Floats, rates: Floats) -> Floats:
+    """Fit N / X, linear in (1, sigma, kappa) / lambda, none of them below 0, to each row of rates.
 
     Errors are relative ones. Of three columns every subset is tried: the best without a negative is
     the least squares solution under that condition.
     """
-    wanted = load / rate
-    columns = np.stack((np.ones_like(load), load - 1, load * (load - 1)), axis=1) / wanted[:, None]
-    best, least = np.array([1 / np.median(rate / load), 0.0, 0.0]), np.inf
-    for size in (1, 2, 3):
-        for chosen in combinations(range(3), size):
-            if 0 not in chosen:
-                continue
-            part, *_ = np.linalg.lstsq(columns[:, chosen], np.ones_like(load), rcond=None)
-            if (part < 0).any() or part[0] <= 0:
-                continue
-            found = np.zeros(3)
-            found[list(chosen)] = part
-            error = float(((columns @ found - 1) ** 2).sum())
-            if error < least:
-                best, least = found, error
+    others = np.maximum(load - 1, 0)
+    basis = np.stack((np.ones_like(load), others, load * others), axis=1)
+    columns = basis * (rates / load)[:, :, None]
+    best = np.zeros((len(rates), 3))
+    least = np.full(len(rates), np.inf)
+    for chosen in ([0], [0, 1], [0, 2], [0, 1, 2]):
+        part = columns[:, :, chosen]
+        size = np.linalg.norm(part, axis=1, keepdims=True)
+        size[size == 0] = 1
+        found = np.zeros_like(best)
+        found[:, chosen] = (np.linalg.pinv(part / size).sum(axis=2)) / size[:, 0]
+        error = ((np.einsum("rlc,rc->rl", columns, found) - 1) ** 2).sum(axis=1)
+        better = (found >= 0).all(axis=1) & (found[:, 0] > 0) & (error < least)
+        best[better], least[better] = found[better], error[better]
     return best
 
 
 def fit(load: Floats, rate: Floats, seed: int = 1) -> Fit | None:
     """Fit the law to levels: how many calls were at work at once, and throughput per second.
 
-    None when there are fewer than `LEAST` different levels, or they are within 20 % of each other.
+    None when there are fewer than `LEAST` different levels, when they are within 20 % of each
+    other, or when even the highest had fewer than `BUSY` calls at work.
 
     >>> load = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
     >>> found = fit(load, 1000 * load / (1 + 0.05 * (load - 1) + 0.001 * load * (load - 1)))
@@ -94,20 +96,17 @@ def fit(load: Floats, rate: Floats, seed: int = 1) -> Fit | None:
     """
     usable = (load > 0) & (rate > 0)
     load, rate = load[usable], rate[usable]
-    if len(np.unique(load)) < LEAST or load.max() < 1.2 * load.min():
+    if len(np.unique(load)) < LEAST or load.max() < max(
+            1.2 * load.min(), BUSY):
         return None
-    best = _solve(load, rate)
+    best = _solve(load, rate[None])[0]
     smooth = throughput(best, load)
     spread = float(((rate - rate.mean()) ** 2).sum())
     r2 = 1 - float(((rate - smooth) ** 2).sum()) / spread if spread else 0.0
     errors = (rate - smooth) / smooth * np.sqrt(len(load) / max(len(load) - 3, 1))
     draw = np.random.default_rng(seed)
-    many = []
-    for _ in range(_DRAWS):
-        again = smooth * (1 + draw.choice(errors, len(errors)))
-        if (again > 0).all():
-            many.append(_solve(load, again))
-    drawn = np.array(many or [best])
+    again = smooth * (1 + draw.choice(errors, (_DRAWS, len(errors))))
+    drawn = _solve(load, np.maximum(again, 1e-3 * smooth))
     top = 2 * float(load.max())
     peak_at, peak = _peak(best)
     peaks = [_peak(one) for one in drawn]
@@ -119,7 +118,7 @@ def fit(load: Floats, rate: Floats, seed: int = 1) -> Fit | None:
     grid = np.linspace(min(float(load.min()), 1.0) / 2, top, 80)
     curves = np.array([throughput(one, grid) for one in drawn])
     return Fit(
-        1 / best[0], best[1] / best[0], best[2] / best[0], r2,
+        float(1 / best[0]), float(best[1] / best[0]), float(best[2] / best[0]), r2,
         _range(1 / drawn[:, 0]), _range(drawn[:, 1] / drawn[:, 0]),
         _range(drawn[:, 2] / drawn[:, 0]), peak_at, peak,
         _range(np.array(seen)) if peak_at is not None else None,

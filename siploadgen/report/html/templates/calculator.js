@@ -32,7 +32,8 @@
   const read = (id) => Math.max(Number(field(id).value) || 0, 0);
   const number = (value, digits) => Number.isFinite(value)
     ? value.toLocaleString("en", { maximumFractionDigits: digits }) : "more than 5,000,000";
-  const percent = (share) => (100 * share).toPrecision(4).replace(/\.?0+$/, "") + " %";
+  const percent = (share) => share > 0 && share < 1e-6 ? "less than 0.0001 %"
+    : Number((100 * share).toPrecision(4)) + " %";
   const say = (id, text) => { document.getElementById("out-" + id).textContent = text; };
 
   function time(seconds) {

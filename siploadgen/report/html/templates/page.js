@@ -51,8 +51,8 @@
       if (!box) continue;
       box.classList.remove("waiting");
       await Plotly.newPlot(box, chart.data, layout(chart), {
-        responsive: true, displaylogo: false, displayModeBar: narrow() ? false : "hover",
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        responsive: true, displaylogo: false, plotlyServerURL: "", displayModeBar: narrow() ? false : "hover",
+        modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
       });
       box.on("plotly_click", (event) => {
         const row = document.getElementById("level-" + event.points[0].customdata);
