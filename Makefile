@@ -21,7 +21,7 @@ FUZZ_LIMIT = $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),$(FUZZ_SECONDS))
 DEMO_RATE ?= 1000/s
 DEMO_TIME ?= 10s
 
-.PHONY: help build demo test unit tidy lint peers debug asan fuzz cov bench clean
+.PHONY: help build demo test unit tidy lint peers debug asan fuzz cov bench docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -84,6 +84,9 @@ fuzz: $(VENV)/.ready ## property tests, then libFuzzer on parser and engine: FUZ
 
 bench: build ## every benchmark that this machine can run, into benchmarks/results
 	$(PY) benchmarks/run.py
+
+docs: $(VENV)/.ready ## the site: documents, tutorials and the Python reference, in build/site
+	$(VENV)/bin/mkdocs build --quiet
 
 clean: ## everything made here
 	rm -rf build $(VENV) out dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

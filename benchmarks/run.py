@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-GROUPS = ("micro", "loopback", "versus_sipp", "models")
+GROUPS = ("micro", "loopback", "versus_sipp", "models", "languages", "replay")
 HELPERS = {"common.py", "driver.py", "__init__.py"}
 LIMIT_S = 1800
 

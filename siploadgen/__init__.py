@@ -14,12 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from siploadgen.errors import ScenarioError, SiploadgenError, UsageError
-    from siploadgen.library import (
-        Latency,
-        Result,
-        Run,
-        Running,
-        Snapshot,
+    from siploadgen.library import Latency, Result, Run, Running, Snapshot
+    from siploadgen.loads import (
         Users,
         constant_arrival_rate,
         constant_calls,
@@ -61,11 +57,11 @@ _HOMES = {
     "Setting": "model.settings",
     **dict.fromkeys(("exponential", "fixed", "gamma", "lognormal", "normal", "pareto", "samples",
                      "uniform", "weibull"), "model.values"),
-    **dict.fromkeys(("Latency", "Result", "Run", "Running", "Snapshot", "Users",
-                     "constant_arrival_rate", "constant_calls", "csv_users", "day_curve",
+    **dict.fromkeys(("Latency", "Result", "Run", "Running", "Snapshot"), "library"),
+    **dict.fromkeys(("Users", "constant_arrival_rate", "constant_calls", "csv_users", "day_curve",
                      "generated_users", "ndjson_users", "per_user", "ramping_arrival_rate",
                      "ramping_calls", "replay", "shared_calls", "sqlite_users", "stairs",
-                     "users"), "library"),
+                     "users"), "loads"),
 }
 __all__ = [
     "HookCall", "Latency", "Message", "ParseError", "Result", "Run", "Running", "ScenarioError",

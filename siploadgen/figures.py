@@ -75,7 +75,8 @@ class Figures:
         clocks = len(self.histograms) - _FIRST_CLOCK
         if rows == list(range(count)) and count == 1:
             return self
-        by_series = self.histograms[_FIRST_CLOCK:].reshape(count, clocks // count, -1)
+        by_series = self.histograms[_FIRST_CLOCK:].reshape(
+            count, clocks // count, self.histograms.shape[1])
         starts = self.series_starts[rows].sum(axis=0)
         outcomes = self.series_outcomes[rows].sum(axis=0)
         counters = self.counters.copy()

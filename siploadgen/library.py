@@ -1,5 +1,6 @@
 """Runs from Python: what is called, when, with which data; and the result as an object.
 
+>>> from siploadgen.loads import shared_calls
 >>> result = Run(seed=42).add("call", shared_calls(10, concurrency=2), hold="10ms").execute()
 >>> result.calls["succeeded"], result.metric("srd").p(99) < 5
 (10, True)
@@ -12,195 +13,33 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from siploadgen.cli.options import model_errors, parse_tuning
 from siploadgen.cli.prepare import prepare
-from siploadgen.config import schema
 from siploadgen.config.job import Job, Work, setting_text
 from siploadgen.config.schema import File, UsersEntry
-from siploadgen.errors import ScenarioError, UsageError
+from siploadgen.errors import UsageError
 from siploadgen.figures import RunRecord, Sample
-from siploadgen.load.executors import Executor, ParameterError
-from siploadgen.load.rows import generated_users as made_up
-from siploadgen.load.sources import Table, csv_table, ndjson_rows, read_table, sqlite_rows
+from siploadgen.load.executors import Executor
+from siploadgen.load.sources import Table
+from siploadgen.loads import Users
 from siploadgen.model import scenario as tree
-from siploadgen.model.builtin import MODELS
+from siploadgen.model.builtin import MODELS, Model
 from siploadgen.model.errors import nearest
 from siploadgen.model.python import CallModel
+from siploadgen.model.values import Distribution, Samples, describe_value
 from siploadgen.report import histogram, metrics, summary
 from siploadgen.report.collect import Collector, make_collector
+from siploadgen.report.limits import parse_limits
 from siploadgen.report.thresholds import parse_threshold
 from siploadgen.report.writers import Outputs, parse_outputs
 from siploadgen.run.runner import Runner
 from siploadgen.units import NANOS, parse_duration
-
-# --- executors, as scenario files have them ---
-
-
-def _executor(name: str, **parameters: Any) -> Executor:
-    given = {key: value for key, value in parameters.items() if value is not None}
-    try:
-        return schema.EXECUTORS[name].model_validate({"executor": name, **given}).make()
-    except ValidationError as error:
-        raise UsageError("; ".join(
-            f"{'.'.join(str(part) for part in one['loc'])}: "
-            f"{str(one['msg']).removeprefix('Value error, ')}" for one in error.errors())) from None
-    except ParameterError as error:
-        raise UsageError(str(error)) from None
-
-
-def constant_arrival_rate(
-    rate: str | float, duration: str | None = None, *, calls: int | None = None,
-    arrival: str = "uniform", max_calls: int | None = None, warmup: str = "0",
-) -> Executor:
-    """Start calls at one rate (`2k/s`, `1.8M/h`). Raises UsageError.
-
-    >>> constant_arrival_rate("100/s", "10s").total
-    1000.0
-    """
-    return _executor("constant-arrival-rate", rate=rate, duration=duration, calls=calls,
-                     arrival=arrival, max_calls=max_calls, warmup=warmup)
-
-
-def ramping_arrival_rate(
-    stages: Iterable[Sequence[Any]], *, start: str | float = "0/s", arrival: str = "uniform",
-    max_calls: int | None = None, warmup: str = "0",
-) -> Executor:
-    """Start calls at a rate that goes through stages: (target, duration[, phase[, shape]]).
-
-    >>> [one.name for one in ramping_arrival_rate([("10/s", "1s", "ramp"), ("10/s", "5s")]).phases]
-    ['ramp', 'stage-2']
-    """
-    keys = ("target", "duration", "phase", "shape")
-    rows = [dict(zip(keys, stage, strict=False)) for stage in stages]
-    return _executor("ramping-arrival-rate", start_rate=start, stages=rows, arrival=arrival,
-                     max_calls=max_calls, warmup=warmup)
-
-
-def stairs(
-    start: str | float, step: str | float, levels: int, level_duration: str, *,
-    ramp_between: str = "0", arrival: str = "uniform", max_calls: int | None = None,
-    warmup: str = "0",
-) -> Executor:
-    """Start calls at levels of rising rate, each a phase (`level-1` ...)."""
-    return _executor("stairs", start=start, step=step, levels=levels,
-                     level_duration=level_duration, ramp_between=ramp_between, arrival=arrival,
-                     max_calls=max_calls, warmup=warmup)
-
-
-def day_curve(
-    mean: str | float = "0/s", amplitude: str | float = "0/s", *, period: str = "24h",
-    table: Iterable[tuple[str, str | float]] = (), duration: str | None = None,
-    arrival: str = "poisson", max_calls: int | None = None,
-) -> Executor:
-    """Start calls at a rate that follows a sine, or a table of (time, rate)."""
-    rows = [{"at": at, "rate": rate} for at, rate in table]
-    return _executor("day-curve", mean=mean, amplitude=amplitude, period=period, table=rows,
-                     duration=duration, arrival=arrival, max_calls=max_calls)
-
-
-def replay(file: str | Path, speed: float = 1.0, *, max_calls: int | None = None) -> Executor:
-    """Start calls at the times of a file."""
-    return _executor("replay", file=str(file), speed=speed, max_calls=max_calls)
-
-
-def constant_calls(calls: int | str, duration: str, *, warmup: str = "0") -> Executor:
-    """Hold so many calls open."""
-    return _executor("constant-calls", calls=calls, duration=duration, warmup=warmup)
-
-
-def ramping_calls(
-    stages: Iterable[Sequence[Any]], *, start: int = 0, warmup: str = "0"
-) -> Executor:
-    """Hold calls open, in stages: (target, duration[, phase[, shape]])."""
-    keys = ("target", "duration", "phase", "shape")
-    rows = [dict(zip(keys, stage, strict=False)) for stage in stages]
-    return _executor("ramping-calls", start_calls=start, stages=rows, warmup=warmup)
-
-
-def per_user(
-    users: int, *, think: str = "0", duration: str | None = None, iterations: int | None = None,
-    spread: str = "0", warmup: str = "0",
-) -> Executor:
-    """Let so many users each make one call after the other, with a time to think between them."""
-    return _executor("per-user", users_count=users, think=think, duration=duration,
-                     iterations=iterations, spread=spread, warmup=warmup)
-
-
-def shared_calls(
-    calls: int | str, *, concurrency: int | None = None, rate: str | float | None = None,
-    duration: str | None = None,
-) -> Executor:
-    """Make exactly so many calls: some at once, or at a rate."""
-    return _executor("shared-calls", calls=calls, concurrency=concurrency, rate=rate,
-                     duration=duration)
-
-
-# --- data ---
-
-
-@dataclass(frozen=True, slots=True)
-class Users:
-    """A table of data and how calls pick its rows; `names` are its columns."""
-
-    table: Table
-    pick: str | None = None
-    exhaust: str = "wrap"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Columns."""
-        return self.table.rows.names
-
-    @property
-    def count(self) -> int:
-        """Rows."""
-        return self.table.rows.count
-
-
-def csv_users(path: str | Path, *, fields: Sequence[str] | None = None, pick: str | None = None,
-              exhaust: str = "wrap") -> Users:
-    """Read users from a CSV file, or one of SIPp's. Raises ScenarioError with file:line."""
-    return Users(csv_table(path, fields), pick, exhaust)
-
-
-def ndjson_users(path: str | Path, *, fields: Sequence[str] | None = None,
-                 pick: str | None = None, exhaust: str = "wrap") -> Users:
-    """Read users from a file with a JSON object on each line."""
-    return Users(Table(ndjson_rows(path, fields)), pick, exhaust)
-
-
-def sqlite_users(path: str | Path, *, table: str | None = None, query: str | None = None,
-                 fields: Sequence[str] | None = None, pick: str | None = None,
-                 exhaust: str = "wrap") -> Users:
-    """Read users from a table of a SQLite file, or a query."""
-    return Users(Table(sqlite_rows(path, table, query, fields)), pick, exhaust)
-
-
-def users(source: object, *, fields: Sequence[str] | None = None, pick: str | None = None,
-          exhaust: str = "wrap") -> Users:
-    """Take users from mappings, tuples, or arrays of numpy.
-
-    >>> users([{"user": "anna"}, {"user": "bert"}]).count
-    2
-    """
-    return Users(read_table(source, fields), pick, exhaust)
-
-
-def generated_users(count: int, *, columns: Sequence[str] = ("user", "password"),
-                    password: str = "secret", pick: str | None = None) -> Users:
-    """Make up users who all have one password."""
-    return Users(Table(made_up(columns, count, password)), pick)
-
-
-# --- results ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +129,10 @@ class Result:
         return self._data
 
     def save(self, *outputs: str) -> None:
-        """Write documents: `DIR/`, or `json=PATH`, `md=PATH`, `junit=PATH`. Raises UsageError."""
+        """Write documents: `DIR/`, or `json=PATH`, `md=PATH`, `junit=PATH`.
+
+        Raises UsageError: no such kind, or a place that cannot be written.
+        """
         files = Outputs(parse_outputs(outputs), self._names, time.time())
         files.close()
         files.finish(self._data)
@@ -353,10 +195,11 @@ class Running:
         ready = run.prepared()
         thresholds = [parse_threshold(text) for text in run.thresholds]
         self._collector = make_collector(ready.plan.program, thresholds=thresholds,
+                                         limit_values=run.limits,
                                          bounded=ready.plan.max_calls is not None,
                                          series=ready.plan.series)
         self._watcher = self._collector.view = _Watcher(self._collector, progress)
-        self._ready = ready
+        self._ready, self._strict = ready, run.strict
         self._runner = Runner(ready.plan, observer=self._collector, answerer=ready.answerer)
         self._result: Result | None = None
         self._error: BaseException | None = None
@@ -374,14 +217,17 @@ class Running:
                 if answerer is not None:
                     answerer.stop()
             self._result = Result(
-                self._collector.result(record, head=self._ready.head,
+                self._collector.result(record, head=self._ready.head, strict=self._strict,
                                        load_s=self._ready.load_s),
                 self._collector, record)
         except BaseException as error:  # a thread has nobody to raise to
             self._error = error
 
     def rate(self, factor: float) -> float:
-        """Play the load `factor` times as fast as planned; in force within three seconds."""
+        """Play the load `factor` times as fast as planned; in force within three seconds.
+
+        Gives the factor that is in force then.
+        """
         return self._runner.scale(factor)
 
     def pause(self) -> None:
@@ -405,7 +251,10 @@ class Running:
         return self._watcher.snapshot()
 
     def wait(self) -> Result:
-        """Wait for the end. In the main thread Ctrl-C drains the run, a second one stops it."""
+        """Wait for the end. In the main thread Ctrl-C drains the run, a second one stops it.
+
+        Raises what made the run end without a result (a defect, or no memory).
+        """
         with self._interrupts():
             while self._thread.is_alive():
                 self._thread.join(0.1)
@@ -423,7 +272,8 @@ class Running:
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            if before is not None:  # None: one that Python did not set and cannot set again
+                signal.signal(signal.SIGINT, before)
 
     def __enter__(self) -> Self:
         return self
@@ -435,12 +285,29 @@ class Running:
         self.wait()
 
 
-class Run:
-    """A run to be: workloads are added, then it is executed. Times and rates are texts.
+def _text(title: str, word: str, value: Any) -> str:
+    """Write the value of a setting as `--set` has it."""
+    if isinstance(value, Samples):
+        raise UsageError(f"{title}: {word}: samples of Python are for models of Python; write "
+                         'them to a file and give "samples(FILE)"')
+    if isinstance(value, Distribution):
+        return describe_value(value, lambda ns: f"{round(ns)}ns")
+    return setting_text(value)
 
-    Without a target it calls the embedded answerer. Mistakes raise UsageError or ScenarioError
+
+def _caller(model: CallModel | Model) -> CallModel:
+    return model.caller if isinstance(model, Model) else model
+
+
+class Run:
+    """A run to be: workloads are added, then it is executed.
+
+    Times are texts (`30s`, `500ms`). Without a target it calls the embedded answerer; one outside
+    loopback and private networks needs `may_load`. `limits` are those of the verdict's rules, and
+    `strict` makes a suspect run an invalid one. Mistakes raise UsageError or ScenarioError
     when they are made, or at the latest before the first datagram.
 
+    >>> from siploadgen.loads import shared_calls
     >>> run = Run(seed=7).add("options", shared_calls(20, concurrency=2))
     >>> run.execute().calls["succeeded"]
     20
@@ -452,8 +319,11 @@ class Run:
         gso_group: int = 32, linger: str = "auto", coalesce: str = "0s", t1: str = "500ms",
         t2: str = "4s", t4: str = "5s", dns: str | None = None, obey_overload: bool = False,
         compact: bool = False, contact: str = "local", may_load: bool = False, name: str = "run",
+        strict: bool = False, limits: Mapping[str, str | float] | None = None,
     ) -> None:
         self.thresholds: list[str] = []
+        self.strict = strict
+        self.limits = parse_limits([f"{rule}={value}" for rule, value in (limits or {}).items()])
         self._tuning = parse_tuning(gso=gso, gso_group=gso_group, linger=linger,
                                     coalesce=coalesce, t1=t1, t2=t2, t4=t4)
         if contact not in ("local", "learned"):
@@ -463,6 +333,7 @@ class Run:
             "graceful_stop_ns": parse_duration(graceful_stop, "graceful_stop"), "dns": dns,
             "obey_overload": obey_overload, "compact": compact,
             "learn_contact": contact == "learned", "may_load": may_load}
+        self._answering: dict[str, str] = {}  # settings of the embedded answerer
         self._job = Job(name, File(), {}, {}, (), {})
 
     def add(
@@ -472,40 +343,70 @@ class Run:
     ) -> Self:
         """Add a workload: a call model, the name of a built-in one, or several with weights.
 
-        Further arguments are settings of its calls (`hold="2s"`).
+        Further arguments are settings of its calls: those of a built-in model, also of its
+        answering side while that is embedded (`hold="2s"`, `ring="1s"`), or what stands in
+        `@call(...)`. `callees` are never the row of the caller; `start_after` is `NAME.ready` or
+        `NAME.done`. Raises UsageError: an unknown model or setting, a name twice.
         """
         mix = model if isinstance(model, Mapping) else {model: 1.0}
-        calls = dict(self._job.calls)
-        chosen: list[tuple[str, float]] = []
-        for one, weight in mix.items():
-            if isinstance(one, str):
-                if one not in MODELS:
-                    raise UsageError(f"there is no call model {one} ({nearest(one, MODELS)})")
-            elif one.role is not tree.Role.CALLER:
-                raise UsageError(f"{one.name} answers; give it to answer(...)")
-            elif calls.setdefault(one.name, one) is not one:
-                raise UsageError(f"two call models are named {one.name}; rename one")
-            chosen.append((one if isinstance(one, str) else one.name, float(weight)))
-        if users is None:
-            users = next((one.users for one in mix if isinstance(one, CallModel)
-                          and isinstance(one.users, Users)), None)
-        title = name or chosen[0][0]
-        known: set[str] = set()
-        for one, _ in chosen:
-            known |= set((calls[one] if one in calls else MODELS[one]).settings)
+        title = name or next((one if isinstance(one, str) else one.name for one in mix), "")
+        known = {word for one in mix for word in self._words(one)}
         for word in settings:
             if word not in known:
                 raise UsageError(f"{title}: there is no setting {word} ({nearest(word, known)})")
+        calls = dict(self._job.calls)
+        chosen: list[tuple[str, float]] = []
+        for one, weight in mix.items():
+            key = one if isinstance(one, str) else one.name
+            if isinstance(one, CallModel):
+                if one.role is not tree.Role.CALLER:
+                    raise UsageError(f"{one.name} answers; give it to answer(...)")
+                if calls.setdefault(key, one) is not one:
+                    raise UsageError(f"two call models are named {one.name}; rename one")
+                values = {word: settings[word] for word in settings if word in one.values}
+                if values:  # a call of its own, under a name that no other can have
+                    key = f"{key} {len(self._job.works)}"
+                    calls[key] = one.with_values(values)
+            chosen.append((key, float(weight)))
+        if users is None:
+            users = next((one.users for one in mix if isinstance(one, CallModel)
+                          and isinstance(one.users, Users)), None)
         tables = dict(self._job.tables)
         given = [self._table(f"{title}.{what}", one, tables)
                  for what, one in (("users", users), ("callees", callees))]
         if users is not None and callees is users:
             given[1] = given[0]
         work = Work(title, tuple(chosen), executor, given[0], given[1], start_after,
-                    {word: setting_text(value) for word, value in settings.items()})
+                    self._texts(title, [calls.get(key) or MODELS[key] for key, _ in chosen],
+                                settings))
         self._job = replace(self._job, calls=calls, tables=tables,
                             works=(*self._job.works, work))
         return self
+
+    def _texts(self, title: str, models: Iterable[CallModel | Model], settings: Mapping[str, Any]
+               ) -> dict[str, str]:
+        """Write settings as texts; keep those of the answering side for the embedded answerer."""
+        texts = {word: _text(title, word, value) for word, value in settings.items()
+                 if any(word in one.settings for one in models)}
+        mine = {word for one in models for word in _caller(one).settings}
+        theirs = {word for one in models if isinstance(one, Model) for word in one.settings
+                  if word not in one.caller.settings or word in one.answerer.settings}
+        for word in texts.keys() & theirs:
+            if word not in mine and self._options["target"] is not None:
+                raise UsageError(f"{title}: {word} is of the answering side, which is the target's")
+            if self._answering.setdefault(word, texts[word]) != texts[word] and word not in mine:
+                raise UsageError(f"{title}: the answerer has {word}={self._answering[word]} "
+                                 f"already, not {texts[word]}")
+        return {word: text for word, text in texts.items() if word in mine}
+
+    @staticmethod
+    def _words(model: CallModel | str) -> Iterable[str]:
+        """Names of what can be set. Raises UsageError."""
+        if isinstance(model, CallModel):
+            return (*model.settings, *model.values)
+        if model not in MODELS:
+            raise UsageError(f"there is no call model {model} ({nearest(model, MODELS)})")
+        return MODELS[model].settings
 
     @staticmethod
     def _table(name: str, given: Users | None,
@@ -518,7 +419,10 @@ class Run:
         return name
 
     def answer(self, model: CallModel) -> Self:
-        """Add what becomes of requests that come in (and to the embedded answerer)."""
+        """Add what becomes of requests that come in (and to the embedded answerer).
+
+        Raises UsageError: the model calls.
+        """
         if model.role is not tree.Role.ANSWERER:
             raise UsageError(f"{model.name} calls; give it to add(...)")
         self._job = replace(self._job, answers={**self._job.answers, model.name: model})
@@ -539,18 +443,18 @@ class Run:
             return prepare(
                 self._job, rate=None, duration=None, calls=None, max_calls=None,
                 arrival="uniform", ramp=None, warmup=None, settings={}, users=None,
-                tuning=self._tuning, **self._options)
+                answering=self._answering, tuning=self._tuning, **self._options)
 
     def start(self, progress: Callable[[Snapshot], None] | None = None) -> Running:
-        """Begin the run and come back at once; `progress` is called once a second."""
+        """Begin the run and come back at once; `progress` is called once a second, in a thread.
+
+        Raises UsageError and ScenarioError, before the first datagram.
+        """
         return Running(self, progress)
 
     def execute(self, progress: Callable[[Snapshot], None] | None = None) -> Result:
-        """Run to the end. Ctrl-C, in the main thread, gives the result so far."""
+        """Run to the end. Ctrl-C, in the main thread, gives the result so far.
+
+        Raises UsageError and ScenarioError, before the first datagram.
+        """
         return self.start(progress).wait()
-
-
-__all__ = ["Latency", "Result", "Run", "Running", "ScenarioError", "Snapshot", "UsageError",
-           "Users", "constant_arrival_rate", "constant_calls", "csv_users", "day_curve",
-           "generated_users", "ndjson_users", "per_user", "ramping_arrival_rate", "ramping_calls",
-           "replay", "shared_calls", "sqlite_users", "stairs", "users"]

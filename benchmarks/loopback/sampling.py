@@ -1,10 +1,9 @@
 """How late calls start beside the thread that samples, by how that thread gives way.
 
 Caller on core 0, answerer on core 1. Two scenes: `full`, where the engine has its core to itself
-and as many calls as it carries, and `beside`, where a process that never rests shares the core. Of each
-policy: lateness of the calls, and the longest time between two samples, one of which is due every
-second.
-A turn of each policy after the other, so that the machine's moods are shared.
+and as many calls as it carries, and `beside`, where a process that never rests shares the core. Of
+each policy: lateness of the calls, and the longest time between two samples, which are due every
+second. A turn of each policy after the other, so that the machine's moods are shared.
 """
 
 from __future__ import annotations

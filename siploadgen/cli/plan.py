@@ -15,6 +15,7 @@ from siploadgen.cli.options import (
     ProfileOption,
     SetOption,
     WorkersOption,
+    model_errors,
     parse_settings,
     parse_tuning,
 )
@@ -59,7 +60,9 @@ def plan(
         learn_contact=False)
     from siploadgen.run.host import needs, planned_load, this_host
 
-    load = planned_load(ready.plan, challenged=challenged)
+    with model_errors(usage=True):
+        load = planned_load(ready.plan, challenged=challenged,
+                            answers=tuple(getattr(context.obj.model, "answers", {}).values()))
     wanted = needs(load, ready.plan.workers, this_host(), ready.plan.tuning)
     for line in [*_load_lines(load), "", *_need_lines(wanted)]:
         typer.echo(line)

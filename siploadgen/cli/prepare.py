@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +51,12 @@ def prepare(
     compact: bool,
     learn_contact: bool,
     each: bool = False,
+    answering: Mapping[str, str] | None = None,
 ) -> Prepared:
     """Check everything and build the programs; only sockets of the answerer are opened.
 
-    With `each` the load of the command line is that of every scenario of a file.
+    With `each` the load of the command line is that of every scenario of a file. `answering` are
+    settings that the embedded answerer has besides `settings`.
     """
     from siploadgen.model.builtin import build_answerer
     from siploadgen.run.answer import Answerer, AnswerPlan
@@ -100,7 +102,8 @@ def prepare(
         if sock is not None:
             with model_errors(usage=True):
                 answers = tuple(job.answers.values()) if job is not None else ()
-                other = build_answerer(settings=settings, compact=compact, first=answers,
+                other = build_answerer(settings={**(answering or {}), **settings}, compact=compact,
+                                       first=answers,
                                        strict=job is None)
             # a call that is transferred is answered by three instances, all at once in a burst
             instances = 4 * plan.engine_arguments(0, 0)["max_instances"] * engines

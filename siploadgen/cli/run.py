@@ -132,8 +132,9 @@ def run(
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
                              + (", not both" if embedded else ""))
-        if debug and not (calls or duration or ramp):
-            calls = "1"
+        if debug and not any(given_by_hand(context, name)
+                             for name in ("calls", "duration", "ramp")):
+            calls, duration, ramp, warmup = "1", None, None, None
         outputs = parse_outputs(out or ())
         thresholds = [parse_threshold(text) for text in threshold or ()]
         # An engine that tells everything is slow; what is late by it says nothing of the target.
@@ -153,6 +154,12 @@ def run(
                                    series=ready.plan.series)
         code = _perform(ready, collector, outputs, ui, strict, signals, debug)
     raise typer.Exit(code)
+
+
+def given_by_hand(context: typer.Context, name: str) -> bool:
+    """Tell whether a parameter stands on the command line, and not in a layer below."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _perform(

@@ -1,15 +1,16 @@
 """The course of a call that goes well: what it sends, receives and holds, in numbers.
 
-The program is played without a peer: each wait goes on with the case that leads straight on, and
-where that ends in no success, with the others in turn. Of what depends on the text of a message the
-shorter course is taken. Constants and means of distributions stand for what is drawn; a chance is
-both of its courses by their weights. Sizes of fields that only a run
+The program is played without a peer (`run.rehearsal` has one): each wait goes on with the case
+that leads straight on, and where that ends in no success, with the others in turn. Of what depends
+on the text of a message the shorter course is taken. Constants and means of distributions stand for
+what is drawn; a chance is both of its courses by their weights. Sizes of fields that only a run
 knows are typical ones.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -49,18 +50,21 @@ _BODY = 170.0  # a description and its headers
 _REQUEST = 450.0  # a request without a body that the peer sends
 
 
+_Values: TypeAlias = tuple[tuple[int, float | None], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Course:
     """What has happened on the way to some place."""
 
     cost: CallCost = field(default_factory=lambda: CallCost(0, 0, 0, 0, 0, 0))
-    values: tuple[tuple[int, float], ...] = ()  # variables that are known
+    values: _Values = ()  # variables that were given a value; the others are 0
     status: int = 0
     credentials: bool = False
     calling: bool = False  # the INVITE sent last opens a dialog: it is the one that rings
     visits: tuple[int, ...] = ()  # jumps on what nobody knows that have not been taken
     # Cases taken, each with what was known at that time: taken again so, they would be a circle.
-    taken: frozenset[tuple[int, int, tuple[tuple[int, float], ...]]] = frozenset()
+    taken: frozenset[tuple[int, int, _Values]] = frozenset()
 
     def more(self, **amounts: float) -> "_Course":
         """Add to the cost."""
@@ -76,20 +80,17 @@ class _Course:
 
     def valued(self, variable: int, value: float | None) -> "_Course":
         """Give a variable another value; None: nobody knows it."""
-        kept = tuple(pair for pair in self.values if pair[0] != variable)
-        if value is not None:
-            kept = tuple(sorted((*kept, (variable, value))))
-        return replace(self, values=kept)
+        return replace(self, values=tuple(sorted({**dict(self.values), variable: value}.items())))
 
     def known(self, variable: int) -> float | None:
-        """Value of a variable, or nothing."""
+        """Value of a variable; None: nobody knows it."""
         if variable == PseudoVariable.VAR_ELAPSED:
             return self.cost.hold_ns
         if variable in (PseudoVariable.VAR_STOPPING, PseudoVariable.VAR_RETRIES):
             return 0
         if variable == PseudoVariable.VAR_STATUS:
             return self.status
-        return dict(self.values).get(variable)
+        return dict(self.values).get(variable, 0)
 
 
 def success_cost(
@@ -107,6 +108,11 @@ def success_cost(
         start = start.more(received=1, received_octets=_REQUEST, transactions=1)
     course = walk.best(int(program.entries[entry]["pc"]), start)
     return course.cost
+
+
+def _rung(course: _Course) -> _Course:
+    """Count a 180."""
+    return course.more(received=1, received_octets=_HEAD)
 
 
 class _Walk:
@@ -243,19 +249,21 @@ class _Walk:
 
     def _wait(self, pc: int, count: int, over: int | None, course: _Course, depth: int
               ) -> _Course | None:
-        """Play a wait: provisional responses that return to it, then the cases in turn."""
+        """Play a wait: it rings, where that returns to it, then the cases in turn."""
         cases = [(index, case[2], case[3]) for index, case in enumerate(
             self._code[pc + 1:pc + 1 + count])]
-        if course.calling:
-            ringing = self._provisional(pc, cases)
-            course = course.more(received=ringing, received_octets=ringing * _HEAD)
+        rings = course.calling and self._rings(pc, cases)
         for index, matcher, target in self._in_turn(pc, count, cases, course):
             key = (pc, index, course.values)
             after = replace(self._received(course, matcher), taken=course.taken | {key})
+            if rings and not self._refuses(matcher):
+                after = _rung(after)
             result = self._play(target, after, depth + 1)
             if result is not None:
                 return result
-        return None if over is None else self._play(over, course, depth + 1)
+        if over is None:
+            return None
+        return self._play(over, _rung(course) if rings else course, depth + 1)
 
     def _in_turn(self, pc: int, count: int, cases: list[tuple[int, int, int]], course: _Course
                  ) -> Iterator[tuple[int, int, int]]:
@@ -290,17 +298,17 @@ class _Walk:
             return course.more(received=1, received_octets=_REQUEST, transactions=mine)
         return course
 
-    def _provisional(self, pc: int, cases: list[tuple[int, int, int]]) -> int:
-        """Count what a peer ordinarily sends before it answers an INVITE, of 100 and 180."""
-        found: set[int] = set()
-        for _, matcher, target in cases:
-            row = self._program.matchers[matcher]
-            if (row["kind"] != MatcherKind.MATCH_RESPONSE or row["method"] != Method.INVITE
-                    or row["low"] >= 200):
-                continue
-            if self._returns(target, pc):
-                found |= {status for status in (100, 180) if row["low"] <= status <= row["high"]}
-        return len(found)
+    def _rings(self, pc: int, cases: list[tuple[int, int, int]]) -> bool:
+        """Whether a 180 may come here before what is waited for."""
+        rows = [(self._program.matchers[matcher], target) for _, matcher, target in cases]
+        return any(row["kind"] == MatcherKind.MATCH_RESPONSE and row["method"] == Method.INVITE
+                   and row["low"] <= 180 <= row["high"] and self._returns(target, pc)
+                   for row, target in rows)
+
+    def _refuses(self, matcher: int) -> bool:
+        """Whether it is a final response before which a peer does not ring."""
+        row = self._program.matchers[matcher]
+        return bool(row["kind"] == MatcherKind.MATCH_RESPONSE and row["low"] >= 300)
 
     def _returns(self, pc: int, wait: int) -> bool:
         """Whether a case leads back to its wait without doing anything but measuring."""

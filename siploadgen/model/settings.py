@@ -34,7 +34,7 @@ class Setting:
     kind: str = "text"
 
     def read(self, text: str, name: str) -> Any:
-        """Read the value that a text stands for."""
+        """Read the value that a text stands for. Raises ValueError that names the setting."""
         try:
             return _KINDS[self.kind](text)
         except ModelError as error:

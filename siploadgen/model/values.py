@@ -217,7 +217,7 @@ def _number(value: str | float, unit: Callable[[str], float] = parse_duration_ns
 
 
 def fixed(value: str | int) -> Fixed:
-    """Make a distribution of one duration alone.
+    """Make a distribution of one duration alone: a text (`2s`), or ns. Raises ValueError.
 
     >>> fixed("2s")
     Fixed(value=2000000000)
@@ -226,7 +226,9 @@ def fixed(value: str | int) -> Fixed:
 
 
 def uniform(low: str | float, high: str | float) -> Uniform:
-    """Make a distribution of durations between two, all as likely.
+    """Make a distribution of durations (texts, or ns) between two, all as likely.
+
+    Raises ValueError.
 
     >>> uniform("1s", "3s")
     Uniform(low=1000000000, high=3000000000)
@@ -239,7 +241,9 @@ def uniform(low: str | float, high: str | float) -> Uniform:
 
 
 def normal(mean: str | float, deviation: str | float) -> Normal:
-    """Make a normal distribution of durations; below 0 counts as 0.
+    """Make a normal distribution of durations (texts, or ns); below 0 counts as 0.
+
+    Raises ValueError.
 
     >>> normal("2s", "100ms")
     Normal(mean=2000000000, deviation=100000000)
@@ -249,6 +253,8 @@ def normal(mean: str | float, deviation: str | float) -> Normal:
 
 def lognormal(mean: str | float, sigma: float) -> Lognormal:
     """Make a lognormal distribution of this mean; sigma is that of the normal underneath.
+
+    The mean is a duration: a text (`200ms`), or ns. Raises ValueError.
 
     >>> round(lognormal("200ms", 0.4).mu, 4)
     19.0338
@@ -261,7 +267,7 @@ def lognormal(mean: str | float, sigma: float) -> Lognormal:
 
 
 def exponential(mean: str | float) -> Exponential:
-    """Make an exponential distribution of durations.
+    """Make an exponential distribution of durations (texts, or ns). Raises ValueError.
 
     >>> exponential("2s")
     Exponential(mean=2000000000)
@@ -281,6 +287,8 @@ def _shaped(name: str, kind: type, size: str | float, shape: float) -> Any:
 def weibull(scale: str | float, shape: float) -> Weibull:
     """Make a Weibull distribution of durations; its mean is scale times gamma(1 + 1/shape).
 
+    The scale is a text (`2s`), or ns. Raises ValueError.
+
     >>> weibull("2s", 1.5)
     Weibull(scale=2000000000, shape=1.5)
     """
@@ -290,6 +298,8 @@ def weibull(scale: str | float, shape: float) -> Weibull:
 def pareto(least: str | float, shape: float) -> Pareto:
     """Make a Pareto distribution of durations; its mean is least times shape / (shape - 1).
 
+    The least one is a text (`1s`), or ns. Raises ValueError.
+
     >>> pareto("1s", 2.5)
     Pareto(least=1000000000, shape=2.5)
     """
@@ -298,6 +308,8 @@ def pareto(least: str | float, shape: float) -> Pareto:
 
 def gamma(scale: str | float, shape: float) -> Gamma:
     """Make a gamma distribution of durations; its mean is scale times shape.
+
+    The scale is a text (`500ms`), or ns. Raises ValueError.
 
     >>> gamma("500ms", 2)
     Gamma(scale=500000000, shape=2.0)
@@ -309,7 +321,7 @@ def samples(source: str | Path | Iterable[str | float],
             unit: Callable[[str], float] = parse_duration_ns) -> Samples:
     """Make a distribution of samples: a file with one duration a line, or the durations.
 
-    Empty lines and those that begin with `#` are skipped. ModelError with file:line.
+    Empty lines and those that begin with `#` are skipped. Raises ValueError with file:line.
 
     >>> samples(["1s", "3s"])
     Samples(values=(1000000000, 3000000000))

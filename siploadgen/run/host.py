@@ -2,12 +2,15 @@
 
 import math
 import resource
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from siploadgen.compile.path import success_cost
-from siploadgen.load.planning import RunLoad, WorkloadLoad, expected
+from siploadgen.compile.program import Program
+from siploadgen.load.planning import CallCost, RunLoad, WorkloadLoad, expected
 from siploadgen.load.rows import Rows
+from siploadgen.model.builtin import build_answerer
+from siploadgen.model.python import CallModel
 from siploadgen.model.values import mean_of, parse_distribution
 from siploadgen.run.doctor import read_text
 from siploadgen.run.plan import (
@@ -18,10 +21,10 @@ from siploadgen.run.plan import (
     TRANSACTION_BYTES,
     RunPlan,
     Tuning,
-    Workload,
     available_cores,
     free_memory,
 )
+from siploadgen.run.rehearsal import rehearsed
 from siploadgen.units import SOCKET_BUFFER
 
 # A call of seven messages is what the rate of one worker is measured with.
@@ -32,6 +35,7 @@ FILES, FILES_PER_WORKER = 48, 8
 # A buffer holds what comes while an engine does not run; the kernel counts a datagram with what it
 # takes to keep it.
 PAUSE_S, DATAGRAM_OCTETS = 0.05, 2304
+_ALIKE = 0.05  # difference of means that may come of a sample
 MIN_BUFFER = 212_992  # what kernels give without being asked
 
 
@@ -78,24 +82,54 @@ class Need:
         return self.needed is None or self.needed <= self.available
 
 
-def planned_load(plan: RunPlan, *, challenged: bool = False) -> RunLoad:
+def planned_load(plan: RunPlan, *, challenged: bool = False, answers: Iterable[CallModel] = ()
+                 ) -> RunLoad:
     """Work out what a run amounts to, from its executors and what its call models cost.
 
-    `challenged`: the target challenges the first request of a call that can answer.
+    `challenged`: the target challenges the first request of a call that can answer. `answers` are
+    models of the target's that come before the built-in ones. Raises ModelError.
     """
-    return RunLoad(tuple(_planned(plan, work, challenged) for work in plan.workloads))
+    first = tuple(answers)
+    peers = [build_answerer(settings=plan.settings, first=first, strict=False, challenge=algorithm)
+             for algorithm in (*(("md5",) if challenged else ()), "")]
+    return RunLoad(tuple(_planned(plan, index, peers, challenged)
+                         for index in range(len(plan.workloads))))
 
 
-def _planned(plan: RunPlan, work: Workload, challenged: bool) -> WorkloadLoad:
-    costs = [(success_cost(plan.program, entry, challenged=challenged,
-                           column_octets=lambda name: _cell_octets(plan.rows, name)), share)
-             for entry, share in work.entries]
+def _planned(plan: RunPlan, index: int, peers: Sequence[Program], challenged: bool
+             ) -> WorkloadLoad:
+    work = plan.workloads[index]
+    costs = [(_cost(plan, index, entry, peers, challenged), share) for entry, share in work.entries]
     think = getattr(work.executor, "think", None)
     think_ns = mean_of(parse_distribution(think)) if think else 0.0
     load = expected(work.name, work.executor, costs, think_ns)
     if load.calls is not None and work.limit < load.calls:
         load = replace(load, calls=work.limit)
     return load
+
+
+def _cost(plan: RunPlan, index: int, entry: int, peers: Sequence[Program], challenged: bool
+          ) -> CallCost:
+    """Find what a call costs: played with a peer, or along its course.
+
+    Where both find the same numbers they are the latter's, whose means are exact and not of a
+    sample. A peer is passed over if calls fail with it (for want of a password, say).
+    """
+    walked = success_cost(plan.program, entry, challenged=challenged,
+                          column_octets=lambda name: _cell_octets(plan.rows, name))
+    for peer in peers:
+        played = rehearsed(plan, index, entry, peer)
+        if played is None:
+            continue
+        alike = all(math.isclose(getattr(played, name), getattr(walked, name), rel_tol=_ALIKE)
+                    for name in ("sent", "received"))
+        if not alike or walked.notes:
+            return played
+        return replace(walked, sent_octets=played.sent_octets * walked.sent / played.sent,
+                       received_octets=played.received_octets
+                       and played.received_octets * walked.received / played.received)
+    return replace(walked, notes=(*walked.notes, "it does not succeed with the built-in answers; "
+                                  "what its peer sends is guessed"))
 
 
 def _cell_octets(tables: Sequence[Rows], name: str) -> float:

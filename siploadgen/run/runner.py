@@ -223,6 +223,8 @@ class Runner:
         deadline = self._clock() + self.plan.graceful_stop_ns
         self._state = "draining"
         told = False
+        if self._stops >= 2:  # at once: nobody hangs up
+            return
         if self._stops:
             self._hang_up()
             told = True

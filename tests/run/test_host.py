@@ -62,11 +62,12 @@ def test_a_plan_is_worked_out_from_its_program():
 
     def worked_out(program, executor, **more):
         plan = RunPlan("x", program, "sip:127.0.0.1:5060", ("127.0.0.1", 5060), ("127.0.0.1", 0),
-                       (Workload("calls", executor, **more),))
+                       (Workload("calls", executor, **more),),
+                       rows=tuple(feed.rows for feed in more.get("feeds", ())))
         return planned_load(plan)
 
     steady = worked_out(program, ConstantArrivalRate(100.0, 60 * NANOS))
-    assert steady.messages_per_s == 700
+    assert steady.messages_per_s == 600
     assert round(steady.open_calls) == 2005
     users = worked_out(program, PerUser(30, "exponential(10s)", iterations=2))
     assert users.peak_rate == 1.0

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from siploadgen.cli import plays as playing
 from siploadgen.cli.options import find_model
-from siploadgen.cli.plays import plays
 from siploadgen.errors import ScenarioError
 from siploadgen.model.builtin import MODELS
+from siploadgen.run.play import Play
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(str(path.relative_to(ROOT)) for path in (
@@ -23,7 +24,7 @@ TOLD_ELSEWHERE = "publish_and_watch.py"
 @pytest.mark.parametrize("name", [*MODELS, *FILES])
 def test_it_can_be_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    for one in plays(find_model(name), {}):
+    for one in plays(name, {}):
         assert one.ok is not name.endswith(TOLD_ELSEWHERE), one.outcome
         assert one.messages
         arrows = [rung for rung in one.ladder.rungs if rung.target is not None]
@@ -35,7 +36,7 @@ def test_it_can_be_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_ladder_of_a_call() -> None:
-    (one,) = plays(find_model("call"), {"hold": "2s", "ring": "1s"})
+    (one,) = plays("call", {"hold": "2s", "ring": "1s"})
     assert one.ladder.lifelines == ("caller", "service")
     assert [(rung.at_ns // 1_000_000, rung.source, rung.target, rung.text)
             for rung in one.ladder.rungs] == [
@@ -49,7 +50,7 @@ def test_the_ladder_of_a_call() -> None:
 
 
 def test_each_leg_has_a_lifeline() -> None:
-    (one,) = plays(find_model("transfer-attended"), {})
+    (one,) = plays("transfer-attended", {})
     assert one.ladder.lifelines == ("caller", "transferee", "transfer-target")
     crossed = {(rung.source, rung.target) for rung in one.ladder.rungs
                if rung.target is not None}
@@ -58,12 +59,15 @@ def test_each_leg_has_a_lifeline() -> None:
 
 def test_a_seed_is_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    model = find_model("scenarios/chances.yaml")
-    first, again = (plays(model, {}, seed=3)[0] for _ in range(2))
+    first, again = (plays("scenarios/chances.yaml", {}, seed=3)[0] for _ in range(2))
     assert first == again
-    ways = {tuple(rung.text for rung in plays(model, {}, seed=seed)[0]
+    ways = {tuple(rung.text for rung in plays("scenarios/chances.yaml", {}, seed=seed)[0]
                   .ladder.rungs if rung.text.startswith("chance")) for seed in range(8)}
     assert len(ways) > 1
+
+
+def plays(name: str, settings: dict[str, str], seed: int = 1) -> list[Play]:
+    return playing.plays(find_model(name), settings, seed)
 
 
 def write(folder: Path, text: str) -> str:
@@ -83,7 +87,7 @@ calls:
 scenarios:
   odd: { call: odd }
 """)
-    (one,) = plays(find_model(name), {})
+    (one,) = plays(name, {})
     assert not one.ok
     assert any("no answering side takes INFO" in text for text in one.assumed)
 
@@ -106,7 +110,7 @@ scenarios: {}
 
 
 def test_a_call_without_end_is_hung_up() -> None:
-    (one,) = plays(find_model("register"), {"refreshes": "always", "expires": "60"})
+    (one,) = plays("register", {"refreshes": "always", "expires": "60"})
     assert any("told to hang up" in text for text in one.assumed)
     assert 400 <= len(one.messages) < 420
     assert one.ok

@@ -32,10 +32,12 @@ class Ear:
         self.engine = engine
         self.heard: Counter[str] = Counter()
         self.said: Counter[str] = Counter()
+        self.octets_heard = self.octets_said = 0
         self.asked: set[bytes] = set()  # branches of requests that belong to no dialog yet
 
     def feed(self, data: bytes, source: tuple[str, int], now: int) -> None:
         self.heard[kind(data)] += 1
+        self.octets_heard += len(data)
         if begins(data):
             self.asked.add(data.split(b";branch=", 1)[1].split(b"\r\n", 1)[0].split(b";", 1)[0])
         self.engine.feed(data, source, now)
@@ -43,6 +45,7 @@ class Ear:
     def outbox(self) -> list[tuple[bytes, tuple[str, int]]]:
         written = self.engine.outbox()
         self.said.update(kind(data) for data, _ in written)
+        self.octets_said += sum(len(data) for data, _ in written)
         return written
 
     def next_event(self) -> int:

@@ -28,8 +28,8 @@ HOUSE = {
         (5, "figures ladder message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),
-        (8, "cli | library"),
-        (9, "__main__"),
+        (8, "cli loads | library"),
+        (9, "__main__ pytest_plugin"),
     ),
 }
 FLOORS: dict[str, float] = {

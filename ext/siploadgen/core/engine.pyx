@@ -949,7 +949,7 @@ cdef class Engine:
 
     def instances(self):
         cdef Core* core = self.core
-        cdef uint32_t index, i
+        cdef uint32_t index
         found = []
         for index in range(core.instances.high):
             if instance_at(core, index).generation & 1:
