@@ -37,11 +37,12 @@ class Sparse:
         self.counts: Counts = dense[self.places]
 
     def __iadd__(self, other: Self) -> Self:
-        places = np.union1d(self.places, other.places)
-        counts = np.zeros(len(places), np.int64)
-        for one in (self, other):
-            counts[np.searchsorted(places, one.places)] += one.counts
-        self.places, self.counts = places, counts
+        places = np.concatenate((self.places, other.places))
+        if len(places):
+            order = np.argsort(places, kind="stable")  # of two sorted runs: they are merged
+            places, counts = places[order], np.concatenate((self.counts, other.counts))[order]
+            first = np.flatnonzero(np.diff(places, prepend=-1))
+            self.places, self.counts = places[first], np.add.reduceat(counts, first)
         return self
 
     def dense(self) -> Counts:
@@ -137,10 +138,9 @@ class History:
             one = Sparse(counts)
             if not phase:
                 plain[name] = one
-            if (name, phase) in self.whole:
-                self.whole[name, phase] += one
-            else:
-                self.whole[name, phase] = Sparse(counts)
+            if (name, phase) not in self.whole:
+                self.whole[name, phase] = Sparse()
+            self.whole[name, phase] += one
         self.intervals += 1
         point = Point.of(row, plain)
         if self.points and self.points[-1].intervals < self.merged:

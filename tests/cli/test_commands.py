@@ -120,7 +120,7 @@ def test_what_a_silent_target_looked_like(command):
     (("run", "call", *TARGET, "--users", "none.csv"), 104, "none.csv: No such file"),
     (("run", "call", *TARGET, "-T", "srd < 3"), 2, "threshold"),
     (("run", "call", *TARGET, "-T", "srdd: p(99) < 3ms"), 2, 'did you mean "srd"'),
-    (("run", "call", *TARGET, "--out", "html=x"), 2, "html is not supported"),
+    (("run", "call", *TARGET, "--out", "hgrm=x"), 2, "hgrm is not supported"),
     (("run", "call", *TARGET, "--limit", "x=1"), 2, "--limit"),
     (("run", "call", *TARGET, "--linger", "long"), 2, "--linger"),
     (("run", "call", *TARGET, "--t1", "500"), 2, '--t1 "500": a unit is missing'),
@@ -155,7 +155,8 @@ def test_what_a_silent_target_looked_like(command):
     (("check", "x.xml"), 104, "x.xml"), (("check", "call", "--set", "hold=x"), 104, "hold"),
     (("show", "nothing"), 104, "nothing"), (("models", "show", "nothing"), 104, "nothing"),
     (("report", "nowhere/"), 104, "nowhere: No such file"),
-    (("report", "x", "-o", "html"), 2, "-o html: not supported"),
+    (("report", "x", "-o", "html"), 104, "x: No such file"),
+    (("report", "x", "-o", "html="), 2, "KIND=PATH"),
     (("report", "x", "-o", "pdf"), 2, "choose summary"),
 ])
 def test_wrong_command_lines(command, arguments, code, said):
