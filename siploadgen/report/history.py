@@ -33,7 +33,7 @@ class Sparse:
 
     def __init__(self, counts: Counts | None = None) -> None:
         dense = histogram.empty() if counts is None else counts
-        self.places: NDArray[np.intp] = np.flatnonzero(dense)
+        self.places: NDArray[np.intp] = np.flatnonzero(dense != 0)
         self.counts: Counts = dense[self.places]
 
     def __iadd__(self, other: Self) -> Self:
@@ -49,6 +49,32 @@ class Sparse:
         """Return the array that the functions of `histogram` take."""
         counts = histogram.empty()
         counts[self.places] = self.counts
+        return counts
+
+
+class Total:
+    """A histogram that many are added to, as long as its highest value needs."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: Counts = np.zeros(1024, np.int64)
+
+    def add(self, one: Sparse) -> None:
+        """Add a histogram."""
+        if not len(one.places):
+            return
+        need = int(one.places[-1]) + 1
+        if need > len(self._counts):
+            self._counts = np.pad(self._counts, (0, max(need, 2 * len(self._counts))
+                                                 - len(self._counts)))
+        self._counts[one.places] += one.counts
+
+    def dense(self) -> Counts:
+        """Return the array that the functions of `histogram` take."""
+        counts = histogram.empty()
+        held = min(len(counts), len(self._counts))
+        counts[:held] = self._counts[:held]
         return counts
 
 
@@ -126,7 +152,7 @@ class History:
     merged: int = 1
     intervals: int = 0
     points: list[Point] = field(default_factory=list)
-    whole: dict[tuple[str, str], Sparse] = field(default_factory=dict)
+    whole: dict[tuple[str, str], Total] = field(default_factory=dict)
     evidence: list[dict[str, Any]] = field(default_factory=list)
     failures: int = 0
 
@@ -138,9 +164,7 @@ class History:
             one = Sparse(counts)
             if not phase:
                 plain[name] = one
-            if (name, phase) not in self.whole:
-                self.whole[name, phase] = Sparse()
-            self.whole[name, phase] += one
+            self.whole.setdefault((name, phase), Total()).add(one)
         self.intervals += 1
         point = Point.of(row, plain)
         if self.points and self.points[-1].intervals < self.merged:

@@ -5,6 +5,6 @@ template engine; the chart library is taken from the plotly package, compressed,
 numbers. Without that package the page has all its texts and tables, and says what is missing.
 """
 
-from siploadgen.report.html.page import page
+from siploadgen.report.html.assembly import page
 
 __all__ = ["page"]

@@ -24,6 +24,8 @@ _CLASSES = (RED, ORANGE, PURPLE, BLUE, GREEN, "#a8763e", "#c75b9b", "#5f9ea8", G
 _BANDS = (("p90", "p90_us", 0.34), ("p99", "p99_us", 0.22), ("p99.9", "p99.9_us", 0.13))
 _COLUMNS = 300  # of heat maps and bars
 _DECADE = 10  # rows of a heat map
+# Row of a heat map that each bucket of a histogram belongs to.
+_HEAT = np.floor(np.log10(np.maximum(histogram.MEDIAN_AT_US, 1)) * _DECADE).astype(np.int64)
 _TICKS = (50, 90, 99, 99.9, 99.99, 99.999, 99.9999)
 
 
@@ -224,24 +226,18 @@ def heat(result: Mapping[str, Any], history: History) -> Chart | None:
     if not held or name is None:
         return None
     unit, scale = _unit(history.points[-1].start_s + history.points[-1].length_s)
-    columns = []
-    for group in held:
-        column: dict[int, int] = {}
+    columns = np.zeros((len(held), _HEAT[-1] + 1), np.int64)
+    for column, group in zip(columns, held, strict=True):
         for point in group:
-            if name not in point.histograms:
-                continue
-            one = point.histograms[name]
-            inside = one.places < LENGTH
-            values = np.maximum(histogram.MEDIAN_AT_US[one.places[inside]], 1)
-            rows = np.floor(np.log10(values) * _DECADE).astype(int)
-            for row, count in zip(rows.tolist(), one.counts[inside].tolist(), strict=True):
-                column[row] = column.get(row, 0) + count
-        columns.append(column)
-    used = sorted({row for column in columns for row in column})
-    if not used:
+            if name in point.histograms:
+                one = point.histograms[name]
+                inside = one.places < LENGTH
+                np.add.at(column, _HEAT[one.places[inside]], one.counts[inside])
+    used = np.flatnonzero(columns.any(axis=0))
+    if not len(used):
         return None
-    span = range(used[0], used[-1] + 1)
-    counts = [[column.get(row) for column in columns] for row in span]
+    span = range(int(used[0]), int(used[-1]) + 1)
+    counts = [[count or None for count in columns[:, row].tolist()] for row in span]
     x = numbers((group[0].start_s + group[-1].start_s + group[-1].length_s) / 2 / scale
                 for group in held)
     data = [{
