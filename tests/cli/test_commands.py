@@ -210,6 +210,24 @@ def test_results_can_be_reported_again(command, tmp_path):
     assert command("report", str(tmp_path / "r"), "-o", "md").out == (
         tmp_path / "r" / "summary.md").read_text()
     assert "<testsuite" in command("report", str(tmp_path / "r"), "-o", "junit").out
+    rows = (tmp_path / "r" / "intervals.ndjson").read_text()
+    assert command("report", str(tmp_path / "r"), "-o", "ndjson").out == rows
+    table = command("report", str(tmp_path / "r"), "-o", "csv").out.splitlines()
+    assert len(table) == len(rows.splitlines()) + 1
+    page = (tmp_path / "r" / "report.html").read_text()
+    (tmp_path / "r" / "report.html").unlink()
+    done = command("report", str(tmp_path / "r"), "-o", "html")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.strip() == str(tmp_path / "r" / "report.html")
+    assert (tmp_path / "r" / "report.html").read_text() == page
+    assert command("report", str(tmp_path / "r"), "-o", "html=-").out == page
+    command("report", str(tmp_path / "r"), "-o", f"md={tmp_path}/x.md")
+    assert (tmp_path / "x.md").read_text() == (tmp_path / "r" / "summary.md").read_text()
+    assert command("report", str(tmp_path / "r"), "-o", f"md={tmp_path}/no/x.md").code == 2
+    (tmp_path / "r" / "intervals.ndjson").unlink()
+    done = command("report", str(tmp_path / "r"), "-o", "csv")
+    assert done.code == 104
+    assert "keeps its intervals" in done.err
     (tmp_path / "r" / "run.json").write_text("{}")
     assert command("report", str(tmp_path / "r")).code == 104
     (tmp_path / "r" / "run.json").write_text("{")

@@ -24,6 +24,7 @@ _CLASSES = (RED, ORANGE, PURPLE, BLUE, GREEN, "#a8763e", "#c75b9b", "#5f9ea8", G
 _BANDS = (("p90", "p90_us", 0.34), ("p99", "p99_us", 0.22), ("p99.9", "p99.9_us", 0.13))
 _COLUMNS = 300  # of heat maps and bars
 _DECADE = 10  # rows of a heat map
+_ABOVE = 1.028  # names of phases stand above the plot
 # Row of a heat map that each bucket of a histogram belongs to.
 _HEAT = np.floor(np.log10(np.maximum(histogram.MEDIAN_AT_US, 1)) * _DECADE).astype(np.int64)
 _TICKS = (50, 90, 99, 99.9, 99.99, 99.999, 99.9999)
@@ -61,8 +62,17 @@ def _axis(title: str, low: float, high: float, **more: Any) -> Chart:
             "automargin": True, **more}
 
 
-def _log(title: str, low: float, high: float, **more: Any) -> Chart:
-    return _axis(title, low, high, type="log", rangemode="normal", dtick=1, **more)
+def _log(title: str, low: float, high: float, data: Sequence[Chart], axis: str = "y") -> Chart:
+    """Return a logarithmic axis, with marks at 1, 2 and 5 where there are few decades."""
+    values = [value for one in data if one.get("yaxis", "y") == axis
+              for value in one["y"] if value]
+    if not values:
+        return _axis(title, low, high, type="log", rangemode="normal")
+    first, last = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    steps = (1, 2, 5) if last - first <= 2 else (1,)
+    marks = [step * 10.0**decade for decade in range(first, last + 1) for step in steps]
+    return _axis(title, low, high, type="log", rangemode="normal", tickvals=marks,
+                 ticktext=[f"{mark:,.15g}" for mark in marks])
 
 
 def _chart(name: str, height: int, data: list[Chart], layout: Chart) -> Chart:
@@ -97,14 +107,13 @@ def response(levels: Sequence[Level], best: Level | None, goals: Sequence[Thresh
                                  "textangle": 0, "xanchor": "right", "font": {"size": 11}}})
     return _chart("response", 620, data, {
         "xaxis": {"title": {"text": "offered calls/s"}, "anchor": "y3", "rangemode": "tozero"},
-        "yaxis": _axis("calls/s", 0.66, 1), "yaxis2": _log("ms", 0.29, 0.6),
+        "yaxis": _axis("calls/s", 0.66, 1), "yaxis2": _log("ms", 0.29, 0.6, data, "y2"),
         "yaxis3": _axis("% failed", 0, 0.22), "hovermode": "closest", "shapes": shapes})
 
 
 def _level_line(y: float, axis: str) -> Chart:
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": axis, "y0": number(y),
-            "y1": number(y), "line": {"color": RED, "width": 1, "dash": "dot"},
-            "label": {"text": "limit", "textposition": "start", "font": {"size": 10}}}
+            "y1": number(y), "line": {"color": RED, "width": 1, "dash": "dot"}}
 
 
 def law(fit: Fit, load: Sequence[float], rate: Sequence[float], names: Sequence[str]) -> Chart:
@@ -175,7 +184,7 @@ def timeline(result: Mapping[str, Any], history: History) -> Chart | None:
     return _chart("timeline", 760, data, {
         "xaxis": {"title": {"text": f"time since the first due call ({unit})"}, "anchor": "y4",
                   "rangemode": "tozero"},
-        "yaxis": _axis("calls/s", 0.76, 1), "yaxis2": _log("ms", 0.4, 0.72),
+        "yaxis": _axis("calls/s", 0.76, 1), "yaxis2": _log("ms", 0.4, 0.72, data, "y2"),
         "yaxis3": _axis("open calls", 0.2, 0.36), "yaxis4": _axis("repeats/s", 0, 0.16),
         "hovermode": "x unified", "hoversubplots": "axis", "shapes": shapes})
 
@@ -186,7 +195,7 @@ def _phases(result: Mapping[str, Any], scale: float) -> list[Chart]:
     if len(found) < 2:
         return []
     whole = max(end for _, (_, end, _) in found)
-    return [{"type": "rect", "layer": "below", "xref": "x", "yref": "paper", "y0": 0, "y1": 1,
+    return [{"type": "rect", "layer": "below", "xref": "x", "yref": "paper", "y0": 0, "y1": _ABOVE,
              "x0": number(start / scale), "x1": number(end / scale), "line": {"width": 0},
              "fillcolor": _tint(GREY, 0.13 if place % 2 else 0.03),
              "label": {"text": name if end - start > 0.07 * whole else "",
@@ -254,7 +263,7 @@ def heat(result: Mapping[str, Any], history: History) -> Chart | None:
     return _chart("heat", 320, data, {
         "xaxis": {"title": {"text": f"time since the first due call ({unit})"},
                   "rangemode": "tozero"},
-        "yaxis": _log(f"{name}, ms", 0, 1), "hovermode": "closest"})
+        "yaxis": _log(f"{name}, ms", 0, 1, data), "hovermode": "closest"})
 
 
 def spectrum(result: Mapping[str, Any], history: History) -> Chart | None:
@@ -282,7 +291,7 @@ def spectrum(result: Mapping[str, Any], history: History) -> Chart | None:
         "xaxis": {"type": "log", "title": {"text": "percentile"},
                   "tickvals": [1 / (1 - tick / 100) for tick in ticks],
                   "ticktext": [f"{tick:g} %" for tick in ticks]},
-        "yaxis": _log("ms", 0, 1), "hovermode": "closest"})
+        "yaxis": _log("ms", 0, 1, data), "hovermode": "closest"})
 
 
 def _spectrum(counts: Counts, held: int) -> tuple[list[float], list[float | None]]:

@@ -32,7 +32,8 @@
       plot_bgcolor: "rgba(0,0,0,0)", dragmode: small ? false : "zoom",
       font: { family: getComputedStyle(document.body).fontFamily, size: small ? 11 : 12 },
       margin: { l: small ? 44 : 64, r: small ? 6 : 16, t: 36, b: 44 },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 } },
+      legend: { orientation: "h", x: 0, y: 1.035, yanchor: "bottom", traceorder: "normal",
+        font: { size: 11 } },
     };
   }
 
