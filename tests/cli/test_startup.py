@@ -37,10 +37,13 @@ def loaded(tmp_path):
 def modules(note: Path, *arguments: str) -> set[str]:
     """Return the modules that the command imports, packages of modules among them."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # a variable for a command would be a layer of its options, which takes pydantic to read
+    others = {name: value for name, value in os.environ.items()
+              if not name.startswith("SIPLOADGEN_")}
     done = subprocess.run(
         [sys.executable, "-c", WITNESS, str(note), *arguments],
         capture_output=True, text=True, timeout=60, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+        env={**others, "PYTHONPATH": os.pathsep.join(paths)})
     assert done.returncode == 0, done.stderr
     names = set(note.read_text().split())
     assert "siploadgen.cli.app" in names
@@ -58,7 +61,7 @@ def test_what_needs_no_arrays_loads_none(loaded, arguments):
 @pytest.mark.parametrize("arguments", [("check", "call"), ("show", "call", "--listing")],
                          ids=" ".join)
 def test_what_compiles_loads_no_engine(loaded, arguments):
-    assert not loaded(*arguments) & {*HEAVY, "siploadgen.core.engine"}
+    assert sorted(loaded(*arguments) & {*HEAVY, "siploadgen.core.engine"}) == []
 
 
 @pytest.mark.loopback

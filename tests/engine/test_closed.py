@@ -284,8 +284,8 @@ def test_scaled_places_keep_their_rows_and_are_as_many() -> None:
     assert (state["busy"], state["parked"]) == (4, 4)
     bench.engine.scale_closed(0, 0)
     peer.run(25 * SECOND)
-    assert bench.engine.closed_state(0) == {"wanted": 8, "busy": 0, "resting": 0, "parked": 8,
-                                            "chunks": 1}
+    assert bench.engine.closed_state(0) == {"wanted": 8, "asked": 0, "busy": 0, "resting": 0,
+                                            "parked": 8, "chunks": 1}
     first = len(peer.starts)
     peer.run(30 * SECOND)
     assert len(peer.starts) == first
