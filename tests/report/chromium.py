@@ -107,8 +107,13 @@ class Page:
         self.shows, self._width = None, width
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=False)
-        self.send("Emulation.setEmulatedMedia", features=[
+        self.send("Emulation.setEmulatedMedia", media="", features=[
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+
+    def paper_size(self, width: int) -> None:
+        """Show the page as it is printed on paper of that width."""
+        self.look(width)
+        self.send("Emulation.setEmulatedMedia", media="print", features=[])
 
     def open(self, path: Path) -> str:
         """Open a report, wait until it is drawn, and return how that ended."""

@@ -212,7 +212,12 @@ def test_it_can_be_printed(shown):
     assert set(widths) == {680}
     assert shown.ask("Array.from(document.querySelectorAll('details.print')).every(d => d.open)")
     assert shown.paper().startswith(b"%PDF")
+    shown.paper_size(717)               # A4 between its margins
+    wider = shown.ask("""Array.from(document.querySelectorAll(".wide")).filter(
+        box => box.firstElementChild.offsetWidth > box.clientWidth).length""")
+    assert wider == 0
     shown.ask("window.dispatchEvent(new Event('afterprint'))")
+    shown.look(1200)
 
 
 def test_no_text_is_taken_for_markup(browser, tmp_path):
