@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The real SIP software that the interop tests talk to, clang for fuzzing, valgrind for counting
-# instructions, an emulator of arm64 for the scanner. Installs what is missing when we may; otherwise says so, and the tests that need it
+# instructions, a browser for the report, an emulator of arm64 for the scanner. Installs what is missing when we may; otherwise says so, and the tests that need it
 # are skipped (with CI=true: a failure, but for the emulator).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +19,7 @@ else
 fi
 command -v tshark >/dev/null && command -v dumpcap >/dev/null || missing+=(tshark)
 command -v valgrind >/dev/null || missing+=(valgrind)
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 fuzzer() { tools/fuzzers.sh --can; }
 fuzzer || missing+=(clang)
 wanted=()       # may stay missing

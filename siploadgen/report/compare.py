@@ -225,8 +225,7 @@ def _check(wanted: Sequence[Tolerance], runs: Sequence[SavedRun]) -> None:
             if one.phase and one.phase not in run.phases:
                 raise UsageError(f"{what}{run.name} has no phase {one.phase} "
                                  f"({nearest(one.phase, run.phases)})")
-            whole = one.metric in _WHOLE or (one.kind != "time"
-                                             and not one.metric.startswith("calls."))
+            whole = one.metric in _WHOLE or one.metric.startswith("messages.")
             if one.phase and whole:
                 raise UsageError(f"{what}{one.metric} is not told apart by phase; leave it out")
 

@@ -8,6 +8,7 @@ cannot count, every function says what it does with them.
 
 import ctypes
 import math
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Counts = NDArray[np.int64]
 
+_TAG = re.compile(r"(rfc6076\.\w+|[A-Z]+\.[2-6]xx|[^.]*)(?:\.(.*))?", re.DOTALL)
 _COOKIE = 0x1C849303  # HdrHistogram V2, without its octet of the word size
 _HEAD = struct.Struct(">iiiiqqd")  # cookie, length, offset, digits, lowest, highest, ratio
 
@@ -249,6 +251,16 @@ def decode_all(encoded: Sequence[bytes | str]) -> tuple[Counts, Counts, Counts]:
     if held.size and places.max() >= LENGTH:
         raise ValueError("not an encoded histogram: more buckets than there are")
     return which, places, values[held]
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """Return metric and phase of a tag in a histogram log; no phase: the whole run.
+
+    >>> split_tag("srd.busy hour"), split_tag("rfc6076.srd.ramp"), split_tag("INVITE.2xx")
+    (('srd', 'busy hour'), ('rfc6076.srd', 'ramp'), ('INVITE.2xx', ''))
+    """
+    found = _TAG.fullmatch(tag)
+    return (tag, "") if found is None else (found[1], found[2] or "")
 
 
 class HlogWriter:

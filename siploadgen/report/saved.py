@@ -126,7 +126,7 @@ def _courses(path: Path, wanted: set[str] | None) -> dict[str, Course]:
                     raise ScenarioError(f"{path}:{number}: not a line of a histogram log")
                 tag, start = parts[0].decode("utf-8", "replace"), parts[1].decode()
                 interval = starts.setdefault(start, len(starts))
-                if wanted is None or tag.partition(".")[0] in wanted:
+                if wanted is None or histogram.split_tag(tag)[0] in wanted:
                     texts.setdefault(tag, []).append(parts[4])
                     places.setdefault(tag, []).append(interval)
     except FileNotFoundError:

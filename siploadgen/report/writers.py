@@ -1,9 +1,10 @@
-"""Files of a run: run.json, intervals.ndjson, hist.hlog, errors.ndjson, summary.md, junit.xml."""
+"""Files of a run: run.json, intervals, histograms, failures, summary, JUnit, the HTML report."""
 
 import json
 import math
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,22 @@ from typing import TYPE_CHECKING, Any, TextIO
 from siploadgen.errors import UsageError
 from siploadgen.model.errors import nearest
 from siploadgen.report import exports, summary
+from siploadgen.report.intervals import table
 
 if TYPE_CHECKING:
-    from siploadgen.figures import Figures
+    from siploadgen.figures import Array, Figures
     from siploadgen.report.histogram import HlogWriter
+    from siploadgen.report.history import History
     from siploadgen.report.metrics import Names
 
 FILES = {"json": "run.json", "ndjson": "intervals.ndjson", "hlog": "hist.hlog",
-         "errors": "errors.ndjson", "md": "summary.md", "junit": "junit.xml"}
-KINDS = (*FILES, "summary")
+         "errors": "errors.ndjson", "md": "summary.md", "junit": "junit.xml", "html": "report.html"}
+KINDS = (*FILES, "csv", "summary")
 WHOLE = ("lateness", "receive_delay")  # latencies that are not told apart by phase
+_ALONE = {"csv": "intervals.csv"}  # names of what is not in a run directory by itself
+_SUFFIXES = (".json", ".xml", ".md", ".ndjson", ".hlog", ".html", ".csv", ".txt")
 _STREAMS = ("ndjson", "hlog", "errors")
-_LATER = ("html", "csv", "github", "sqlite", "pcap")
+_LATER = ("github", "sqlite", "pcap")
 
 # Digest credentials can be attacked offline; nothing of them is kept.
 _CREDENTIALS = re.compile(r"^((?:Proxy-)?Authorization[ \t]*:)[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*",
@@ -44,7 +49,8 @@ def default_path(kind: str) -> str:
     >>> default_path("junit"), default_path("run1/")
     ('junit=junit.xml', 'run1/')
     """
-    return f"{kind}={FILES.get(kind, kind)}" if kind in (*KINDS, *_LATER, "hgrm") else kind
+    known = kind in (*KINDS, *_LATER, "hgrm")
+    return f"{kind}={FILES.get(kind, _ALONE.get(kind, kind))}" if known else kind
 
 
 def parse_outputs(texts: Sequence[str]) -> list[Output]:
@@ -68,7 +74,7 @@ def parse_outputs(texts: Sequence[str]) -> list[Output]:
             outputs.append(Output(kind, path))
         elif text in KINDS or text in _LATER or not text or exports.is_kind(text):
             raise UsageError(f'--out "{text}": write a folder such as run1/, or KIND=PATH')
-        elif Path(text).suffix in (".json", ".xml", ".md", ".ndjson", ".hlog", ".html", ".txt"):
+        elif Path(text).suffix in _SUFFIXES:
             raise UsageError(f'--out "{text}": for one file write KIND={text}; kinds: '
                              f"{', '.join(KINDS)}")
         elif Path(text).exists() and not Path(text).is_dir():
@@ -119,6 +125,10 @@ class Outputs:
         self._errors: list[TextIO] = []
         self._hlogs: list[HlogWriter] = []
         self._exports: list[exports.Export] = []
+        kinds = {output.kind for output in outputs}
+        self._history = _new_history() if "html" in kinds else None
+        self._spool = (tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
+                       if "csv" in kinds else None)
         for output in outputs:
             try:
                 if output.kind not in KINDS:
@@ -153,16 +163,28 @@ class Outputs:
         for file in self._ndjson:
             file.write(json.dumps(row, allow_nan=False) + "\n")
             file.flush()
-        for log in self._hlogs:
-            for tag, part in self._tagged(figures):
-                for name in self._names.latencies():
-                    counts = self._names.counts(part, name)
-                    if counts.any() and not (tag and name in WHOLE):
-                        log.write(name + tag, counts, row["t_s"], row["length_s"])
+        if self._spool is not None:
+            self._spool.write(json.dumps(row, allow_nan=False) + "\n")
         for export in self._exports:
             export.interval(row, figures)
+        if not self._hlogs and self._history is None:
+            return
+        tagged = dict(self._tagged(figures))
+        for log in self._hlogs:
+            for tag, counts in tagged.items():
+                log.write(tag, counts, row["t_s"], row["length_s"])
+        if self._history is not None:
+            self._history.add(row, tagged)
 
-    def _tagged(self, figures: "Figures") -> Iterator[tuple[str, "Figures"]]:
+    def _tagged(self, figures: "Figures") -> Iterator[tuple[str, "Array"]]:
+        """Yield the histograms that are not empty: `srd`, and `srd.PHASE` of several phases."""
+        for tag, part in self._parts(figures):
+            for name in self._names.latencies():
+                counts = self._names.counts(part, name)
+                if counts.any() and not (tag and name in WHOLE):
+                    yield name + tag, counts
+
+    def _parts(self, figures: "Figures") -> Iterator[tuple[str, "Figures"]]:
         """Yield the whole, and each phase with its tag where there is more than one."""
         yield "", self._names.whole(figures)
         phases = list(dict.fromkeys(one.phase for one in self._names.series))
@@ -171,15 +193,18 @@ class Outputs:
 
     def failures(self, failures: Sequence[Mapping[str, Any]]) -> None:
         """Append failures, times in seconds from the start of the run."""
-        for file in self._errors:
-            for failure in failures:
-                row = {}
-                for name, value in failure.items():
-                    if name in ("due", "ended"):
-                        row[f"{name}_s"] = None if value is None else round(value / 1e9, 6)
-                    else:
-                        row[name] = _plain(value)
+        for failure in failures:
+            row = {}
+            for name, value in failure.items():
+                if name in ("due", "ended"):
+                    row[f"{name}_s"] = None if value is None else round(value / 1e9, 6)
+                else:
+                    row[name] = _plain(value)
+            for file in self._errors:
                 file.write(json.dumps(row) + "\n")
+            if self._history is not None:
+                self._history.failure(row)
+        for file in self._errors:
             file.flush()
         for export in self._exports:
             export.failures(failures)
@@ -190,13 +215,32 @@ class Outputs:
             export.finish(result)
         self.close()
         self._exports = []
+        texts: dict[str, str] = {}
         for output in self._documents:
-            text = render(output.kind, result)
+            text = texts.setdefault(output.kind, self._text(output.kind, result))
             if output.path == "-":
                 sys.stdout.write(text)
                 sys.stdout.flush()
             else:
                 Path(output.path).write_text(text, encoding="utf-8")
+        if self._spool is not None:
+            self._spool.close()
+
+    def _text(self, kind: str, result: Mapping[str, Any]) -> str:
+        """Return the text of a document."""
+        if kind == "html" and self._history is not None:
+            from siploadgen.report.html import page  # and its libraries, for whoever wants it
+
+            return page(result, self._history)
+        if kind == "csv" and self._spool is not None:
+            spool = self._spool
+
+            def rows() -> Iterator[dict[str, Any]]:
+                spool.seek(0)
+                return map(json.loads, spool)
+
+            return table(rows)
+        return render(kind, result)
 
     def close(self) -> None:
         """Close the streams."""
@@ -208,6 +252,12 @@ class Outputs:
         for export in self._exports:
             export.close()
         self._ndjson, self._errors, self._hlogs = [], [], []
+
+
+def _new_history() -> "History":
+    from siploadgen.report.history import History  # and numpy, for whoever has histograms
+
+    return History()
 
 
 def _open(path: str) -> TextIO:

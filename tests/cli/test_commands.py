@@ -129,7 +129,7 @@ def test_what_a_silent_target_looked_like(command):
     (("run", "call", *TARGET, "--users", "none.csv"), 104, "none.csv: No such file"),
     (("run", "call", *TARGET, "-T", "srd < 3"), 2, "threshold"),
     (("run", "call", *TARGET, "-T", "srdd: p(99) < 3ms"), 2, 'did you mean "srd"'),
-    (("run", "call", *TARGET, "--out", "html=x"), 2, "html is not supported"),
+    (("run", "call", *TARGET, "--out", "hgrm=x"), 2, "hgrm is not supported"),
     (("run", "call", *TARGET, "--limit", "x=1"), 2, "--limit"),
     (("run", "call", *TARGET, "--linger", "long"), 2, "--linger"),
     (("run", "call", *TARGET, "--t1", "500"), 2, '--t1 "500": a unit is missing'),
@@ -164,7 +164,8 @@ def test_what_a_silent_target_looked_like(command):
     (("check", "x.xml"), 104, "x.xml"), (("check", "call", "--set", "hold=x"), 104, "hold"),
     (("show", "nothing"), 104, "nothing"), (("models", "show", "nothing"), 104, "nothing"),
     (("report", "nowhere/"), 104, "nowhere: No such file"),
-    (("report", "x", "-o", "html"), 2, "-o html: not supported"),
+    (("report", "x", "-o", "html"), 104, "x: No such file"),
+    (("report", "x", "-o", "html="), 2, "KIND=PATH"),
     (("report", "x", "-o", "pdf"), 2, "choose summary"),
 ])
 def test_wrong_command_lines(command, arguments, code, said):
@@ -218,6 +219,24 @@ def test_results_can_be_reported_again(command, tmp_path):
     assert command("report", str(tmp_path / "r"), "-o", "md").out == (
         tmp_path / "r" / "summary.md").read_text()
     assert "<testsuite" in command("report", str(tmp_path / "r"), "-o", "junit").out
+    rows = (tmp_path / "r" / "intervals.ndjson").read_text()
+    assert command("report", str(tmp_path / "r"), "-o", "ndjson").out == rows
+    table = command("report", str(tmp_path / "r"), "-o", "csv").out.splitlines()
+    assert len(table) == len(rows.splitlines()) + 1
+    page = (tmp_path / "r" / "report.html").read_text()
+    (tmp_path / "r" / "report.html").unlink()
+    done = command("report", str(tmp_path / "r"), "-o", "html")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.strip() == str(tmp_path / "r" / "report.html")
+    assert (tmp_path / "r" / "report.html").read_text() == page
+    assert command("report", str(tmp_path / "r"), "-o", "html=-").out == page
+    command("report", str(tmp_path / "r"), "-o", f"md={tmp_path}/x.md")
+    assert (tmp_path / "x.md").read_text() == (tmp_path / "r" / "summary.md").read_text()
+    assert command("report", str(tmp_path / "r"), "-o", f"md={tmp_path}/no/x.md").code == 2
+    (tmp_path / "r" / "intervals.ndjson").unlink()
+    done = command("report", str(tmp_path / "r"), "-o", "csv")
+    assert done.code == 104
+    assert "keeps its intervals" in done.err
     (tmp_path / "r" / "run.json").write_text("{}")
     assert command("report", str(tmp_path / "r")).code == 104
     (tmp_path / "r" / "run.json").write_text("{")

@@ -222,9 +222,9 @@ def test_one_kind_to_one_place(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("texts", "why"), [
-    (["html=x"], "html is not supported"), (["html"], "write a folder"), (["pdf=x"], "unknown"),
+    (["hgrm=x"], "hgrm is not supported"), (["html"], "write a folder"), (["pdf=x"], "unknown"),
     (["json="], "a file name is missing"), (["hlog=-"], "a file name is missing"), ([""], "write"),
-    (["json=-", "md=-"], "only one kind"), (["csv=x"], "csv is not supported"),
+    (["json=-", "md=-"], "only one kind"), (["sqlite=x"], "sqlite is not supported"),
     (["run.json"], "KIND=run.json"), (["json"], "write"),
 ])
 def test_bad_outputs(texts, why):
