@@ -41,6 +41,7 @@ from siploadgen.cli.signals import Signals
 from siploadgen.cli.verbs import single
 from siploadgen.errors import UsageError
 
+MOST_LINES = 1_000_000
 MILLI = units.NANOS // 1000
 
 
@@ -61,6 +62,9 @@ def answer(
         | None, typer.Option("--challenge", help="Ask for digest credentials.")] = None,
     rate_limit: Annotated[str | None, typer.Option(
         "--rate-limit", metavar="RATE", help="New calls above it get 503.")] = None,
+    lines: Annotated[str | None, typer.Option(
+        "--lines", metavar="N",
+        help="Calls at once, by one engine; others get 503, as many as Erlang B says.")] = None,
     retry_after: Annotated[str, typer.Option(
         "--retry-after", metavar="TIME",
         help="What a 503 of the answerer asks for, in whole seconds; 0: nothing.")] = "1s",
@@ -107,6 +111,14 @@ def answer(
         per_s = 0.0 if rate_limit is None else units.parse_rate(rate_limit, "--rate-limit")
         if rate_limit is not None and per_s == 0:
             raise UsageError("--rate-limit: must be above 0")
+        line_count = 0 if lines is None else units.parse_count(lines, "--lines")
+        if lines is not None and not 0 < line_count <= MOST_LINES:
+            raise UsageError(f"--lines: from 1 to {MOST_LINES:,}")
+        if line_count:  # a group of lines is one group: engines share nothing
+            if workers not in ("auto", "1"):
+                raise UsageError(f"--workers {workers}: one engine has the lines; write "
+                                 "--workers 1, or leave it out")
+            workers = "1"
         retry_after_ns = units.parse_duration(retry_after, "--retry-after")
         if retry_after_ns % units.NANOS or retry_after_ns >= 2**32 * units.NANOS:
             raise UsageError(f"--retry-after {retry_after}: whole seconds (RFC 3261 20.33)")
@@ -123,7 +135,7 @@ def answer(
         plan = AnswerPlan(
             _answer_program(build_answerer, chosen, answer_after, reject, challenge or "",
                             compact),
-            seed=seed, drop_share=share, rate_limit=per_s,
+            seed=seed, drop_share=share, rate_limit=per_s, lines=line_count,
             retry_after_s=retry_after_ns // units.NANOS, oc=control,
             oc_validity_ms=validity_ns // MILLI,
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
@@ -153,6 +165,7 @@ def answer(
             "target": None,
             "plan": {"role": "answerer", "answer_after": answer_after, "reject": reject,
                      "drop": share, "challenge": challenge or "", "rate_limit_per_s": per_s or None,
+                     "lines": line_count or None,
                      "retry_after_s": plan.retry_after_s, "oc": oc,
                      "oc_validity_s": plan.oc_validity_ms / 1000,
                      "workers": count, "seed": seed, **plan.tuning.report()},

@@ -44,4 +44,5 @@ class Counter(IntEnum):
     COUNT_TIMER_F = 38
     COUNT_TIMER_H = 39
     COUNT_NO_PRACK = 40
-    COUNT_COUNT = 41
+    COUNT_LINES_BUSY = 41
+    COUNT_COUNT = 42

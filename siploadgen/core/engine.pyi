@@ -57,6 +57,7 @@ class Engine:
         linger: int = -1,
         gso_group: int = 32,  # most datagrams in one GSO group; 1: none
         drop_share: float = 0.0,  # answering side: requests from outside dialogs thrown away
+        lines: int = 0,  # answering side: calls at once, others get 503; 0: no bound
         rate_limit: float = 0.0,  # answering side: new instances a second, others get 503; 0: none
         trace_failures: int = 100,  # failures of each outcome kept for `failures()`
         # ns from one wake-up of the loop to the next, at least: received messages wait so long

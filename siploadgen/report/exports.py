@@ -24,6 +24,7 @@ BUILT_IN: Mapping[str, str] = {
     "statsd": "siploadgen.report.export_lines:Statsd",
     "influx": "siploadgen.report.export_lines:Influx",
     "hgrm": "siploadgen.report.export_hgrm:Distributions",
+    "github": "siploadgen.report.export_github:JobSummary",
 }
 
 

@@ -152,12 +152,13 @@ def calls(figures: Figures, names: Names) -> dict[str, Any]:
 
 
 def answered_calls(figures: Figures, names: Names) -> dict[str, Any]:
-    """Count the calls of the answering side; those above --rate-limit are not started."""
+    """Count the calls of the answering side; those above --rate-limit or --lines are not started."""
     succeeded, failed = _ended(figures.answered_outcomes, names)
     started = int(figures.counters[Counter.COUNT_ANSWERED])
-    limited = int(figures.counters[Counter.COUNT_LIMITED])
+    refused = {"limited": int(figures.counters[Counter.COUNT_LIMITED]),
+               "lines_busy": int(figures.counters[Counter.COUNT_LINES_BUSY])}
     return {
-        "due": started + limited, "started": started, "not_started": {"limited": limited},
+        "due": started + sum(refused.values()), "started": started, "not_started": refused,
         "succeeded": succeeded, "failed": failed,
         "in_progress": started - int(figures.answered_outcomes.sum()),
     }

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import sys
 import tempfile
@@ -28,7 +29,7 @@ WHOLE = ("lateness", "receive_delay")  # latencies that are not told apart by ph
 _ALONE = {"csv": "intervals.csv"}  # names of what is not in a run directory by itself
 _SUFFIXES = (".json", ".xml", ".md", ".ndjson", ".hlog", ".html", ".csv", ".txt")
 _STREAMS = ("ndjson", "hlog", "errors")
-_LATER = ("github", "sqlite", "pcap")
+_GITHUB = "GITHUB_STEP_SUMMARY"
 
 # Digest credentials can be attacked offline; nothing of them is kept.
 _CREDENTIALS = re.compile(r"^((?:Proxy-)?Authorization[ \t]*:)[^\r\n]*(?:\r?\n[ \t]+[^\r\n]*)*",
@@ -49,7 +50,7 @@ def default_path(kind: str) -> str:
     >>> default_path("junit"), default_path("run1/")
     ('junit=junit.xml', 'run1/')
     """
-    known = kind in (*KINDS, *_LATER, "hgrm")
+    known = kind in (*KINDS, "hgrm")
     return f"{kind}={FILES.get(kind, _ALONE.get(kind, kind))}" if known else kind
 
 
@@ -61,10 +62,12 @@ def parse_outputs(texts: Sequence[str]) -> list[Output]:
     outputs: list[Output] = []
     for text in texts:
         kind, equals, path = text.partition("=")
+        if text == "github":
+            kind, equals, path = "github", "=", os.environ.get(_GITHUB, "")
+            if not path:
+                raise UsageError(f"--out github: {_GITHUB} is not set, so this is no job of "
+                                 "GitHub; write github=FILE")
         if equals and re.fullmatch(r"[a-z]+", kind):
-            if kind in _LATER:
-                raise UsageError(f'--out "{text}": {kind} is not supported in this version; '
-                                 f"choose one of {', '.join(KINDS)}")
             if kind not in KINDS and not exports.is_kind(kind):
                 known = (*KINDS, *exports.kinds())
                 raise UsageError(f'--out "{text}": unknown kind "{kind}" '
@@ -72,7 +75,7 @@ def parse_outputs(texts: Sequence[str]) -> list[Output]:
             if not path or (path == "-" and (kind == "hlog" or kind not in KINDS)):
                 raise UsageError(f'--out "{text}": a file name is missing')
             outputs.append(Output(kind, path))
-        elif text in KINDS or text in _LATER or not text or exports.is_kind(text):
+        elif text in KINDS or not text or exports.is_kind(text):
             raise UsageError(f'--out "{text}": write a folder such as run1/, or KIND=PATH')
         elif Path(text).suffix in _SUFFIXES:
             raise UsageError(f'--out "{text}": for one file write KIND={text}; kinds: '

@@ -30,6 +30,7 @@ class AnswerPlan:
     seed: int = 1
     drop_share: float = 0.0
     rate_limit: float = 0.0
+    lines: int = 0  # calls at once, of each engine; 0: no bound
     retry_after_s: int = 1  # asked for by a 503; 0: not at all
     oc: tuple[str, int] = ("", 0)  # "loss" and percent, "rate" and requests a second; "": none
     oc_validity_ms: int = 500
@@ -61,7 +62,7 @@ class Answerer:
                 "run_id": plan.run_id, "seed": plan.seed + 1000 + number,
                 "drop_share": plan.drop_share,
                 "rate_limit": plan.rate_limit / len(sockets) if plan.rate_limit else 0.0,
-                "retry_after": plan.retry_after_s,
+                "lines": plan.lines, "retry_after": plan.retry_after_s,
                 "oc_algorithm": plan.oc[0], "oc_value": plan.oc[1],
                 "oc_validity": plan.oc_validity_ms,
                 **plan.tuning.engine_arguments(), **beyond,

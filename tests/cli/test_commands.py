@@ -129,7 +129,7 @@ def test_what_a_silent_target_looked_like(command):
     (("run", "call", *TARGET, "--users", "none.csv"), 104, "none.csv: No such file"),
     (("run", "call", *TARGET, "-T", "srd < 3"), 2, "threshold"),
     (("run", "call", *TARGET, "-T", "srdd: p(99) < 3ms"), 2, 'did you mean "srd"'),
-    (("run", "call", *TARGET, "--out", "hgrm=x"), 2, "hgrm is not supported"),
+    (("run", "call", *TARGET, "--out", "hgr=x"), 2, 'did you mean "hgrm"'),
     (("run", "call", *TARGET, "--limit", "x=1"), 2, "--limit"),
     (("run", "call", *TARGET, "--linger", "long"), 2, "--linger"),
     (("run", "call", *TARGET, "--t1", "500"), 2, '--t1 "500": a unit is missing'),

@@ -14,12 +14,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from siploadgen.core.hist import STRIDE
 from siploadgen.errors import UsageError
-from siploadgen.report import exports, histogram
+from siploadgen.report import exports, histogram, summary
+from siploadgen.report.export_github import annotations
 from siploadgen.report.export_otlp import SCALE, exponential
 from siploadgen.report.export_prometheus import buckets
 from siploadgen.report.metrics import Names
+from siploadgen.report.thresholds import parse_threshold
 from siploadgen.report.writers import Outputs, parse_outputs
-from tests.report.builders import HEAD, hist_index, simulate
+from tests.report.builders import HEAD, hist_index, result_of, simulate
 from tests.run.fake_engine import FakeProgram, World
 
 NAMES = Names.of(FakeProgram())
@@ -310,3 +312,37 @@ def test_destinations_that_are_none(text, why):
     with pytest.raises(UsageError, match="--out") as error:
         opened(text)
     assert why in str(error.value)
+
+
+def test_the_page_of_a_job_gets_the_summary_and_what_failed(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "summary.md"
+    page.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    result = result_of(thresholds=[parse_threshold("srd: p(50) < 1us"),
+                                   parse_threshold("calls.failed: rate < 100%")])
+    for inside in ("", "true"):
+        monkeypatch.setenv("GITHUB_ACTIONS", inside)
+        export = exports.open_export(*parse_out("github"), Names.of(FakeProgram()))
+        export.finish(result)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.count(summary.markdown(result)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("::error title=siploadgen call::srd: p(50) < 1us: measured ")
+
+
+def test_annotations_are_one_line_each():
+    result = result_of()
+    result["scenario"]["name"] = "a, b: c"
+    result["verdict"] |= {"state": "suspect", "rules": [
+        {**result["verdict"]["rules"][0], "ok": False}]}
+    result["exit_code"] = 99
+    found = annotations(result)
+    assert [one.partition(" title=siploadgen a%2C b%3A c::")[0] for one in found] == [
+        "::warning", "::error"]
+    assert all(one.count("\n") == 1 and one.endswith("\n") for one in found)
+
+
+def parse_out(text):
+    (output,) = parse_outputs([text])
+    return output.kind, output.path

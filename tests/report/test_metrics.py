@@ -36,12 +36,12 @@ def test_outcomes_of_the_program_have_its_names():
 
 
 def test_answered_calls():
-    held = figures(COUNT_ANSWERED=10, COUNT_LIMITED=3)
+    held = figures(COUNT_ANSWERED=10, COUNT_LIMITED=3, COUNT_LINES_BUSY=2)
     held.answered_outcomes[0] = 6
     held.answered_outcomes[6] = 1
     counted = metrics.answered_calls(held, NAMES)
-    assert counted == {"due": 13, "started": 10, "not_started": {"limited": 3}, "succeeded": 6,
-                       "failed": {"no_ack": 1}, "in_progress": 3}
+    assert counted == {"due": 15, "started": 10, "succeeded": 6,
+                       "not_started": {"limited": 3, "lines_busy": 2}, "failed": {"no_ack": 1}, "in_progress": 3}
     assert metrics.calls_imbalance(counted) is None
 
 

@@ -222,12 +222,13 @@ def test_one_kind_to_one_place(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("texts", "why"), [
-    (["hgrm=x"], "hgrm is not supported"), (["html"], "write a folder"), (["pdf=x"], "unknown"),
+    (["hgrm="], "a file name is missing"), (["html"], "write a folder"), (["pdf=x"], "unknown"),
     (["json="], "a file name is missing"), (["hlog=-"], "a file name is missing"), ([""], "write"),
-    (["json=-", "md=-"], "only one kind"), (["sqlite=x"], "sqlite is not supported"),
+    (["json=-", "md=-"], "only one kind"), (["github"], "GITHUB_STEP_SUMMARY is not set"),
     (["run.json"], "KIND=run.json"), (["json"], "write"),
 ])
-def test_bad_outputs(texts, why):
+def test_bad_outputs(texts, why, monkeypatch):
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     with pytest.raises(UsageError, match="--out") as error:
         parse_outputs(texts)
     assert why in str(error.value)
@@ -258,7 +259,7 @@ def test_an_answering_side_has_a_result():
     held.outcomes[:] = 0
     head = {**HEAD, "target": None, "plan": {
         "role": "answerer", "answer_after": "", "reject": "", "drop": 0.0, "challenge": "",
-        "rate_limit_per_s": None, "workers": 1, "seed": 1,
+        "rate_limit_per_s": None, "lines": None, "workers": 1, "seed": 1,
         **{key: HEAD["plan"][key] for key in ("linger_s", "timers", "coalesce_s")}}}
     result = collector.result(record, head=head)
     jsonschema.validate(json.loads(render("json", result)), SCHEMA)

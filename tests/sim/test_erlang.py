@@ -1,4 +1,4 @@
-"""The answering side as lines (its bound of instances): it blocks as Erlang's formula says.
+"""The answering side as lines (`answer --lines`): it blocks as Erlang's formula says.
 
 Calls arrive at random (Poisson) and hold a line for a random time. Blocking must depend on the mean
 of that time alone, not on its distribution; calls that arrive evenly are refused less often.
@@ -34,7 +34,7 @@ def blocking(lines: int, traffic: float, calls: int, hold: str, arrival: Arrival
     caller = Engine(program, local=CALLER, target=ANSWERER, run_id=0xA0000000 + seed, seed=seed,
                     **sizes)
     answerer = Engine(answer_program((), ()), local=ANSWERER, run_id=0xB0000000 + seed,
-                      seed=seed + 1, **{**sizes, "max_instances": lines})
+                      seed=seed + 1, lines=lines, **sizes)
     network = Network(caller, answerer, Weather(), seed)
     caller.schedule(due)
     refused, started, shares = 0, 0, []
@@ -49,6 +49,7 @@ def blocking(lines: int, traffic: float, calls: int, hold: str, arrival: Arrival
     network.run()
     drained(caller)
     drained(answerer)
+    assert refused == int(answerer.counters[Counter.COUNT_LINES_BUSY])
     found = outcomes(caller.outcomes)
     assert found["succeeded"] + found["rejected"] == len(due)
     counted = np.array(shares[1:], float)  # the first part begins with every line free

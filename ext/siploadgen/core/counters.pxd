@@ -49,4 +49,5 @@ cpdef enum Counter:
     COUNT_TIMER_F                   # other requests
     COUNT_TIMER_H                   # final responses to INVITEs without an ACK; 2xx too
     COUNT_NO_PRACK                  # reliable provisional responses (RFC 3262 3)
+    COUNT_LINES_BUSY                # answering side: refused because every line was taken
     COUNT_COUNT

@@ -148,7 +148,7 @@ cdef class Engine:
         uint64_t seed=1, int64_t now=0, uint32_t max_calls=0, uint32_t max_instances=1_048_576,
         uint32_t max_transactions=4_194_304, uint32_t first_row=0, uint32_t row_stride=1,
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
-        int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
+        int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0, uint32_t lines=0,
         uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
         str supported="", str packages="", targets=None,
         uint32_t ready_instances=0, uint32_t ready_transactions=0,
@@ -218,6 +218,7 @@ cdef class Engine:
         if obey_overload:
             overload_obey(core)
         core.rate_limit = rate_limit
+        core.lines = lines
         core.rate_at = now
         core.rate_tokens = max(rate_limit * 0.1, 1.0)
         for i in range(OUTCOME_COUNT):

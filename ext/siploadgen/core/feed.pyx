@@ -6,6 +6,7 @@ from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport (
     COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_FORKED_2XX, COUNT_KEEPALIVE, COUNT_LIMITED,
+    COUNT_LINES_BUSY,
     COUNT_MALFORMED, COUNT_MERGED, COUNT_NO_PRACK, COUNT_RECEIVED_AGAIN, COUNT_RETRANSMITTED,
     COUNT_RETRANSMITTED_OWN_FAULT, COUNT_STRAY_REQUEST, COUNT_STRAY_RESPONSE, COUNT_TIMER_B,
     COUNT_TIMER_F, COUNT_TIMER_H, COUNT_TRANSPORT_ERRORS, COUNT_UNEXPECTED,
@@ -801,6 +802,10 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
         return
     if not rate_admits(core):
         core_count(core, COUNT_LIMITED)
+        send_stateless(core, 503, 0)
+        return
+    if core.lines and core.open_answers >= core.lines and message.method == METHOD_INVITE:
+        core_count(core, COUNT_LINES_BUSY)
         send_stateless(core, 503, 0)
         return
     instance = vm_take(core, entry, ROLE_ANSWERER, core.received)

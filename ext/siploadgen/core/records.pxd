@@ -438,6 +438,7 @@ cdef struct Core:
     int64_t open_answers
     # --- answering side ---
     uint64_t drop_below             # a request is dropped when a random word is below
+    uint32_t lines                  # answering side: calls at once; 0: as many as there is room for
     double rate_limit
     double rate_tokens
     Nanos rate_at
