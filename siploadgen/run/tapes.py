@@ -1,0 +1,56 @@
+"""Failures of engines, each with the datagrams of its call that are still on the engine's tape."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from siploadgen.figures import Datagram
+from siploadgen.run.worker import Worker
+
+
+class Failures:
+    """Takes failures out of engines.
+
+    Where there are tapes a failure is handed on one look after it was found: what the engine still
+    sends because of it, such as its ACK, has left by then.
+    """
+
+    def __init__(self, workers: Sequence[Worker], origin_ns: int, epoch_ns: int) -> None:
+        """Make times relative to `origin_ns`, a time of the engines, which was `epoch_ns`."""
+        self._workers = workers
+        self._origin_ns, self._epoch_ns = origin_ns, epoch_ns
+        self._young: list[list[dict[str, Any]]] = [[] for _ in workers]
+
+    def take(self, *, last: bool = False) -> list[dict[str, Any]]:
+        """Give those of the latest looks; `last`: all that there are."""
+        result = []
+        for number, worker in enumerate(self._workers):
+            found = worker.engine.failures()
+            if worker.tape:
+                young, self._young[number] = self._young[number], [] if last else found
+                found = young + found if last else young
+                self._attach(worker, found)
+            for failure in found:
+                for name in ("due", "ended"):
+                    if failure.get(name) is not None:
+                        failure[name] -= self._origin_ns
+            result += found
+        return result
+
+    def _attach(self, worker: Worker, failures: Sequence[dict[str, Any]]) -> None:
+        """Add `datagrams`, in the order of time, from when each call was due."""
+        if not failures:
+            return
+        taped = worker.engine.taped([one for failure in failures for one in failure["call_ids"]],
+                                    min(failure["due"] for failure in failures))
+        known = {call_id: [self._datagram(worker, *row) for row in rows]
+                 for call_id, rows in taped.items()}
+        for failure in failures:
+            due_ns = failure["due"] - self._origin_ns
+            failure["datagrams"] = sorted(
+                (one for call_id in failure["call_ids"] for one in known[call_id]
+                 if one.at_ns >= due_ns), key=lambda one: one.at_ns)
+
+    def _datagram(self, worker: Worker, when: int, sent: bool, peer: tuple[str, int],
+                  octets: bytes) -> Datagram:
+        at_ns = when - self._origin_ns
+        return Datagram(at_ns, self._epoch_ns + at_ns, sent, worker.local, peer, octets)
