@@ -115,7 +115,8 @@ def clean_octets(message: bytes) -> bytes:
     """
     def blank(found: re.Match[str]) -> str:
         head, length = found[1], len(found[0])
-        return f"{head} (left out)"[:length].ljust(length)
+        cleaned = f"{head} (left out)"
+        return (cleaned if len(cleaned) <= length else head).ljust(length)
 
     return _CREDENTIALS.sub(blank, message.decode("latin-1")).encode("latin-1")
 
