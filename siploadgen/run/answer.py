@@ -173,7 +173,7 @@ class AnswerRunner:
                 self._sleep(min(_TICK_NS, deadline - self._clock()) // 10)
         finally:
             self._answerer.stop()
-        self._observer.failures(self._failures.take(last=True))
+        self._observer.failures(self._failures.take(self._clock(), last=True))
         last = self._sample("ended")
         self._observer.interval(last)
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -192,7 +192,7 @@ class AnswerRunner:
             self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
 
     def _look(self) -> None:
-        self._observer.failures(self._failures.take())
+        self._observer.failures(self._failures.take(self._clock()))
         now = self._clock()
         if now < self._next_interval and not self._observer.live:
             return

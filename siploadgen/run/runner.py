@@ -143,7 +143,7 @@ class Runner:
         end_ns = self._clock()
         for worker in self._workers:
             worker.engine.finish()
-        self._observer.failures(self._failures.take(last=True))
+        self._observer.failures(self._failures.take(end_ns, last=True))
         last = self._sample(final=True)
         self._observer.tick(last)
         self._observer.interval(last)
@@ -373,7 +373,7 @@ class Runner:
 
     def _look(self) -> None:
         """Show a sample; keep it when a second has passed since the last one kept."""
-        self._observer.failures(self._failures.take())
+        self._observer.failures(self._failures.take(self._clock()))
         late_ns = self._clock() - self._next_interval
         if late_ns < 0 and not self._observer.live:
             return

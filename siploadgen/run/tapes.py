@@ -5,13 +5,16 @@ from typing import Any
 
 from siploadgen.figures import Datagram
 from siploadgen.run.worker import Worker
+from siploadgen.units import NANOS
+
+SETTLE_NS = NANOS // 5
 
 
 class Failures:
     """Takes failures out of engines.
 
-    Where there are tapes a failure is handed on one look after it was found: what the engine still
-    sends because of it, such as its ACK, has left by then.
+    Where there are tapes a failure is handed on SETTLE_NS after it happened, so that what follows
+    it, such as its ACK, is there too.
     """
 
     def __init__(self, workers: Sequence[Worker], origin_ns: int, epoch_ns: int) -> None:
@@ -20,14 +23,15 @@ class Failures:
         self._origin_ns, self._epoch_ns = origin_ns, epoch_ns
         self._young: list[list[dict[str, Any]]] = [[] for _ in workers]
 
-    def take(self, *, last: bool = False) -> list[dict[str, Any]]:
-        """Give those of the latest looks; `last`: all that there are."""
+    def take(self, now_ns: int, *, last: bool = False) -> list[dict[str, Any]]:
+        """Give those that have settled, `now_ns` by the engines' clock; `last`: all there are."""
         result = []
         for number, worker in enumerate(self._workers):
             found = worker.engine.failures()
             if worker.tape:
-                young, self._young[number] = self._young[number], [] if last else found
-                found = young + found if last else young
+                known = self._young[number] + found
+                found = [one for one in known if last or one["ended"] + SETTLE_NS <= now_ns]
+                self._young[number] = known[len(found):]  # they come in the order of their ends
                 self._attach(worker, found)
             for failure in found:
                 for name in ("due", "ended"):
