@@ -284,7 +284,7 @@ class FakeEngine:
         if outcome not in (Outcome.OUTCOME_SUCCEEDED, Outcome.OUTCOME_USER):
             self._failures.append({
                 "outcome": int(outcome), "status": 486, "due": due, "ended": now,
-                "call_id": f"{call:024x}", "pc": 1, "row": 0,
+                "call_id": f"{call:024x}", "call_ids": [b"%024x@fake" % call], "pc": 1, "row": 0,
                 "role": "caller", "ladder": [
                     {"at_s": 0.0, "what": "sent", "method": "INVITE", "status": None},
                     {"at_s": 0.0012, "what": "received", "method": "INVITE", "status": 486}],
@@ -374,6 +374,13 @@ class FakeEngine:
                 "received": int(self.received_responses.sum()), "receive_calls": 0,
                 "receive_drops": self.world.receive_drops,
                 "icmp_errors": sent if self.world.refused else 0}
+
+    def taped(self, call_ids: list[bytes], since: int
+              ) -> dict[bytes, list[tuple[int, bool, tuple[str, int], bytes]]]:
+        """As if the INVITE alone were left."""
+        return {one: [(since, True, ("127.0.0.1", 5060), b"INVITE sip:a SIP/2.0\r\nCall-ID: "
+                       + one + b"\r\nAuthorization: Digest response=\"topsecret\"\r\n\r\n")]
+                for one in call_ids}
 
     def failures(self) -> list[dict[str, Any]]:
         taken, self._failures = self._failures, []

@@ -388,7 +388,7 @@ def test_the_engine_takes_what_a_tuning_gives():
            **TUNED.engine_arguments())
     assert Tuning().engine_arguments() == {
         "linger": -1, "gso_group": 32, "coalesce": 0, "t1": 500_000_000, "t2": 4_000_000_000,
-        "t4": 5_000_000_000}
+        "t4": 5_000_000_000, "tape": 0}
 
 
 def test_what_a_tuning_reports():

@@ -1,5 +1,6 @@
-# The latest datagrams of an engine, sent and received, where raw messages of failed calls are found.
-# New ones are written over the oldest. The engine's thread writes; any thread may read meanwhile.
+# The latest datagrams of an engine, sent and received: where raw messages of failed calls are
+# found. New ones are written over the oldest. The engine's thread writes; any thread may read
+# meanwhile.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from siploadgen.core.types cimport Nanos, Peer
 
