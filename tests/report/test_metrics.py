@@ -41,7 +41,8 @@ def test_answered_calls():
     held.answered_outcomes[6] = 1
     counted = metrics.answered_calls(held, NAMES)
     assert counted == {"due": 15, "started": 10, "succeeded": 6,
-                       "not_started": {"limited": 3, "lines_busy": 2}, "failed": {"no_ack": 1}, "in_progress": 3}
+                       "not_started": {"limited": 3, "lines_busy": 2}, "failed": {"no_ack": 1},
+                       "in_progress": 3}
     assert metrics.calls_imbalance(counted) is None
 
 
