@@ -279,7 +279,7 @@ def test_names_of_figures(text, name):
 @pytest.mark.parametrize(("text", "mend"), [
     ("srt.p99: 5%", 'did you mean "srd"'), ("srd.p99{phase=buys}: 5%", "no phase buys"),
     ("lateness.p99{phase=main}: 5%", "not told apart by phase"),
-    ("ser{phase=main}: 5pp", "not told apart by phase")])
+    ("messages.sent{phase=main}: 5%", "not told apart by phase")])
 def test_figures_that_the_runs_do_not_have(text, mend):
     with pytest.raises(UsageError) as error:
         compare_runs(*pair(16, seconds=30), [parse_tolerance(text)])
