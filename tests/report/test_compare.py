@@ -298,7 +298,7 @@ def test_a_run_is_not_compared_with_itself():
 @given(st.floats(0.5, 0.9999), st.floats(1, 5000))
 def test_quantiles_are_those_of_student(probability, freedom):
     assert bootstrap.student(probability, freedom) == pytest.approx(
-        float(stats.t.ppf(probability, freedom)), rel=2e-3, abs=2e-3)
+        float(stats.t.ppf(probability, freedom)), rel=2e-4, abs=2e-4)
 
 
 @pytest.mark.parametrize(("memory", "low", "high"), [(0.0, 0.8, 1.5), (0.8, 6, 13)])
