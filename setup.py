@@ -31,6 +31,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "sip.aka": ("crypto",),
     "net.outbox": (),
     "net.udp": (),
+    "tape": (),
     "tx": (),
     "user": (),
     "measure": (),

@@ -17,6 +17,18 @@ _ARRAYS = ("counters", "outcomes", "answered_outcomes", "sent_requests", "sent_r
 
 
 @dataclass(frozen=True, slots=True)
+class Datagram:
+    """A datagram of a call that failed; times in ns, from the start of the run and since 1970."""
+
+    at_ns: int
+    epoch_ns: int
+    sent: bool  # by us; otherwise received
+    local: tuple[str, int]
+    peer: tuple[str, int]
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """What results are kept for: calls of a workload that were due in one of its phases."""
 

@@ -10,4 +10,14 @@ static inline uint64_t slg_load_acquire(const uint64_t *word) {
 static inline void slg_store_release(uint64_t *word, uint64_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
+
+/* What is stored behind the first, and was seen before the second, comes after the word that was
+ * stored before the first: whoever loads it behind the second sees that or a later one. */
+static inline void slg_fence_release(void) {
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static inline void slg_fence_acquire(void) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
 #endif

@@ -97,7 +97,7 @@ def answer(
         from siploadgen.model.builtin import build_answerer
         from siploadgen.report import limits
         from siploadgen.report.collect import make_collector
-        from siploadgen.report.writers import Outputs, parse_outputs
+        from siploadgen.report.writers import Outputs, parse_outputs, tape_octets
         from siploadgen.run.answer import Answerer, AnswerPlan, AnswerRunner
         from siploadgen.run.plan import available_cores, choose_workers
         from siploadgen.run.worker import open_socket
@@ -139,7 +139,7 @@ def answer(
             retry_after_s=retry_after_ns // units.NANOS, oc=control,
             oc_validity_ms=validity_ns // MILLI,
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
-                                t1=t1, t2=t2, t4=t4),
+                                t1=t1, t2=t2, t4=t4, tape=tape_octets(outputs)),
             run_id=int.from_bytes(os.urandom(4), "big") or 1)
         sockets = [open_socket((address[0], address[1] + number if address[1] else 0), "--listen")
                    for number in range(count)]

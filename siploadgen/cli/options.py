@@ -26,8 +26,8 @@ SeedOption: TypeAlias = Annotated[int, typer.Option(
 OutOption: TypeAlias = Annotated[list[str] | None, typer.Option(
     "--out", metavar="DIR|KIND=PATH",
     help="Write results: everything into a folder, or one kind (json, ndjson, hlog, errors, md, "
-         "junit, html, csv, summary) to a file or `-`; or to prometheus=PORT, otlp=URL, "
-         "statsd=HOST:PORT, influx=FILE, hgrm=FOLDER, github. Repeatable.")]
+         "junit, html, csv, summary) to a file or `-`; or to pcap=FILE, prometheus=PORT, "
+         "otlp=URL, statsd=HOST:PORT, influx=FILE, hgrm=FOLDER, github. Repeatable.")]
 LimitOption: TypeAlias = Annotated[list[str] | None, typer.Option(
     "--limit", metavar="NAME=VALUE",
     help="Change a limit of the verdict, such as late_start_p99=5ms. Repeatable.")]
@@ -112,7 +112,8 @@ def parse_linger(text: str) -> int:
 
 
 def parse_tuning(
-    *, gso: str, gso_group: int, linger: str, coalesce: str, t1: str, t2: str, t4: str
+    *, gso: str, gso_group: int, linger: str, coalesce: str, t1: str, t2: str, t4: str,
+    tape: int = 0,
 ) -> "Tuning":
     """Read the options that steer the engines. Raises UsageError that names the option."""
     from siploadgen.run.plan import Tuning
@@ -121,7 +122,7 @@ def parse_tuning(
         linger_ns=parse_linger(linger), gso=check_gso(gso), gso_group=gso_group,
         coalesce_ns=units.parse_duration(coalesce, "--coalesce"),
         t1_ns=units.parse_duration(t1, "--t1"), t2_ns=units.parse_duration(t2, "--t2"),
-        t4_ns=units.parse_duration(t4, "--t4"))
+        t4_ns=units.parse_duration(t4, "--t4"), tape=tape)
 
 
 @contextlib.contextmanager

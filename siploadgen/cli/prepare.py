@@ -111,7 +111,7 @@ def prepare(
             # a call that is transferred is answered by three instances, all at once in a burst
             instances = 4 * plan.engine_arguments(0, 0)["max_instances"] * engines
             answerer = Answerer(AnswerPlan(
-                other, seed=seed, tuning=replace(tuning, coalesce_ns=0),
+                other, seed=seed, tuning=replace(tuning, coalesce_ns=0, tape=0),
                 run_id=run_id ^ 0xFFFFFFFF, max_instances=min(instances, 1_048_576)), [sock])
     except BaseException:
         if sock is not None:

@@ -127,7 +127,7 @@ def run(
         from siploadgen.report import limits
         from siploadgen.report.collect import make_collector
         from siploadgen.report.thresholds import parse_threshold
-        from siploadgen.report.writers import parse_outputs
+        from siploadgen.report.writers import parse_outputs, tape_octets
 
         if embedded == (target is not None):
             raise UsageError("give either -t/--target URI or --self"
@@ -145,7 +145,7 @@ def run(
             max_calls=max_calls, arrival=arrival, ramp=ramp, warmup=warmup, seed=seed,
             workers=workers, settings=parse_settings(settings), users=users, local=local,
             tuning=parse_tuning(gso=gso, gso_group=gso_group, linger=linger, coalesce=coalesce,
-                                t1=t1, t2=t2, t4=t4),
+                                t1=t1, t2=t2, t4=t4, tape=tape_octets(outputs)),
             graceful_stop_ns=units.parse_duration(graceful_stop, "--graceful-stop"),
             may_load=may_load, dns=dns, obey_overload=obey_overload, compact=compact,
             learn_contact=contact == "learned", each=debug)

@@ -96,6 +96,9 @@ class Engine:
         # for each hook of the program a function of (values by name, row, number of the call,
         # message last matched) that returns what it sets
         hooks: Sequence[Callable[..., Mapping[str, int | str | bytes] | None]] = (),
+        # octets of the latest datagrams that are kept for `taped`, a power of two from 262,144 on
+        # (others are raised to the next), at most 2**30; 0: none
+        tape: int = 0,
     ) -> None: ...
 
     # --- sans-IO: tests and the simulator ---
@@ -205,7 +208,15 @@ class Engine:
     def failures(self) -> list[dict[str, Any]]:
         """Failures since the last call.
 
-        Each with outcome, status, role, due, ended, call_id, pc, row, ladder and message (bytes).
+        Each with outcome, status, role, due, ended, call_id (the token that names it on the wire),
+        call_ids (of its dialogs, as they stand in messages), pc, row, ladder and message (bytes).
+        """
+    def taped(
+        self, call_ids: Sequence[bytes], since: int = -(2**63)
+    ) -> dict[bytes, list[tuple[int, bool, tuple[str, int], bytes]]]:
+        """Give what the tape has of each Call-ID: (when, sent by us, peer, octets), by time.
+
+        Of what was before `since` (ns) nothing is looked at. From any thread, while `run` goes on.
         """
     def user(self, row: int) -> dict[str, Any]:
         """Record of a row's user: busy, cseq of its last REGISTER, expires (ns; 0: not registered).

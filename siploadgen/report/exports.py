@@ -24,6 +24,7 @@ BUILT_IN: Mapping[str, str] = {
     "statsd": "siploadgen.report.export_lines:Statsd",
     "influx": "siploadgen.report.export_lines:Influx",
     "hgrm": "siploadgen.report.export_hgrm:Distributions",
+    "pcap": "siploadgen.report.export_pcap:FailedCalls",
     "github": "siploadgen.report.export_github:JobSummary",
 }
 
@@ -37,7 +38,7 @@ class Export(Protocol):
         """Take an interval: its row in intervals.ndjson, and what engines counted in it."""
 
     def failures(self, failures: Sequence[Mapping[str, Any]]) -> None:
-        """Take failures: the rows of errors.ndjson."""
+        """Take failures: the rows of errors.ndjson, with `datagrams` (figures.Datagram)."""
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Take the result: the object of run.json."""

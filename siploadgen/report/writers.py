@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ from siploadgen.errors import UsageError
 from siploadgen.model.errors import nearest
 from siploadgen.report import exports, summary
 from siploadgen.report.intervals import table
+from siploadgen.units import NANOS, host_port
 
 if TYPE_CHECKING:
-    from siploadgen.figures import Array, Figures
+    from siploadgen.figures import Array, Datagram, Figures
     from siploadgen.report.histogram import HlogWriter
     from siploadgen.report.history import History
     from siploadgen.report.metrics import Names
@@ -25,9 +27,13 @@ if TYPE_CHECKING:
 FILES = {"json": "run.json", "ndjson": "intervals.ndjson", "hlog": "hist.hlog",
          "errors": "errors.ndjson", "md": "summary.md", "junit": "junit.xml", "html": "report.html"}
 KINDS = (*FILES, "csv", "summary")
+# Octets of the latest datagrams that each engine keeps for whoever reads of failures.
+TAPE, TAPE_OF_PCAP = 1 << 24, 1 << 26
+MESSAGES = 10  # failures of each class whose messages stand in errors.ndjson
 WHOLE = ("lateness", "receive_delay")  # latencies that are not told apart by phase
-_ALONE = {"csv": "intervals.csv"}  # names of what is not in a run directory by itself
-_SUFFIXES = (".json", ".xml", ".md", ".ndjson", ".hlog", ".html", ".csv", ".txt")
+# names of what is not in a run directory by itself
+_ALONE = {"csv": "intervals.csv", "pcap": "failed.pcap"}
+_SUFFIXES = (".json", ".xml", ".md", ".ndjson", ".hlog", ".html", ".csv", ".txt", ".pcap")
 _STREAMS = ("ndjson", "hlog", "errors")
 _GITHUB = "GITHUB_STEP_SUMMARY"
 
@@ -50,7 +56,7 @@ def default_path(kind: str) -> str:
     >>> default_path("junit"), default_path("run1/")
     ('junit=junit.xml', 'run1/')
     """
-    known = kind in (*KINDS, "hgrm")
+    known = kind in (*KINDS, "hgrm", "pcap")
     return f"{kind}={FILES.get(kind, _ALONE.get(kind, kind))}" if known else kind
 
 
@@ -101,6 +107,37 @@ def clean_message(message: bytes | str) -> str:
     return _CREDENTIALS.sub(r"\1 (left out)", text)
 
 
+def clean_octets(message: bytes) -> bytes:
+    r"""Blank the credentials of a SIP message, which stays as long as it is.
+
+    >>> clean_octets(b"Authorization: Digest username=x, response=y\r\nMax-Forwards: 70\r\n")
+    b'Authorization: (left out)                   \r\nMax-Forwards: 70\r\n'
+    """
+    def blank(found: re.Match[str]) -> str:
+        head, length = found[1], len(found[0])
+        cleaned = f"{head} (left out)"
+        return (cleaned if len(cleaned) <= length else head).ljust(length)
+
+    return _CREDENTIALS.sub(blank, message.decode("latin-1")).encode("latin-1")
+
+
+def tape_octets(outputs: Sequence[Output]) -> int:
+    """Say how much of its latest datagrams an engine has to keep for these outputs.
+
+    >>> tape_octets(parse_outputs(["json=run.json"])), tape_octets(parse_outputs(["pcap=x.pcap"]))
+    (0, 67108864)
+    """
+    kinds = {output.kind for output in outputs}
+    if "pcap" in kinds:
+        return TAPE_OF_PCAP
+    return TAPE if kinds & {"errors", "html"} else 0
+
+
+def _message(one: "Datagram") -> dict[str, Any]:
+    return {"at_s": round(one.at_ns / NANOS, 6), "sent": one.sent, "peer": host_port(one.peer),
+            "text": clean_message(one.octets)}
+
+
 def _plain(value: Any) -> Any:
     """Make a failure's values fit for JSON, messages without credentials."""
     if isinstance(value, bytes | str):
@@ -129,6 +166,7 @@ class Outputs:
         self._errors: list[TextIO] = []
         self._hlogs: list[HlogWriter] = []
         self._exports: list[exports.Export] = []
+        self._kept: Counter[Any] = Counter()  # failures with their datagrams, by class
         kinds = {output.kind for output in outputs}
         self._history = _new_history() if "html" in kinds else None
         self._spool = (tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
@@ -202,6 +240,11 @@ class Outputs:
             for name, value in failure.items():
                 if name in ("due", "ended"):
                     row[f"{name}_s"] = None if value is None else round(value / 1e9, 6)
+                elif name == "datagrams":
+                    kind = failure.get("outcome")
+                    self._kept[kind] += 1
+                    if self._kept[kind] <= MESSAGES:
+                        row["messages"] = [_message(one) for one in value]
                 else:
                     row[name] = _plain(value)
             for file in self._errors:

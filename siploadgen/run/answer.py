@@ -13,6 +13,7 @@ from siploadgen.figures import Figures, RunRecord, Sample, total
 from siploadgen.run.hooks import HookServer, hook_arguments, serve_hooks
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import Tuning
+from siploadgen.run.tapes import Failures
 from siploadgen.run.worker import EngineFactory, Worker, compiled_engine, gently
 from siploadgen.units import NANOS
 
@@ -91,10 +92,6 @@ class Answerer:
         """Copy the figures of all engines, added up."""
         return total([worker.figures() for worker in self.workers])
 
-    def failures(self) -> list[dict[str, Any]]:
-        """Collect the failures that the engines kept since the last call."""
-        return [failure for worker in self.workers for failure in worker.engine.failures()]
-
     def open_calls(self) -> int:
         """Count the calls that are being answered now."""
         from siploadgen.core.counters import Counter
@@ -149,6 +146,7 @@ class AnswerRunner:
         self._stops = 0
         self._origin_ns = 0
         self._next_interval = 0
+        self._failures = Failures((), 0, 0)
 
     def stop(self) -> None:
         """Ask for an end: the first time open calls may end, the second time at once."""
@@ -158,11 +156,12 @@ class AnswerRunner:
     def run(self) -> RunRecord:
         """Answer until stopped. Raises InternalError when an engine fails."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        started_at = time.time()
+        started_ns = time.time_ns()
         self._origin_ns = self._clock()
         self._next_interval = self._origin_ns + NANOS
         self._answerer.start()
         workers = self._answerer.workers
+        self._failures = Failures(workers, self._origin_ns, started_ns)
         try:
             gently(self._look_after, self.stop)
             load_ns = self._clock() - self._origin_ns
@@ -174,13 +173,13 @@ class AnswerRunner:
                 self._sleep(min(_TICK_NS, deadline - self._clock()) // 10)
         finally:
             self._answerer.stop()
-        self._observer.failures(self._failures())
+        self._observer.failures(self._failures.take(self._clock(), last=True))
         last = self._sample("ended")
         self._observer.interval(last)
         used = resource.getrusage(resource.RUSAGE_SELF)
         return RunRecord(
-            started_at=started_at, elapsed_ns=self._clock() - self._origin_ns, load_ns=load_ns,
-            last=last, sockets=tuple(worker.socket_facts for worker in workers),
+            started_at=started_ns / NANOS, elapsed_ns=self._clock() - self._origin_ns,
+            load_ns=load_ns, last=last, sockets=tuple(worker.socket_facts for worker in workers),
             cpu_user_s=used.ru_utime - usage.ru_utime,
             cpu_system_s=used.ru_stime - usage.ru_stime,
             local=tuple(self._answerer.addresses))
@@ -192,15 +191,8 @@ class AnswerRunner:
             self._look()
             self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
 
-    def _failures(self) -> list[dict[str, Any]]:
-        result = self._answerer.failures()
-        for failure in result:
-            for name in ("due", "ended"):
-                if failure.get(name) is not None:
-                    failure[name] -= self._origin_ns
-        return result
-
     def _look(self) -> None:
+        self._observer.failures(self._failures.take(self._clock()))
         now = self._clock()
         if now < self._next_interval and not self._observer.live:
             return
@@ -209,7 +201,6 @@ class AnswerRunner:
         if now >= self._next_interval:
             self._next_interval += ((now - self._next_interval) // NANOS + 1) * NANOS
             self._observer.interval(sample)
-            self._observer.failures(self._failures())
 
     def _sample(self, state: str) -> Sample:
         engines = tuple(worker.figures() for worker in self._answerer.workers)

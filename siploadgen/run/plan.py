@@ -92,6 +92,7 @@ class Tuning:
     t1_ns: int = T1_NS
     t2_ns: int = T2_NS
     t4_ns: int = T4_NS
+    tape: int = 0  # octets of the latest datagrams that an engine keeps for its failures
 
     def __post_init__(self) -> None:
         """Refuse what an engine cannot do."""
@@ -109,7 +110,8 @@ class Tuning:
     def engine_arguments(self) -> dict[str, Any]:
         """Keyword arguments of an Engine."""
         return {"linger": self.linger_ns, "gso_group": self.gso_group if self.gso else 1,
-                "coalesce": self.coalesce_ns, "t1": self.t1_ns, "t2": self.t2_ns, "t4": self.t4_ns}
+                "coalesce": self.coalesce_ns, "t1": self.t1_ns, "t2": self.t2_ns, "t4": self.t4_ns,
+                "tape": self.tape}
 
     def report(self) -> dict[str, Any]:
         """Keys of `plan` in run.json; what the kernel made of GSO is in `generator`."""

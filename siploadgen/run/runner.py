@@ -11,7 +11,6 @@ import queue
 import resource
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from siploadgen.run.hooks import HookServer, hook_arguments, serve_hooks
 from siploadgen.run.observer import Observer, Silent
 from siploadgen.run.plan import RunPlan
 from siploadgen.run.streams import ClosedStream, OpenStream, make_streams, merged
+from siploadgen.run.tapes import Failures
 from siploadgen.run.targets import Book, Follower
 from siploadgen.run.worker import (
     EngineFactory,
@@ -76,6 +76,7 @@ class Runner:
         self._book = Book(plan.servers)
         self._follower: Follower | None = None
         self._hooks: HookServer | None = None
+        self._failures = Failures((), 0, 0)
         self._origin_ns = 0  # clock time of due time 0
         self._fed_ns = 0  # clock time before which every start is handed out
         self._next_interval = 0  # clock time of the next sample that is kept
@@ -123,7 +124,8 @@ class Runner:
         self._open()
         self._origin_ns = self._fed_ns = self._clock() + START_DELAY_NS
         self._next_interval = self._origin_ns + INTERVAL_NS
-        started_at = time.time() + START_DELAY_NS / NANOS
+        started_ns = time.time_ns() + START_DELAY_NS
+        self._failures = Failures(self._workers, self._origin_ns, started_ns)
         self._begin(None)
         self._feed()
         for worker in self._workers:
@@ -141,7 +143,7 @@ class Runner:
         end_ns = self._clock()
         for worker in self._workers:
             worker.engine.finish()
-        self._observer.failures(self._failures())
+        self._observer.failures(self._failures.take(end_ns, last=True))
         last = self._sample(final=True)
         self._observer.tick(last)
         self._observer.interval(last)
@@ -149,7 +151,7 @@ class Runner:
             worker.raise_error()
         used = resource.getrusage(resource.RUSAGE_SELF)
         return RunRecord(
-            started_at=started_at,
+            started_at=started_ns / NANOS,
             elapsed_ns=end_ns - self._origin_ns,
             load_ns=load_ns,
             last=last,
@@ -371,6 +373,7 @@ class Runner:
 
     def _look(self) -> None:
         """Show a sample; keep it when a second has passed since the last one kept."""
+        self._observer.failures(self._failures.take(self._clock()))
         late_ns = self._clock() - self._next_interval
         if late_ns < 0 and not self._observer.live:
             return
@@ -381,18 +384,6 @@ class Runner:
             if self._observer.interval(sample) and not self._stops:
                 self._called_off = True
                 self.stop()
-            self._observer.failures(self._failures())
-
-    def _failures(self) -> list[dict[str, Any]]:
-        """Collect traced failures, their times made relative to the start of the run."""
-        result = []
-        for worker in self._workers:
-            for failure in worker.engine.failures():
-                for name in ("due", "ended"):
-                    if failure.get(name) is not None:
-                        failure[name] = failure[name] - self._origin_ns
-                result.append(failure)
-        return result
 
     def _sample(self, final: bool = False) -> Sample:
         engines = tuple(worker.figures() for worker in self._workers)

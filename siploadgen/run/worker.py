@@ -116,6 +116,7 @@ class Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.local: tuple[str, int] = sock.getsockname()[:2]
         self.engine = factory(program, now=time.monotonic_ns(), **arguments)
+        self.tape: int = arguments.get("tape", 0)  # octets
         # From here on the descriptor is the engine's, which closes it.
         self.socket_facts: dict[str, Any] = self.engine.open_udp(sock.detach(), gso, gso)
         self.error: BaseException | None = None

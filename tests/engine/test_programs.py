@@ -66,7 +66,7 @@ PROGRAMS["language"] = compile_scenarios(call(name="language", columns=("user",)
 def build(program: Program) -> Bench:
     rows = generated_users(program.columns, 5) if program.columns else None
     return Bench(Engine(program, local=LOCAL, target=PEER, rows=rows, max_instances=20,
-                        max_transactions=60, run_id=0xA0A0A0A0,
+                        max_transactions=60, run_id=0xA0A0A0A0, tape=1 << 18,
                         hooks=[lambda *_: {}] * len(program.hooks)))
 
 
@@ -109,7 +109,7 @@ def play(bench: Bench) -> None:
     bench.engine.abort()
     bench.engine.advance(bench.now)
     bench.engine.finish()
-    bench.engine.failures()
+    bench.engine.taped([one for failure in bench.engine.failures() for one in failure["call_ids"]])
     bench.engine.check()
     assert not any(bench.engine.census().values()), bench.engine.census()
 

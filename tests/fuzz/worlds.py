@@ -19,7 +19,7 @@ TARGET = f"sip:{ANSWERER[0]}:{ANSWERER[1]}"
 START = 1_000_000_000_000
 # Small slabs, which an input can fill; a T2 that makes retransmissions rare.
 SIZES: dict[str, Any] = {"max_instances": 6, "max_transactions": 15, "trace_failures": 3,
-                         "t2": 32_000_000_000}
+                         "t2": 32_000_000_000, "tape": 1 << 18}
 
 
 def model(name: str, *, users: int = 0, sizes: dict[str, Any] | None = None,

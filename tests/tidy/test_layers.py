@@ -18,7 +18,7 @@ HOUSE = {
         (0, "types atomic counters program | span memory | slab wheel ring table hist rand"
             " | texts"),
         (1, "sip net"),
-        (2, "tx"),
+        (2, "tx tape"),
         (3, "records | user measure | auth plain targets overload registrar | outgoing"
             " | dialog capture pattern shared hook refuse stun failover | vm"),
         (4, "feed | advance | loop | engine"),

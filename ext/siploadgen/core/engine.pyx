@@ -1,7 +1,7 @@
 """The door of the core: one Engine per thread, sharing nothing (see engine.pyi)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from siploadgen.core.advance cimport (
@@ -18,7 +18,7 @@ from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.measure cimport ATTEMPT_KINDS, MEASURE_METHODS
-from siploadgen.core.outgoing cimport token_write
+from siploadgen.core.outgoing cimport tape_outbox, token_write
 from siploadgen.core.overload cimport overload_clear, overload_obey
 from siploadgen.core.pattern cimport PATTERN_GROUPS, patterns_close, patterns_open
 from siploadgen.core.program cimport (
@@ -63,6 +63,7 @@ from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSA
 from siploadgen.core.slab cimport slab_check, slab_close, slab_open, slab_ready
 from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open, table_ready
+from siploadgen.core.tape cimport tape_calls, tape_close, tape_open, TAPE_BLOCK
 from siploadgen.core.targets cimport targets_take
 from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open, texts_ready
 from siploadgen.core.tx cimport Tx, tx_timers_default
@@ -98,6 +99,7 @@ cdef enum:
     FAILURE_ROOM = 8192
     STATUS_CLASSES = 5          # 2xx ... 6xx
     MEASURES_READY = 67108864   # octets
+    TAPE_MAX = 1073741824
     HOOK_FAILURES_MAX = 10      # exceptions of hooks that are kept
 
 # ns: the sum with any clock stays within 64 bits
@@ -156,7 +158,7 @@ cdef class Engine:
         bint obey_overload=False, uint32_t retry_after=1, str oc_algorithm="",
         uint32_t oc_value=0, uint32_t oc_validity=500, bint learn_contact=False,
         uint32_t series=1, uint32_t answer_series=0, bounds=(0,), uint32_t closed=0,
-        unique=(), draw_seed=None, shared=None, hooks=(),
+        unique=(), draw_seed=None, shared=None, hooks=(), uint64_t tape=0,
     ):
         cdef Core* core
         cdef uint32_t i
@@ -239,6 +241,8 @@ cdef class Engine:
                          min(ready_transactions, max_transactions))
         outbox_open(&core.outbox, gso_group)
         ring_open(&core.trace, 1 << 20)
+        if tape:
+            tape_open(&core.tape, _tape_size(tape), TAPE_BLOCK)
         digest_open(&core.digest)
         aka_open(&core.aka)
         udp_open(&core.udp, gso_group > 1, True)
@@ -253,6 +257,7 @@ cdef class Engine:
         digest_close(&core.digest)
         aka_close(&core.aka)
         ring_close(&core.trace)
+        tape_close(&core.tape)
         outbox_close(&core.outbox)
         wheel_close(&core.wheel)
         table_close(&core.requests)
@@ -619,6 +624,7 @@ cdef class Engine:
         """Move the outbox to the Python list."""
         cdef uint32_t i
         cdef OutMessage* message
+        tape_outbox(self.core)
         for i in range(self.core.outbox.count):
             message = &self.core.outbox.messages[i]
             self.pending.append((
@@ -962,7 +968,14 @@ cdef class Engine:
     cdef object _failure(self, const Failure* failure, const char* message):
         cdef uint8_t token[24]
         cdef uint32_t i, first
+        cdef uint16_t size
+        cdef const char* at = message + failure.length
         token_write(self.core, token, failure.leg)
+        call_ids = []
+        for i in range(failure.call_ids):
+            memcpy(&size, at, sizeof(uint16_t))
+            call_ids.append(PyBytes_FromStringAndSize(at + sizeof(uint16_t), size))
+            at += sizeof(uint16_t) + size
         ladder = []
         first = failure.rungs - LADDER if failure.rungs > LADDER else 0
         for i in range(first, failure.rungs):
@@ -977,8 +990,17 @@ cdef class Engine:
             "role": "answerer" if failure.role else "caller", "due": failure.due,
             "ended": failure.ended, "pc": failure.pc, "row": failure.row,
             "call_id": PyBytes_FromStringAndSize(<char*>token, 24).decode(),
-            "ladder": ladder, "message": PyBytes_FromStringAndSize(message, failure.length),
+            "call_ids": list(dict.fromkeys(call_ids)), "ladder": ladder, "message": PyBytes_FromStringAndSize(message, failure.length),
         }
+
+    def taped(self, call_ids, int64_t since=INT64_MIN):
+        cdef const Peer* peer
+        wanted = list(dict.fromkeys(call_ids))
+        found = {one: [] for one in wanted}
+        for number, when, sent, octets, data in tape_calls(&self.core.tape, wanted, since):
+            peer = <const Peer*>PyBytes_AS_STRING(octets)
+            found[wanted[number]].append((when, sent, self._address(peer), data))
+        return found
 
     def user(self, uint32_t row):
         cdef Core* core = self.core
@@ -1034,6 +1056,7 @@ cdef class Engine:
             "transactions_peak": core.txs.peak,
             "instance_size": core.instances.record_size,
             "bindings": 0,
+            "tape": core.tape.capacity,
         }
         if core.registrar != NULL:
             sizes["bindings"] = core.registrar.bindings.high * core.registrar.bindings.record_size
@@ -1086,6 +1109,16 @@ cdef uint32_t _copy_list(uint8_t* place, str names) except? 0xFFFFFFFF:
 
 cdef uint32_t _record_size(Core* core) noexcept:
     return (core.texts_at + 4 * core.text_count + 63) // 64 * 64
+
+
+cdef uint64_t _tape_size(uint64_t wanted) except 0:
+    """The next power of two that a tape can have."""
+    cdef uint64_t size = 2 * TAPE_BLOCK
+    if wanted > TAPE_MAX:
+        raise ValueError(f"a tape of {wanted} octets: at most {TAPE_MAX}")
+    while size < wanted:
+        size *= 2
+    return size
 
 
 cdef object _due_alone(due, uint64_t first):

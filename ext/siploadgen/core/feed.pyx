@@ -63,6 +63,7 @@ from siploadgen.core.stun cimport (
     stun_same, stun_type,
 )
 from siploadgen.core.table cimport table_find, table_home
+from siploadgen.core.tape cimport tape_write
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
     Tx, TX_ACCEPTED, TX_CLIENT, TX_COMPLETED, TX_INVITE_CLIENT, TX_PROCEEDING, TXA_END,
@@ -886,6 +887,8 @@ cdef void feed_datagram(Core* core, const uint8_t* data, uint32_t length, const 
     if received <= 0 or received > core.now:
         received = core.now
     hist_record(core.histograms + HIST_RECEIVE_DELAY * HIST_STRIDE, (core.now - received) // 1000)
+    if core.tape.data != NULL:
+        tape_write(&core.tape, received, False, source, data, length)
     if SLG_UNLIKELY(stun_is(data, length)):
         core.source = source[0]
         feed_stun(core, data, length)

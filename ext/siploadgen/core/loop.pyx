@@ -8,8 +8,9 @@ from siploadgen.core.advance cimport advance, advance_abort, advance_done, advan
 from siploadgen.core.counters cimport COUNT_BUSY_NS, COUNT_LOOPS, COUNT_WAIT_NS
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.net.udp cimport (
-    clock_monotonic, Datagram, udp_error, udp_flush, udp_receive, udp_tick, UdpError,
+    clock_monotonic, Datagram, udp_error, udp_receive, udp_tick, UdpError,
 )
+from siploadgen.core.outgoing cimport send_flush
 from siploadgen.core.records cimport COMMAND_ABORT, Core, core_count
 from siploadgen.core.types cimport Nanos
 
@@ -122,7 +123,7 @@ cdef uint32_t line_drain(Core* core, uint32_t line, bint* more) noexcept nogil:
             datagram = &core.udp.received[i]
             feed_datagram(core, datagram.data, datagram.length, &datagram.peer, datagram.received)
             if core.outbox.count >= FLUSH_AT:
-                udp_flush(&core.udp, &core.outbox)
+                send_flush(core)
         total += count
         if not core.udp.full:
             return total
@@ -190,11 +191,11 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
         more = advance(core, BUDGET) or more
         done += core.outbox.count
         if core.outbox.count:
-            udp_flush(&core.udp, &core.outbox)
+            send_flush(core)
         if slg_load_acquire(&core.command) & COMMAND_ABORT:
             advance_abort(core)
             if core.outbox.count:
-                udp_flush(&core.udp, &core.outbox)
+                send_flush(core)
             break
         if until_idle and advance_done(core):
             break

@@ -8,7 +8,9 @@ from siploadgen.core.counters cimport (
 )
 from siploadgen.core.auth cimport auth_kept, auth_lines, challenge_text
 from siploadgen.core.hist cimport hist_record
-from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
+from siploadgen.core.net.outbox cimport (
+    outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX, OutMessage,
+)
 from siploadgen.core.net.udp cimport udp_flush
 from siploadgen.core.overload cimport overload_announce, overload_spend
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
@@ -37,6 +39,7 @@ from siploadgen.core.registrar cimport registrar_again
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
 from siploadgen.core.span cimport Span, span_iequal, span_make
 from siploadgen.core.table cimport table_add, table_remove
+from siploadgen.core.tape cimport tape_write
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take
 from siploadgen.core.tx cimport (
@@ -494,11 +497,15 @@ cdef inline Span own_call_id(Core* core, uint8_t* token) noexcept nogil:
     return span_make(token, TOKEN_LENGTH + 1 + core.local_host_length)
 
 
+cdef Span token_call_id(Core* core, Handle handle) noexcept nogil:
+    token_write(core, core.scratch + AT_TOKEN, handle)
+    return own_call_id(core, core.scratch + AT_TOKEN)
+
+
 cdef Span leg_call_id(Core* core, uint32_t leg) noexcept nogil:
     if leg_at(core, leg).call_id_length:
         return leg_string(core, leg_at(core, leg), 3)
-    token_write(core, core.scratch + AT_TOKEN, leg_handle(core, leg))
-    return own_call_id(core, core.scratch + AT_TOKEN)
+    return token_call_id(core, leg_handle(core, leg))
 
 
 cdef uint32_t rack_write(const Leg* leg, uint8_t* out) noexcept nogil:
@@ -601,10 +608,25 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
 
 # --- stamping and committing ---
 
+cdef void tape_outbox(Core* core) noexcept nogil:
+    cdef const OutMessage* message
+    cdef uint32_t i
+    if core.tape.data == NULL:
+        return
+    for i in range(core.outbox.count):
+        message = &core.outbox.messages[i]
+        tape_write(&core.tape, core.now, True, &message.peer, message.data, message.length)
+
+
+cdef void send_flush(Core* core) noexcept nogil:
+    tape_outbox(core)
+    udp_flush(&core.udp, &core.outbox)
+
+
 cdef uint8_t* outgoing_room(Core* core) noexcept nogil:
     cdef uint8_t* out = outbox_reserve(&core.outbox)
     if out == NULL and core.live_clock:
-        udp_flush(&core.udp, &core.outbox)
+        send_flush(core)
         out = outbox_reserve(&core.outbox)
     return out
 

@@ -13,6 +13,7 @@ from siploadgen.core.sip.parse cimport SipMessage
 from siploadgen.core.sip.stamp cimport Column, StampFields
 from siploadgen.core.slab cimport Slab, slab_at
 from siploadgen.core.table cimport Table
+from siploadgen.core.tape cimport Tape
 from siploadgen.core.texts cimport text_span, Texts
 from siploadgen.core.tx cimport Tx, TxTimers
 from siploadgen.core.types cimport Handle, handle_make, Nanos, NONE, Peer
@@ -298,7 +299,8 @@ cdef struct SharedTable:
     void* cells
     uint32_t rows
 
-# A call's end as it goes to Python, followed by `length` octets of the message that decided it.
+# A call's end as it goes to Python, followed by `length` octets of the message that decided it, and
+# by the Call-IDs of its dialogs: the length of each (uint16), and its octets.
 cdef struct Failure:
     uint32_t length
     uint32_t pc
@@ -307,7 +309,8 @@ cdef struct Failure:
     uint16_t status
     uint8_t role
     uint8_t rungs
-    uint8_t spare[6]
+    uint16_t call_ids           # how many
+    uint8_t spare[4]
     Handle leg
     Nanos due
     Nanos ended
@@ -401,6 +404,7 @@ cdef struct Core:
     bint linger_auto
     uint64_t nonce_secret
     Ring trace
+    Tape tape                       # the latest datagrams
     uint32_t trace_left[48]         # failures still to be kept, by outcome
     # --- what is being handled ---
     Nanos now

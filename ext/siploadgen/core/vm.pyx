@@ -12,8 +12,8 @@ from siploadgen.core.dialog cimport dialog_branch
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.hook cimport hook_ask
 from siploadgen.core.outgoing cimport (
-    echo_keep, send_ack, send_cancel, send_plain, send_request, send_response,
-    server_acknowledged, token_write, tx_abandon, tx_free, TXF_BRANCH,
+    echo_keep, leg_call_id, send_ack, send_cancel, send_plain, send_request, send_response,
+    server_acknowledged, token_call_id, token_write, tx_abandon, tx_free, TXF_BRANCH,
 )
 from siploadgen.core.pattern cimport pattern_match
 from siploadgen.core.program cimport (
@@ -49,7 +49,7 @@ from siploadgen.core.sip.tokens cimport (
     HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_INVITE, METHOD_UNKNOWN,
 )
 from siploadgen.core.slab cimport slab_give, slab_take
-from siploadgen.core.span cimport span_make, span_to_uint
+from siploadgen.core.span cimport Span, span_make, span_to_uint
 from siploadgen.core.stun cimport stun_ask
 from siploadgen.core.texts cimport text_give
 from siploadgen.core.tx cimport (
@@ -73,7 +73,8 @@ cdef enum:
     # was held up does not do all at once
     LATE_MAX = 1000000000
     TRACE_MESSAGE_MAX = 2048
-    TRACE_RECORD_MAX = 2048 + 256
+    TRACE_CALL_IDS_MAX = 4096
+    TRACE_RECORD_MAX = 256 + 2048 + 4096
 
 
 # --- life ---
@@ -169,13 +170,40 @@ cdef void server_release(Core* core, uint32_t index) noexcept nogil:
         server_acknowledged(core, index)
 
 
+cdef uint32_t call_id_note(Failure* failure, uint32_t used, Span call_id) noexcept nogil:
+    """Append a Call-ID behind the `used` octets of those before; those used then."""
+    cdef uint8_t* place = <uint8_t*>failure + sizeof(Failure) + failure.length + used
+    cdef uint16_t length = <uint16_t>call_id.length
+    if call_id.length > <uint32_t>TRACE_CALL_IDS_MAX - sizeof(uint16_t) \
+            or used > TRACE_CALL_IDS_MAX - sizeof(uint16_t) - call_id.length:
+        return used
+    memcpy(place, &length, sizeof(uint16_t))
+    memcpy(place + sizeof(uint16_t), call_id.data, length)
+    failure.call_ids += 1
+    return used + <uint32_t>sizeof(uint16_t) + length
+
+
+cdef uint32_t call_ids_note(Core* core, Instance* instance, Failure* failure) noexcept nogil:
+    """The Call-IDs of a call, in the order of its legs; their octets."""
+    cdef uint32_t* legs = instance_legs(core, instance)
+    cdef uint32_t used = 0
+    cdef uint32_t i
+    if core.entries[instance.entry].flags & ENTRY_OWNS_USER:
+        used = call_id_note(failure, used, token_call_id(core, failure.leg))
+    for i in range(core.leg_max):
+        if legs[i] != NONE:
+            used = call_id_note(failure, used, leg_call_id(core, legs[i]))
+    return used
+
+
 cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexcept nogil:
-    """The first failures of each outcome go to Python with their ladder and the message that
-    decided them.
+    """The first failures of each outcome go to Python with their ladder, the message that decided
+    them and their Call-IDs.
     """
     cdef uint8_t record[TRACE_RECORD_MAX]
     cdef Failure* failure = <Failure*>record
     cdef uint32_t leg = instance_legs(core, instance)[0]
+    cdef uint32_t used
     if core.trace_left[outcome] == 0:
         return                                  # enough of them, or a good end of the program's own
     core.trace_left[outcome] -= 1
@@ -196,7 +224,8 @@ cdef void failure_trace(Core* core, Instance* instance, uint16_t outcome) noexce
     if core.message != NULL:
         failure.length = min(core.message.length, <uint32_t>TRACE_MESSAGE_MAX)
         memcpy(record + sizeof(Failure), core.message.data, failure.length)
-    ring_push(&core.trace, record, <uint32_t>sizeof(Failure) + failure.length)
+    used = call_ids_note(core, instance, failure)
+    ring_push(&core.trace, record, <uint32_t>sizeof(Failure) + failure.length + used)
 
 
 cdef void leg_give(Core* core, uint32_t index) noexcept nogil:

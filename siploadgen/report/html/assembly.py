@@ -212,7 +212,7 @@ def _doubts(history: History) -> str:
             f"because of: {', '.join(names)}.")
 
 
-def _evidence(history: History) -> list[dict[str, str]]:
+def _evidence(history: History) -> list[dict[str, Any]]:
     rows = []
     for one in history.evidence:
         where = f" at {one['step']}" if one.get("step") else ""
@@ -221,8 +221,16 @@ def _evidence(history: History) -> list[dict[str, str]]:
             "title": f"{one.get('outcome')}{where}{when} - {one.get('call_id', '')}",
             "ladder": str(one.get("diagram") or "\n".join(
                 _rung(rung) for rung in one.get("ladder") or ())),
-            "message": str(one.get("message") or "").replace("\r\n", "\n")})
+            "message": str(one.get("message") or "").replace("\r\n", "\n"),
+            "messages": "\n".join(_raw(message) for message in one.get("messages") or ())})
     return rows
+
+
+def _raw(message: Mapping[str, Any]) -> str:
+    """Write a message as it was on the wire, below a line that says when and whereto."""
+    way = "to" if message.get("sent") else "from"
+    text = str(message.get("text") or "").replace("\r\n", "\n")
+    return f"--- {message.get('at_s')} s {way} {message.get('peer')}\n{text}"
 
 
 def _rung(rung: Any) -> str:
