@@ -139,6 +139,10 @@ class Player:
     def stop(self) -> None:
         """End the search: the run that goes on is drained first, a second time at once."""
         self._stopped += 1
+        self._cut()
+
+    def _cut(self) -> None:
+        """End the run that goes on; who asks must not hold it, and with it its engines' memory."""
         if self._runner is not None:
             self._runner.stop()
 
@@ -215,7 +219,7 @@ class Player:
         hopeless = None
         if allowed is not None and not self.own_limit:
             bad = [index for index, (_, ok) in collector.names.outcomes.items() if not ok]
-            hopeless = _Hopeless(runner.stop, lambda figures: int(figures.outcomes[bad].sum()),
+            hopeless = _Hopeless(self._cut, lambda figures: int(figures.outcomes[bad].sum()),
                                  allowed)
             collector.writers.append(hopeless)
         if self._stopped:
