@@ -208,10 +208,24 @@ class Player:
         if self._stopped:
             raise StoppedError
         number = len(self.rows) + 1
-        ready = self.make(trial)
+        place = None if self.folder is None else self.folder / f"{number:03}" / "run.json"
+        result, cut = self._carry_out(self.make(trial), trial, place)
+        judged = judge(result)
+        row = _row(number, kind, trial, result, judged, cut)
+        if place is not None and self.folder is not None:
+            row["file"] = str(place.relative_to(self.folder.parent))
+        self.rows.append(row)
+        self.results.append(result)
+        self.show(row_text(row))
+        if self._stopped:
+            raise StoppedError
+        return result, judged
+
+    def _carry_out(self, ready: Ready, trial: Trial, place: Path | None,
+                   ) -> tuple[dict[str, Any], bool]:
+        """Return the object of run.json, and whether the run was cut short for its failures."""
         collector = make_collector(ready.plan.program, thresholds=self.goals,
                                    limit_values=self.limit_values, series=ready.plan.series)
-        place = None if self.folder is None else self.folder / f"{number:03}" / "run.json"
         files = Outputs(parse_outputs([] if place is None else [f"json={place}"]),
                         collector.names, time.time())
         runner = self._runner = Runner(ready.plan, observer=collector, answerer=ready.answerer)
@@ -236,17 +250,7 @@ class Player:
         result = collector.result(record, head=ready.head,
                                   load_s=None if record.interrupted else ready.load_s)
         files.finish(result)
-        judged = judge(result)
-        cut = hopeless is not None and hopeless.cut
-        row = _row(number, kind, trial, result, judged, cut)
-        if place is not None and self.folder is not None:
-            row["file"] = str(place.relative_to(self.folder.parent))
-        self.rows.append(row)
-        self.results.append(result)
-        self.show(row_text(row))
-        if self._stopped:
-            raise StoppedError
-        return result, judged
+        return result, hopeless is not None and hopeless.cut
 
 
 def _row(number: int, kind: str, trial: Trial, result: Mapping[str, Any], judged: Judged,
