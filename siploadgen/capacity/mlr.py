@@ -4,12 +4,12 @@ A load is classed by all its trials together, and for each target in turn: those
 have shorter trials and wider bounds, and only lead to where the long trials begin. The goals of
 the trial stand in the place of the draft's loss ratio: met is low loss, missed is high loss.
 
-Why not the MLRsearch package of FD.io, which the tests hold these rules against: what it is told of
-a trial is a loss ratio, so a trial that the generator spoilt ("limited", nothing is known of the
-target, nothing may be played above) has no place in it; goals are about latencies as well; its first
-trial is at the highest rate, which can kill a SIP server; it gives up when the lowest rate is missed
-or time is over, without what it knows; and it calls the measurement, so that no other search could
-be played the same way. Its one release of this algorithm, of 2023, calls itself alpha.
+Why not the MLRsearch package of FD.io, which the tests hold these rules against: what it is told
+of a trial is a loss ratio, so a trial that the generator spoilt ("limited", nothing is known of the
+target, nothing may be played above) has no place in it; goals are about latencies as well; its
+first trial is at the highest rate, which can kill a SIP server; it gives up when the lowest rate is
+missed or time is over, without what it knows; and it calls the measurement, so that no other search
+could be played the same way. Its one release of this algorithm, of 2023, calls itself alpha.
 """
 
 import math

