@@ -57,10 +57,23 @@ def _said(row: Data) -> str:
 def _dots(rows: Rows, x: Sequence[Any], y: Sequence[Any], answer: str, **more: Any) -> Chart:
     """Draw runs that ended alike; a click leads to their rows."""
     return {"type": "scatter", "mode": "markers", "name": answer, "legendgroup": answer,
+            "showlegend": False,
             "x": list(x), "y": list(y), "customdata": [row["number"] for row in rows],
             "text": [_said(row) for row in rows], "hovertemplate": "%{text}<extra></extra>",
-            "marker": {"color": COLOURS[answer], "size": 8, "line": {"width": 1.5},
+            "marker": {"color": COLOURS[answer], "size": 8, "line": {"width": 1.5, "color": COLOURS[answer]},
                        "symbol": [_SYMBOLS[row["kind"]] for row in rows]}, **more}
+
+
+def _legend(rows: Rows) -> list[Chart]:
+    """Return points that nobody sees, for what colours and shapes mean."""
+    answers = [(answer, colour, "circle") for answer, colour in COLOURS.items()
+               if any(row["answer"] == answer for row in rows)]
+    shapes = [(word, GREY, _SYMBOLS[kind]) for kind, word in (
+        ("again", "played again"), ("probe", "probe"), ("first", "first registrations"))
+        if any(row["kind"] == kind for row in rows)]
+    return [{"type": "scatter", "mode": "markers", "name": name, "legendgroup": name, "x": [None],
+             "y": [None], "marker": {"color": colour, "symbol": symbol, "size": 8}}
+            for name, colour, symbol in [*answers, *shapes]]
 
 
 def _upright(rate: float, text: str, colour: str, left: bool) -> Chart:
@@ -112,14 +125,14 @@ def response(data: Data) -> Chart | None:
             some = [row for row in rows if row["answer"] == answer]
             if some:
                 drawn.append(_dots(some, numbers(row["rate_per_s"] for row in some),
-                                   numbers(value(row) for row in some), answer, yaxis=place,
-                                   showlegend=place == "y"))
+                                   numbers(value(row) for row in some), answer, yaxis=place))
+    drawn += _legend(rows)
     shapes = [_upright(rate, name, colour, name == "met") for name, rate, colour in _bounds(data)]
     delays = [one for one in drawn if one.get("yaxis") == "y2"]
     name = next((row["delay"] for row in rows if row["delay"]), None)
     return chart("response", 640, drawn, {
         "xaxis": {"title": {"text": "offered calls/s"}, "anchor": "y3", **_rates(rates)},
-        "yaxis": axis("well ended/s", 0.66, 1),
+        "yaxis": axis("goodput/s", 0.66, 1),
         "yaxis2": log_axis(f"{name} p99, ms" if name else "ms", 0.29, 0.6, delays, "y2"),
         "yaxis3": axis("% failed", 0, 0.22), "hovermode": "closest", "shapes": shapes})
 
@@ -141,9 +154,7 @@ def course(data: Data) -> Chart | None:
     shapes = [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": number(rate),
                "y1": number(rate), "line": {"color": colour, "width": 1, "dash": "dash"}}
               for _, rate, colour in _bounds(data)]
-    if any(row["kind"] == "probe" for row in rows):
-        drawn.append({"type": "scatter", "mode": "markers", "name": "probe", "x": [None],
-                      "y": [None], "marker": {"color": GREY, "symbol": "triangle-down-open"}})
+    drawn += _legend(rows)
     return chart("course", 340, drawn, {
         "xaxis": {"title": {"text": "run of the search"}, "rangemode": "normal",
                   **({"dtick": 1} if len(rows) <= 20 else {})},
@@ -181,7 +192,7 @@ def hysteresis(data: Data) -> Chart:
               if rate is not None]
     return chart("curve", 620, drawn, {
         "xaxis": {"title": {"text": "offered calls/s"}, "anchor": "y3", "rangemode": "tozero"},
-        "yaxis": axis("well ended/s", 0.62, 1), "yaxis2": log_axis("p99, ms", 0.29, 0.56, drawn,
+        "yaxis": axis("goodput/s", 0.62, 1), "yaxis2": log_axis("p99, ms", 0.29, 0.56, drawn,
                                                                    "y2"),
         "yaxis3": axis("% lost", 0, 0.22), "hovermode": "closest", "shapes": shapes})
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from siploadgen.capacity import charts, form
 from siploadgen.capacity.overload import Curve, curve_lines
+from siploadgen.errors import UsageError
 from siploadgen.report.html import assembly, conditions, parts
 from siploadgen.report.html.charts import Chart
 from siploadgen.report.summary import rule_value
@@ -102,7 +103,9 @@ def _more(data: Data) -> list[str]:
                      "tried.")
     base = data["baseline"]
     if base is not None and base["rate_per_s"] and rate:
-        found.append(f"The testbed alone reaches {base['rate_per_s'] / rate:.2g} times the rate"
+        least = "at least " if base["state"] == "most" else ""
+        found.append(f"The testbed alone reaches {least}{base['rate_per_s'] / rate:.2g} times the "
+                     "rate"
                      + ("." if base["rate_per_s"] > 1.2 * rate else ": the target was measured at "
                         "the end of the testbed."))
     return found
@@ -180,7 +183,7 @@ def _hold_s(data: Data) -> float | None:
     """Return how long a call is held by its setting; None where that is not a plain time."""
     try:
         held = parse_duration(str(data["scenario"]["settings"]["hold"]), "hold") / NANOS
-    except (KeyError, ValueError):
+    except (KeyError, UsageError):
         return None
     return held or None
 
