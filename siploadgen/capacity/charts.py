@@ -60,7 +60,8 @@ def _dots(rows: Rows, x: Sequence[Any], y: Sequence[Any], answer: str, **more: A
             "showlegend": False,
             "x": list(x), "y": list(y), "customdata": [row["number"] for row in rows],
             "text": [_said(row) for row in rows], "hovertemplate": "%{text}<extra></extra>",
-            "marker": {"color": COLOURS[answer], "size": 8, "line": {"width": 1.5, "color": COLOURS[answer]},
+            "marker": {"color": COLOURS[answer], "size": 8,
+                       "line": {"width": 1.5, "color": COLOURS[answer]},
                        "symbol": [_SYMBOLS[row["kind"]] for row in rows]}, **more}
 
 

@@ -121,10 +121,10 @@ def test_everything_is_there_and_the_answer_first(shown: chromium.Page, page: Pa
 
 
 def test_the_charts_have_data(shown: chromium.Page, page: Path) -> None:
-    drawn = {name: points for name, points in shown.ask(
+    drawn = dict(shown.ask(
         """Array.from(document.querySelectorAll(".js-plotly-plot")).map(box => [
              box.id.replace("chart-", ""),
-             box.querySelectorAll(".scatterlayer .points path").length])""")}
+             box.querySelectorAll(".scatterlayer .points path").length])"""))
     lines = shown.ask("""Array.from(document.querySelectorAll(".js-plotly-plot")).map(box =>
         Array.from(box.querySelectorAll(".scatterlayer .js-line")).filter(
             path => path.getAttribute("d").length > 8).length)""")
