@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from siploadgen.capacity.play import main_delay
 from siploadgen.figures import Figures
 from siploadgen.report import metrics
 from siploadgen.units import NANOS, format_duration, format_rate
@@ -97,8 +98,8 @@ def levels_of(steps: Sequence[Step], phases: Mapping[str, Any],
     found = []
     for step in steps:
         counted, latencies = phases[step.phase]["calls"], phases[step.phase]["metrics"]
-        first = next((latencies[name]["p99_us"] for name in ("srd", "rrd") if name in latencies),
-                     None)
+        name = main_delay(latencies)
+        first = None if name is None else latencies[name]["p99_us"]
         found.append(Level(
             step.phase, round(counted["due"] / step.length_s, 3),
             round(counted["succeeded"] / step.length_s, 3), sum(counted["failed"].values()),

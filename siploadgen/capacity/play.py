@@ -11,6 +11,7 @@ from siploadgen.errors import TargetError
 from siploadgen.figures import Figures
 from siploadgen.report import limits, summary
 from siploadgen.report.collect import make_collector
+from siploadgen.report.html.levels import headline
 from siploadgen.report.thresholds import Threshold
 from siploadgen.report.writers import Outputs, parse_outputs
 from siploadgen.run.runner import Runner
@@ -256,7 +257,7 @@ class Player:
 def _row(number: int, kind: str, trial: Trial, result: Mapping[str, Any], judged: Judged,
          cut: bool) -> dict[str, Any]:
     counted, metrics = result["calls"], result["metrics"]
-    first = next((name for name in ("srd", "rrd") if name in metrics), None)
+    first = main_delay(metrics)
     return {
         "number": number, "kind": kind, "rate_per_s": trial.rate,
         "duration_s": round(trial.duration_s, 3), "attempts": trial.attempts,
@@ -267,6 +268,12 @@ def _row(number: int, kind: str, trial: Trial, result: Mapping[str, Any], judged
         "delay": first, "delay_p99_us": metrics[first]["p99_us"] if first else None,
         "verdict": result["verdict"]["state"], **_own(result), "file": None,
     }
+
+
+def main_delay(metrics: Mapping[str, Any]) -> str | None:
+    """Return the name of the delay that a row shows: that of the RFC, or the model's first."""
+    known = next((name for name in ("srd", "rrd") if name in metrics), None)
+    return known or headline({"metrics": metrics})
 
 
 def _own(result: Mapping[str, Any]) -> dict[str, Any]:
