@@ -201,7 +201,7 @@ def test_the_selftest_is_quoted_later(tmp_path: Path) -> None:
     (("capacity", "call", "--self", "--benchmark", "re-registration"), "with the model register"),
     (("capacity", "call", "--self", "--method", "rfc7502", "--start", "5"), "begin at 11"),
     (("capacity", "call", "--self", "--method", "rfc7502", "--increase", "x"), "such as 0.10"),
-    (("capacity", "call", "--self", "--out", "html=x"), "one of text, md, json"),
+    (("capacity", "call", "--self", "--out", "pdf=x"), "one of text, md, json, html"),
     (("overload", "call", "--self", "--from", "5", "--to", "5"), "below --to"),
     (("selftest", "--model", "calls"), "choose of call, register, options"),
 ], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
