@@ -22,7 +22,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-GROUPS = ("micro", "loopback", "versus_sipp", "models", "languages", "replay")
+GROUPS = ("micro", "loopback", "versus_sipp", "models", "languages", "replay",
+          "live_metrics")
 HELPERS = {"common.py", "driver.py", "__init__.py"}
 LIMIT_S = 1800
 

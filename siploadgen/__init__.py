@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from siploadgen.errors import ScenarioError, SiploadgenError, UsageError
+    from siploadgen.found import Capacity, find_capacity
     from siploadgen.library import Latency, Result, Run, Running, Snapshot
     from siploadgen.loads import (
         Users,
@@ -59,6 +60,7 @@ _HOMES = {
     **dict.fromkeys(("Comparison", "compare"), "report.compare"),
     **dict.fromkeys(("exponential", "fixed", "gamma", "lognormal", "normal", "pareto", "samples",
                      "uniform", "weibull"), "model.values"),
+    **dict.fromkeys(("Capacity", "find_capacity"), "found"),
     **dict.fromkeys(("Latency", "Result", "Run", "Running", "Snapshot"), "library"),
     **dict.fromkeys(("Users", "constant_arrival_rate", "constant_calls", "csv_users", "day_curve",
                      "generated_users", "ndjson_users", "per_user", "ramping_arrival_rate",
@@ -66,11 +68,11 @@ _HOMES = {
                      "users"), "loads"),
 }
 __all__ = [
-    "Comparison", "HookCall", "Latency", "Message", "ParseError", "Result", "Run", "Running",
-    "ScenarioError", "Setting", "SiploadgenError", "Snapshot", "UsageError", "Users",
+    "Capacity", "Comparison", "HookCall", "Latency", "Message", "ParseError", "Result", "Run",
+    "Running", "ScenarioError", "Setting", "SiploadgenError", "Snapshot", "UsageError", "Users",
     "__version__", "answer", "call", "compare", "constant_arrival_rate", "constant_calls",
-    "csv_users", "day_curve", "exponential", "fixed", "gamma", "generated_users", "lognormal",
-    "ndjson_users", "normal", "pareto", "parse", "per_user", "ramping_arrival_rate",
+    "csv_users", "day_curve", "exponential", "find_capacity", "fixed", "gamma", "generated_users",
+    "lognormal", "ndjson_users", "normal", "pareto", "parse", "per_user", "ramping_arrival_rate",
     "ramping_calls", "replay", "samples", "shared_calls", "sqlite_users", "stairs", "uniform",
     "users", "weibull",
 ]

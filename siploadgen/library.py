@@ -285,7 +285,7 @@ class Running:
         self.wait()
 
 
-def _text(title: str, word: str, value: Any) -> str:
+def setting_word(title: str, word: str, value: Any) -> str:
     """Write the value of a setting as `--set` has it."""
     if isinstance(value, Samples):
         raise UsageError(f"{title}: {word}: samples of Python are for models of Python; write "
@@ -386,7 +386,7 @@ class Run:
     def _texts(self, title: str, models: Iterable[CallModel | Model], settings: Mapping[str, Any]
                ) -> dict[str, str]:
         """Write settings as texts; keep those of the answering side for the embedded answerer."""
-        texts = {word: _text(title, word, value) for word, value in settings.items()
+        texts = {word: setting_word(title, word, value) for word, value in settings.items()
                  if any(word in one.settings for one in models)}
         mine = {word for one in models for word in _caller(one).settings}
         theirs = {word for one in models if isinstance(one, Model) for word in one.settings
@@ -434,6 +434,11 @@ class Run:
             parse_threshold(text)
             self.thresholds.append(text)
         return self
+
+    @property
+    def job(self) -> Job:
+        """What was added so far, as a scenario file would say it."""
+        return self._job
 
     def prepared(self) -> Any:
         """Check everything and open the answerer's socket. Raises UsageError, ScenarioError."""

@@ -131,6 +131,19 @@ def _limits_text(rules: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(other) or "the usual ones"
 
 
+def _rules(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each rule of the verdict: its limit, and in how many of the runs it was broken."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in results:
+        for rule in one["verdict"]["rules"]:
+            row = found.setdefault(rule["name"], {
+                "name": rule["name"], "limit": rule["limit"], "severity": rule.get("severity"),
+                "broken": 0, "runs": 0})
+            row["runs"] += 1
+            row["broken"] += not rule.get("ok", True)
+    return list(found.values())
+
+
 def _unknown(rate: float | None, state: str) -> str:
     if rate is None:
         return "none found"
@@ -162,8 +175,12 @@ def report_data(
     code: Exit,
     waited_s: float | None = None,
     fault: str = "",
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the object of capacity.json; `fault` says why the search came to no end."""
+    """Return the object of capacity.json; `fault` says why the search came to no end.
+
+    `options` are those of the search that neither the method nor the plan of a run knows.
+    """
     last = results[-1]
     return {
         "schema": SCHEMA, "benchmark": what,
@@ -174,7 +191,8 @@ def report_data(
         "search": dict(search), "goals": list(goals),
         "form": form(what=what, finding=finding, search=search, results=results, baseline=baseline,
                      notes=notes, waited_s=waited_s),
-        "trials": list(rows), "baseline": baseline,
+        "trials": list(rows), "baseline": baseline, "rules": _rules(results),
+        "plan": last["plan"], "options": dict(options or {}),
         "started_at": results[0]["started_at"],
         "elapsed_s": round(sum(one["elapsed_s"] for one in results), 3),
         "command": last["command"], "environment": last["environment"], "exit_code": int(code),
@@ -187,22 +205,23 @@ def _search_text(search: Mapping[str, Any]) -> str:
     return f"{search['method']}: {pairs}"
 
 
-def _about(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    about = data["environment"]
+def about(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return label and text of what was searched, how, and where."""
+    host = data["environment"]
     return [
         ("target", data["target"]["uri"] + (" (embedded)" if data["target"]["embedded"] else "")),
         ("model", data["scenario"]["name"]), ("goals", "; ".join(data["goals"])),
         ("search", _search_text(data["search"])),
         ("runs", f"{len(data['trials'])}, {data['elapsed_s']:,.0f} s of load"),
-        ("host", f"{about['cpu']}, {about['cores']} cores, {about['kernel']}, siploadgen "
-                 f"{about['version']}"),
+        ("host", f"{host['cpu']}, {host['cores']} cores, {host['kernel']}, siploadgen "
+                 f"{host['version']}"),
         ("begun", data["started_at"])]
 
 
 def brief(data: Mapping[str, Any]) -> str:
     """Return the report for a terminal on which the runs were shown one by one."""
     lines = [data["answer"], ""]
-    lines += [f"{name:<8} {value}" for name, value in _about(data)]
+    lines += [f"{name:<8} {value}" for name, value in about(data)]
     width = max(len(row["name"]) for row in data["form"])
     lines += ["", "Report form of " + TEMPLATE]
     lines += [f"  {row['section']:<4} {row['name']:<{width}}  {row['value']}"
@@ -223,7 +242,7 @@ def as_markdown(data: Mapping[str, Any]) -> str:
     """Return the report as Markdown."""
     lines = [f"# {data['benchmark']}: {data['scenario']['name']}", "", f"**{data['answer']}**", "",
              "| | |", "|---|---|"]
-    lines += [f"| {name} | {_cell(value)} |" for name, value in _about(data)]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in about(data)]
     lines += [f"| command | `{_cell(' '.join(data['command']))}` |"]
     lines += ["", f"## Report form ({TEMPLATE})", "", "| section | field | value |",
               "|---|---|---|"]

@@ -1,8 +1,15 @@
-"""Multiple loss ratio search (the IETF's draft-ietf-bmwg-mlrsearch): short trials first.
+"""Multiple loss ratio search (the IETF's draft-ietf-bmwg-mlrsearch-15): short trials first.
 
 A load is classed by all its trials together, and for each target in turn: those before the last
 have shorter trials and wider bounds, and only lead to where the long trials begin. The goals of
 the trial stand in the place of the draft's loss ratio: met is low loss, missed is high loss.
+
+Why not the MLRsearch package of FD.io, which the tests hold these rules against: what it is told
+of a trial is a loss ratio, so a trial that the generator spoilt ("limited", nothing is known of the
+target, nothing may be played above) has no place in it; goals are about latencies as well; its
+first trial is at the highest rate, which can kill a SIP server; it gives up when the lowest rate is
+missed or time is over, without what it knows; and it calls the measurement, so that no other search
+could be played the same way. Its one release of this algorithm, of 2023, calls itself alpha.
 """
 
 import math
@@ -221,9 +228,9 @@ class MlrSearch:
     def finding(self) -> Finding:
         """Return the relevant bounds of the target reached."""
         lower, upper = self._bounds()
-        conditional = None if lower is None else _conditional(
+        good = None if lower is None else conditional(
             self._loads[lower], self._targets[self._stage])
-        return Finding(self._state, lower, upper, self._cap, conditional)
+        return Finding(self._state, lower, upper, self._cap, good)
 
     def describe(self) -> dict[str, object]:
         """Return the search goal."""
@@ -238,13 +245,25 @@ def _rounded(load: float) -> float:
     return round(load, DIGITS - 1 - math.floor(math.log10(load)))
 
 
-def _conditional(trials: list[Measured], target: Target) -> float | None:
-    """Return what ended well in the worst trial that the exceed ratio does not leave out."""
+def conditional(trials: list[Measured], target: Target) -> float | None:
+    """Return what ended well a second in the worst trial that the exceed ratio does not leave out.
+
+    Time that is not measured yet counts as trials in which nothing went well: those are left out
+    first. None without a long trial that knows what went well; 0 when too little is measured.
+
+    >>> best_of_three = Target(5, 15, 0.01, 1 / 3)
+    >>> conditional([Measured(5, True, 99.0), Measured(5, True, 97.0)], best_of_three)
+    97.0
+    """
     full = sorted((one.good_per_s, one.duration_s) for one in trials
                   if _full(one, target) and one.good_per_s is not None)
-    left = max(target.sum_s, sum(seconds for _, seconds in full)) * target.exceed
-    for good, seconds in full:
+    if not full:
+        return None
+    measured = sum(seconds for _, seconds in full)
+    whole = max(target.sum_s, measured)
+    left = whole * target.exceed * (1 + 1e-9) - (whole - measured)
+    for good, seconds in full if left >= 0 else ():
         left -= seconds
-        if left < -1e-9:
+        if left < 0:
             return good
-    return full[-1][0] if full else None
+    return 0.0

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from siploadgen.capacity.play import main_delay
 from siploadgen.figures import Figures
 from siploadgen.report import metrics
 from siploadgen.units import NANOS, format_duration, format_rate
@@ -97,8 +98,8 @@ def levels_of(steps: Sequence[Step], phases: Mapping[str, Any],
     found = []
     for step in steps:
         counted, latencies = phases[step.phase]["calls"], phases[step.phase]["metrics"]
-        first = next((latencies[name]["p99_us"] for name in ("srd", "rrd") if name in latencies),
-                     None)
+        name = main_delay(latencies)
+        first = None if name is None else latencies[name]["p99_us"]
         found.append(Level(
             step.phase, round(counted["due"] / step.length_s, 3),
             round(counted["succeeded"] / step.length_s, 3), sum(counted["failed"].values()),
@@ -119,6 +120,7 @@ class Curve:
     overload_goodput_per_s: float  # at the top of the stairs
     recovery_s: float | None
     limited_per_s: float | None  # lowest level on the way up that the generator spoilt
+    back_s: float | None = None  # when the offered rate was back at the knee
 
 
 def analyse(levels: Sequence[Level], steps: Sequence[Step], seconds: Sequence[Mapping[str, float]],
@@ -137,22 +139,20 @@ def analyse(levels: Sequence[Level], steps: Sequence[Step], seconds: Sequence[Ma
     fallen = None if peak is None else next(
         (one for one in honest[honest.index(peak) + 1:]
          if one.goodput_per_s < COLLAPSED * peak.goodput_per_s), None)
-    overloaded = limited is None and knee is not None and knee < climb[-1].offered_per_s
+    back = None
+    if limited is None and knee is not None and knee < climb[-1].offered_per_s:
+        back = next((step.start_s for step in steps
+                     if not step.up and step.rate_per_s <= knee * 1.001), None)
     return Curve(
         knee, peak.goodput_per_s if peak else 0.0, peak.offered_per_s if peak else 0.0,
         fallen.offered_per_s if fallen else None, fallen.goodput_per_s if fallen else None,
         honest[-1].goodput_per_s if honest else 0.0,
-        _recovery(steps, seconds, knee, hold_s) if overloaded and knee is not None else None,
-        limited)
+        None if back is None else _recovery(steps, seconds, back, hold_s), limited, back)
 
 
-def _recovery(steps: Sequence[Step], seconds: Sequence[Mapping[str, float]], knee: float,
+def _recovery(steps: Sequence[Step], seconds: Sequence[Mapping[str, float]], back: float,
               hold_s: float) -> float | None:
     """Return the time from the first step back at the knee until goodput is steady again."""
-    back = next((step.start_s for step in steps
-                 if not step.up and step.rate_per_s <= knee * 1.001), None)
-    if back is None:
-        return None
     end = steps[-1].end_s
     good_since = None
     for row in seconds:
@@ -211,7 +211,12 @@ def report_data(result: Mapping[str, Any], levels: Sequence[Level], curve: Curve
             "curve": asdict(curve), "levels": [asdict(one) for one in levels],
             "seconds": list(seconds), "verdict": result["verdict"]["state"],
             "started_at": result["started_at"], "command": result["command"],
-            "environment": result["environment"], "exit_code": code}
+            "environment": result["environment"], "exit_code": code,
+            "run": {name: result[name] for name in (
+                "plan", "calls", "load_s", "elapsed_s", "interrupted", "messages", "metrics",
+                "generator", "thresholds", "answerer", "hook_failures") if name in result}
+            | {"verdict": {name: result["verdict"].get(name) for name in (
+                "state", "rules", "strict", "stopped_by")}}}
 
 
 _HEAD = ("level", "offered", "goodput", "share", "failed", "p99")

@@ -11,6 +11,7 @@ from siploadgen.errors import TargetError
 from siploadgen.figures import Figures
 from siploadgen.report import limits, summary
 from siploadgen.report.collect import make_collector
+from siploadgen.report.html.levels import headline
 from siploadgen.report.thresholds import Threshold
 from siploadgen.report.writers import Outputs, parse_outputs
 from siploadgen.run.runner import Runner
@@ -139,6 +140,10 @@ class Player:
     def stop(self) -> None:
         """End the search: the run that goes on is drained first, a second time at once."""
         self._stopped += 1
+        self._cut()
+
+    def _cut(self) -> None:
+        """End the run that goes on; who asks must not hold it, and with it its engines' memory."""
         if self._runner is not None:
             self._runner.stop()
 
@@ -204,10 +209,24 @@ class Player:
         if self._stopped:
             raise StoppedError
         number = len(self.rows) + 1
-        ready = self.make(trial)
+        place = None if self.folder is None else self.folder / f"{number:03}" / "run.json"
+        result, cut = self._carry_out(self.make(trial), trial, place)
+        judged = judge(result)
+        row = _row(number, kind, trial, result, judged, cut)
+        if place is not None and self.folder is not None:
+            row["file"] = str(place.relative_to(self.folder.parent))
+        self.rows.append(row)
+        self.results.append(result)
+        self.show(row_text(row))
+        if self._stopped:
+            raise StoppedError
+        return result, judged
+
+    def _carry_out(self, ready: Ready, trial: Trial, place: Path | None,
+                   ) -> tuple[dict[str, Any], bool]:
+        """Return the object of run.json, and whether the run was cut short for its failures."""
         collector = make_collector(ready.plan.program, thresholds=self.goals,
                                    limit_values=self.limit_values, series=ready.plan.series)
-        place = None if self.folder is None else self.folder / f"{number:03}" / "run.json"
         files = Outputs(parse_outputs([] if place is None else [f"json={place}"]),
                         collector.names, time.time())
         runner = self._runner = Runner(ready.plan, observer=collector, answerer=ready.answerer)
@@ -215,7 +234,7 @@ class Player:
         hopeless = None
         if allowed is not None and not self.own_limit:
             bad = [index for index, (_, ok) in collector.names.outcomes.items() if not ok]
-            hopeless = _Hopeless(runner.stop, lambda figures: int(figures.outcomes[bad].sum()),
+            hopeless = _Hopeless(self._cut, lambda figures: int(figures.outcomes[bad].sum()),
                                  allowed)
             collector.writers.append(hopeless)
         if self._stopped:
@@ -232,23 +251,13 @@ class Player:
         result = collector.result(record, head=ready.head,
                                   load_s=None if record.interrupted else ready.load_s)
         files.finish(result)
-        judged = judge(result)
-        cut = hopeless is not None and hopeless.cut
-        row = _row(number, kind, trial, result, judged, cut)
-        if place is not None and self.folder is not None:
-            row["file"] = str(place.relative_to(self.folder.parent))
-        self.rows.append(row)
-        self.results.append(result)
-        self.show(row_text(row))
-        if self._stopped:
-            raise StoppedError
-        return result, judged
+        return result, hopeless is not None and hopeless.cut
 
 
 def _row(number: int, kind: str, trial: Trial, result: Mapping[str, Any], judged: Judged,
          cut: bool) -> dict[str, Any]:
     counted, metrics = result["calls"], result["metrics"]
-    first = next((name for name in ("srd", "rrd") if name in metrics), None)
+    first = main_delay(metrics)
     return {
         "number": number, "kind": kind, "rate_per_s": trial.rate,
         "duration_s": round(trial.duration_s, 3), "attempts": trial.attempts,
@@ -257,8 +266,21 @@ def _row(number: int, kind: str, trial: Trial, result: Mapping[str, Any], judged
         "failed": sum(counted["failed"].values()), "good_per_s": result["rate"]["succeeded_per_s"],
         "retransmitted": result["messages"]["retransmitted"],
         "delay": first, "delay_p99_us": metrics[first]["p99_us"] if first else None,
-        "verdict": result["verdict"]["state"], "file": None,
+        "verdict": result["verdict"]["state"], **_own(result), "file": None,
     }
+
+
+def main_delay(metrics: Mapping[str, Any]) -> str | None:
+    """Return the name of the delay that a row shows: that of the RFC, or the model's first."""
+    known = next((name for name in ("srd", "rrd") if name in metrics), None)
+    return known or headline({"metrics": metrics})
+
+
+def _own(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what bears on how honest the generator was: its lateness, its load, its losses."""
+    own = result.get("generator", {})
+    return {"late_p99_us": own.get("send_late_p99_us"), "loop_busy": own.get("loop_busy"),
+            "receive_drops": own.get("receive_drops")}
 
 
 def row_text(row: Mapping[str, Any]) -> str:

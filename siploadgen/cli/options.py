@@ -26,8 +26,8 @@ SeedOption: TypeAlias = Annotated[int, typer.Option(
 OutOption: TypeAlias = Annotated[list[str] | None, typer.Option(
     "--out", metavar="DIR|KIND=PATH",
     help="Write results: everything into a folder, or one kind (json, ndjson, hlog, errors, md, "
-         "junit, html, csv, summary) to a file or `-`; or to pcap=FILE, prometheus=PORT, otlp=URL, "
-         "statsd=HOST:PORT, influx=FILE, hgrm=FOLDER, github. Repeatable.")]
+         "junit, html, csv, summary) to a file or `-`; or to pcap=FILE, prometheus=PORT, "
+         "otlp=URL, statsd=HOST:PORT, influx=FILE, hgrm=FOLDER, github. Repeatable.")]
 LimitOption: TypeAlias = Annotated[list[str] | None, typer.Option(
     "--limit", metavar="NAME=VALUE",
     help="Change a limit of the verdict, such as late_start_p99=5ms. Repeatable.")]

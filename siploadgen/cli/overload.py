@@ -60,8 +60,8 @@ def overload(
         "--users", metavar="FILE|N", help="Users of the calls.")] = None,
     out: Annotated[list[str] | None, typer.Option(
         "--out", metavar="DIR|KIND=PATH",
-        help="Write the report: a folder (with run.json), or one kind (text, md, json) to a file "
-             "or `-`. Repeatable.")] = None,
+        help="Write the report: a folder (with run.json), or one kind (text, md, json, html) "
+             "to a file or `-`. Repeatable.")] = None,
     ui: UiOption = "auto",
     linger: LingerOption = "auto",
     t1: T1Option = DEFAULT_T1,
@@ -83,6 +83,7 @@ def overload(
     signals = Signals()
     with signals.caught():
         from siploadgen.capacity import overload as curves
+        from siploadgen.capacity.page import overload_page
         from siploadgen.load.executors import RampingArrivalRate, RateStage
         from siploadgen.report.collect import make_collector
         from siploadgen.report.limits import parse_limits
@@ -145,7 +146,7 @@ def overload(
         elif curve.limited_per_s is not None:
             code = Exit.INVALID
         data = curves.report_data(result, found, curve, seconds.rows, int(code))
-        write_reports(data, reports, curves.RENDER)
+        write_reports(data, reports, {**curves.RENDER, "html": overload_page})
     raise typer.Exit(int(code))
 
 

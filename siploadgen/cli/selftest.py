@@ -30,7 +30,7 @@ def selftest(
     """
     signals = Signals()
     with signals.caught():
-        from siploadgen.cli.capacity import own_ceiling
+        from siploadgen.cli.seek import own_ceiling
         from siploadgen.report import ceiling
         from siploadgen.report.collect import environment
         from siploadgen.report.limits import parse_limits
@@ -49,7 +49,7 @@ def selftest(
         for name in model or known:
             typer.echo(f"{name}:", err=True)
             finding, results = own_ceiling(name, values, most=top, trial_s=length_s,
-                                           workers=workers, seed=seed, signals=signals)
+                                           workers=workers, seed=seed, stops=signals)
             if finding.state == "unfinished":
                 typer.echo("stopped; nothing is kept", err=True)
                 raise typer.Exit(int(Exit.INTERRUPTED))

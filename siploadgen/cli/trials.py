@@ -15,7 +15,7 @@ from siploadgen.units import NANOS
 if TYPE_CHECKING:
     from siploadgen.capacity.search import Trial
 
-KINDS = {"text": "txt", "md": "md", "json": "json"}
+KINDS = {"text": "txt", "md": "md", "json": "json", "html": "html"}
 Render = Mapping[str, Callable[[Mapping[str, Any]], str]]
 
 
@@ -102,9 +102,9 @@ def folder_of(reports: Mapping[str, tuple[str, Path | None]]) -> Path | None:
     return next((folder for _, folder in reports.values() if folder is not None), None)
 
 
-def write_reports(data: Mapping[str, Any], reports: Mapping[str, tuple[str, Path | None]],
-                  render: Render) -> None:
-    """Write the files, and the brief text to standard output unless data goes there."""
+def save_reports(data: Mapping[str, Any], reports: Mapping[str, tuple[str, Path | None]],
+                 render: Render) -> None:
+    """Write the files, and what goes to `-` to standard output. Raises UsageError."""
     for path, (kind, _) in reports.items():
         text = render[kind](data)
         if path == "-":
@@ -115,6 +115,12 @@ def write_reports(data: Mapping[str, Any], reports: Mapping[str, tuple[str, Path
             Path(path).write_text(text, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"--out {path}: {error.strerror}") from None
+
+
+def write_reports(data: Mapping[str, Any], reports: Mapping[str, tuple[str, Path | None]],
+                  render: Render) -> None:
+    """Write the files, and the brief text to standard output unless data goes there."""
+    save_reports(data, reports, render)
     stream = sys.stderr if "-" in reports else sys.stdout
     stream.write(render["brief"](data))
     stream.flush()

@@ -51,9 +51,10 @@ def student(probability: float, freedom: float) -> float:
     freedom = min(max(freedom, 1.0), 10_000.0)
     # t = sqrt(n) tan(angle) makes the density proportional to cos(angle)^(n - 1).
     far = math.pi / 2 if freedom < 50 else math.atan(12 / math.sqrt(freedom))
-    angle = np.linspace(0, far, _FINE + 1)
+    # Points are closest at the end, where the tangent grows without bound.
+    angle = far * (1 - np.linspace(1, 0, _FINE + 1) ** 3)
     density = np.cos(angle) ** (freedom - 1)
-    area = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
+    area = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) * np.diff(angle))])
     wanted = (2 * probability - 1) * area[-1]
     return math.sqrt(freedom) * math.tan(float(np.interp(wanted, area, angle)))
 

@@ -189,7 +189,9 @@ class Collector:
             "elapsed_s": round(record.elapsed_ns / NANOS, 6),
             "load_s": round(length_s, 6),
             "interrupted": record.interrupted,
-            "verdict": {**verdict, "strict": strict, "stopped_by": None if stopped is None
+            "verdict": {**verdict, "strict": strict, "limit": None if self.answering
+                        else limits.at_its_end(verdict["state"], verdict["rules"], counted, said,
+                                               silence), "stopped_by": None if stopped is None
                         else stopped.as_json()},
             "calls": counted,
             "rate": rate,

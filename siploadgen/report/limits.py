@@ -12,10 +12,11 @@ from siploadgen.core.counters import Counter
 from siploadgen.errors import Exit, UsageError
 from siploadgen.figures import Figures
 from siploadgen.report import metrics
-from siploadgen.report.summary import deciding
+from siploadgen.report.summary import deciding, rule_text
 from siploadgen.units import NANOS, parse_count, parse_duration, parse_share
 
 State = Literal["valid", "suspect", "invalid"]
+REPEATS = 0.001  # share of sends: below it a datagram got lost now and then
 _ORDER: Mapping[str, int] = {"valid": 0, "suspect": 1, "invalid": 2}
 
 
@@ -199,6 +200,35 @@ def never_answered(figures: Figures) -> str | None:
     if figures.counters[Counter.COUNT_MALFORMED]:
         return "what came back was not SIP; check the port"
     return "only silence; check the address, the transport and firewalls on the way"
+
+
+def at_its_end(
+    state: State, rules: Sequence[Mapping[str, Any]], calls: Mapping[str, Any],
+    said: Mapping[str, Any], silence: str | None,
+) -> dict[str, str]:
+    """Say who was at its end: `generator`, `target` (or the network to it) or `nobody`; and why.
+
+    A run that the generator spoilt says nothing about its target. Else calls without an answer,
+    server failures (RFC 3261 21.5) and repeats that were not our own fault are the target's.
+    """
+    if state == "invalid":
+        broken = [rule for rule in rules if not rule["ok"] and rule["severity"] == "invalid"]
+        named = [rule for rule in broken if rule["name"] != "invalid_intervals"] or broken
+        return {"who": "generator", "why": "; ".join(rule_text(rule) for rule in named)}
+    if silence is not None:
+        return {"who": "target", "why": "it never answered"}
+    why = []
+    unanswered = sum(calls["failed"].get(name, 0) for name in ("timeout", "transport"))
+    if unanswered:
+        why.append(f"{unanswered:,} calls got no answer")
+    errors = sum(count for name, count in said["received"].items() if name.startswith("5"))
+    if errors:
+        why.append(f"{errors:,} responses were server failures (5xx)")
+    sent = sum(said["sent"].values())
+    repeats = said["retransmitted"] - said["retransmitted_own_fault"]
+    if sent and repeats / sent > REPEATS:
+        why.append(f"{repeats / sent:.2%} of the messages had to be sent again")
+    return {"who": "target" if why else "nobody", "why": "; ".join(why)}
 
 
 def exit_code(

@@ -152,7 +152,7 @@ def calls(figures: Figures, names: Names) -> dict[str, Any]:
 
 
 def answered_calls(figures: Figures, names: Names) -> dict[str, Any]:
-    """Count the calls of the answering side; what --rate-limit or --lines refuse is not started."""
+    """Count the calls of the answering side; those above its bounds are not started."""
     succeeded, failed = _ended(figures.answered_outcomes, names)
     started = int(figures.counters[Counter.COUNT_ANSWERED])
     refused = {"limited": int(figures.counters[Counter.COUNT_LIMITED]),

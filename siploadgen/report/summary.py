@@ -114,6 +114,18 @@ def verdict_lines(result: Result) -> list[str]:
     return lines
 
 
+def limit_lines(result: Result) -> list[tuple[str, str]]:
+    """Return label and text of who was at its end; nothing where the verdict says it already."""
+    limit, own = result["verdict"].get("limit"), result["generator"]
+    if not limit or limit["who"] == "generator":
+        return []
+    busy = own["loop_busy"]
+    room = "" if busy is None else f"; the generator was at work {busy:.0%} of its time"
+    if limit["who"] == "target":
+        return [("limit", f"the target, or the network to it: {limit['why']}{room}")]
+    return [("limit", f"neither target nor generator{room}")]
+
+
 def call_lines(result: Result) -> list[tuple[str, str]]:
     """Return label and text of what happened to the calls."""
     counted, rate = result["calls"], result["rate"]
@@ -279,8 +291,8 @@ def plain(result: Result, paths: Sequence[str] = ()) -> str:
         busy = "" if other["loop_busy"] is None else f", busy {other['loop_busy']:.0%}"
         lines.append(f"{'answerer':<10} {other['calls']:,} calls{busy}, "
                      f"{other['udp'].get('receive_drops', 0):,} receive drops")
-    lines += [f"{label:<10} {text}"
-              for label, text in (*ceiling_lines(result), *timer_lines(result))]
+    lines += [f"{label:<10} {text}" for label, text in (
+        *limit_lines(result), *ceiling_lines(result), *timer_lines(result))]
     if result["thresholds"]:
         lines += ["", *threshold_lines(result)]
     if result["verdict"]["state"] == "valid":
@@ -308,7 +320,7 @@ def markdown(result: Result) -> str:
     lines += ["| | |", "|---|---|"]
     lines += [f"| {label} | {_cell(text)} |" for label, text in
               [*call_lines(result), *target_lines(result), *message_lines(result),
-               ("generator", generator_line(result)), *ceiling_lines(result),
+               ("generator", generator_line(result)), *limit_lines(result), *ceiling_lines(result),
                *timer_lines(result)]]
     rows = latency_rows(result)
     if rows:

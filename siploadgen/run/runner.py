@@ -11,6 +11,7 @@ import queue
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -178,13 +179,13 @@ class Runner:
         sockets = [open_socket((address, port + number if port else 0))
                    for number in range(self.plan.workers)]
         beyond = {**hook_arguments(self.plan.program), **self.plan.shared_arguments()}
-        for number, sock in enumerate(sockets):
+        for number, sock in enumerate(sockets):  # no worker knows us: engines go when we go
             arguments = self.plan.engine_arguments(number, sock.getsockname()[1]) | beyond
             if len(self._book.rows) > 1:
                 arguments["targets"] = self._book.rows
             self._workers.append(Worker(self._factory, self.plan.program, sock, arguments,
                                         name=f"call-{number}", gso=self.plan.tuning.gso,
-                                        when_over=self._look_up))
+                                        when_over=partial(self._wake.put, None)))
         self._hooks = serve_hooks(self.plan.program, self._workers)
         found = self.plan.found
         if found is not None and found.locate is not None:
@@ -360,10 +361,6 @@ class Runner:
             for one in self._open_streams:
                 if one.origin_ns is not None:
                     one.origin_ns += behind
-
-    def _look_up(self) -> None:
-        """End a sleep."""
-        self._wake.put(None)
 
     def _sleep(self, wait_ns: int) -> None:
         with contextlib.suppress(queue.Empty):

@@ -54,11 +54,17 @@ def report(folder: Path, name: str = "capacity") -> dict[str, Any]:
 
 @pytest.mark.quiet
 def test_a_known_ceiling_is_found_within_two_percent(tmp_path: Path) -> None:
-    """The answerer refuses what is above 500/s; a tenth of a second of that may come at once."""
+    """The answerer refuses what is above 500/s, but for a tenth of a second of that at once.
+
+    So a trial of 6 s carries up to 508.3/s, and bounds 1 % apart lie within 503.3 and 508.3. Should
+    the host stop either side for a tenth of a second, calls come in a burst that is refused: such
+    a trial counts as the generator's when it shows in its own lateness, and else one of three may
+    miss. tests/capacity/test_truth.py does the same in virtual time, by all methods.
+    """
     with answerer("--rate-limit", "500") as target:
-        siploadgen("capacity", "call", "-t", target, "--max", "4k", "--start", "400", "--trial",
-                   "8s", "--trial-sum", "8s", "--exceed", "0", "--settle", "200ms",
-                   "--no-baseline", "--out", tmp_path, *CALM)
+        siploadgen("capacity", "call", "-t", target, "--min", "400", "--max", "640", "--start",
+                   "500", "--trial", "6s", "--trial-sum", "18s", "--settle", "200ms", "--retries",
+                   "5", "--no-baseline", "--limit", "late_start_p99=20ms", "--out", tmp_path)
     data = report(tmp_path)
     assert data["state"] == "found"
     assert abs(data["rate_per_s"] / 500 - 1) <= 0.02
@@ -66,8 +72,9 @@ def test_a_known_ceiling_is_found_within_two_percent(tmp_path: Path) -> None:
     for row in data["trials"]:
         played = json.loads((tmp_path / row["file"]).read_text())
         assert played["calls"]["due"] == row["due"]
-        assert played["plan"]["rate_per_s"] == pytest.approx(row["rate_per_s"], rel=5e-3)
-    assert {row["answer"] for row in data["trials"]} == {"met", "missed"}
+        if row["kind"] != "probe":  # those are short: a whole number of calls is another rate
+            assert played["plan"]["rate_per_s"] == pytest.approx(row["rate_per_s"], rel=5e-3)
+    assert {row["answer"] for row in data["trials"]} >= {"met", "missed"}
 
 
 def test_no_answer_when_the_generator_is_the_limit(tmp_path: Path) -> None:
@@ -194,7 +201,7 @@ def test_the_selftest_is_quoted_later(tmp_path: Path) -> None:
     (("capacity", "call", "--self", "--benchmark", "re-registration"), "with the model register"),
     (("capacity", "call", "--self", "--method", "rfc7502", "--start", "5"), "begin at 11"),
     (("capacity", "call", "--self", "--method", "rfc7502", "--increase", "x"), "such as 0.10"),
-    (("capacity", "call", "--self", "--out", "html=x"), "one of text, md, json"),
+    (("capacity", "call", "--self", "--out", "pdf=x"), "one of text, md, json, html"),
     (("overload", "call", "--self", "--from", "5", "--to", "5"), "below --to"),
     (("selftest", "--model", "calls"), "choose of call, register, options"),
 ], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")

@@ -111,4 +111,5 @@ def test_a_second_key_stops_at_once(tmp_path: Path) -> None:
     screen.until(r"held +10 open .* 10\s")
     screen.press("Q")
     assert screen.end() == 105
-    assert json.loads((tmp_path / "run.json").read_text())["calls"]["failed"] == {"aborted": 10}
+    held = json.loads((tmp_path / "run.json").read_text())["scenarios"]["held"]["calls"]
+    assert held["failed"] == {"aborted": 10}

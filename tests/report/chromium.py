@@ -34,6 +34,7 @@ class Page:
         self._in, from_browser = os.pipe()
         # A sanitizer's library that is loaded ahead of all others is not for the browser.
         clean = {name: text for name, text in os.environ.items() if name != "LD_PRELOAD"}
+        clean["XDG_CONFIG_HOME"] = str(profile)
         self._process = subprocess.Popen(  # the browser reads from 3 and writes to 4
             ["bash", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}',
              path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",

@@ -49,7 +49,7 @@ def blocking(lines: int, traffic: float, calls: int, hold: str, arrival: Arrival
     network.run()
     drained(caller)
     drained(answerer)
-    assert refused == int(answerer.counters[Counter.COUNT_LINES_BUSY])
+    assert caller.received_responses[1, 403] == answerer.counters[Counter.COUNT_LINES_BUSY]
     found = outcomes(caller.outcomes)
     assert found["succeeded"] + found["rejected"] == len(due)
     counted = np.array(shares[1:], float)  # the first part begins with every line free

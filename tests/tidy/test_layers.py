@@ -28,7 +28,7 @@ HOUSE = {
         (5, "figures ladder message model load | compile | model.builtin"),
         (6, "run"),
         (7, "report cluster | config"),
-        (8, "capacity | cli loads | library"),
+        (8, "capacity | cli loads | library | found"),
         (9, "__main__ pytest_plugin"),
     ),
 }

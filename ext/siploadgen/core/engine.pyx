@@ -150,9 +150,9 @@ cdef class Engine:
         uint64_t seed=1, int64_t now=0, uint32_t max_calls=0, uint32_t max_instances=1_048_576,
         uint32_t max_transactions=4_194_304, uint32_t first_row=0, uint32_t row_stride=1,
         int64_t t1=500_000_000, int64_t t2=4_000_000_000, int64_t t4=5_000_000_000,
-        int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0,
-        double rate_limit=0.0, uint32_t lines=0,
-        uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True, bint strict=False,
+        int64_t linger=-1, uint32_t gso_group=32, double drop_share=0.0, double rate_limit=0.0,
+        uint32_t lines=0, uint32_t trace_failures=100, int64_t coalesce=0, bint merge=True,
+        bint strict=False,
         str supported="", str packages="", targets=None,
         uint32_t ready_instances=0, uint32_t ready_transactions=0,
         bint obey_overload=False, uint32_t retry_after=1, str oc_algorithm="",
@@ -990,8 +990,7 @@ cdef class Engine:
             "role": "answerer" if failure.role else "caller", "due": failure.due,
             "ended": failure.ended, "pc": failure.pc, "row": failure.row,
             "call_id": PyBytes_FromStringAndSize(<char*>token, 24).decode(),
-            "call_ids": list(dict.fromkeys(call_ids)), "ladder": ladder,
-            "message": PyBytes_FromStringAndSize(message, failure.length),
+            "call_ids": list(dict.fromkeys(call_ids)), "ladder": ladder, "message": PyBytes_FromStringAndSize(message, failure.length),
         }
 
     def taped(self, call_ids, int64_t since=INT64_MIN):

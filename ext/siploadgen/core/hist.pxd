@@ -14,13 +14,13 @@ cdef enum:
 
 cdef inline uint32_t hist_index(int64_t value_us) noexcept nogil:
     """Counter of a value in microseconds; below 0 counts as 0, above the highest as overflow."""
-    cdef int bucket
+    # Without a branch that depends on the value, but for those that are too high: delays lie on
+    # both sides of the end of the first bucket, and no processor can guess on which.
+    cdef int64_t value = value_us if value_us > 0 else 0
+    cdef int bucket = 53 - slg_clz64(<unsigned long long>(value | HIST_SUB_BUCKETS // 2))
     if value_us > HIST_HIGHEST_US:
         return HIST_OVERFLOW
-    if value_us < HIST_SUB_BUCKETS:
-        return <uint32_t>value_us if value_us > 0 else 0
-    bucket = 53 - slg_clz64(<unsigned long long>value_us)
-    return <uint32_t>((bucket << 10) + (value_us >> bucket))
+    return <uint32_t>((bucket << 10) + (value >> bucket))
 
 cdef inline void hist_record(int64_t* counts, int64_t value_us) noexcept nogil:
     counts[hist_index(value_us)] += 1

@@ -1,6 +1,6 @@
 """RFC 6076 and times of requests (see measure.pxd)."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from siploadgen.core.hist cimport hist_record, HIST_STRIDE
 from siploadgen.core.records cimport (
     Core, Instance, Leg, LEG_CONFIRMED, ROLE_CALLER, STATUS_SPAN,

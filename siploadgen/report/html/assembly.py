@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
@@ -29,6 +29,8 @@ _CONTENTS = (
     ("model", "Model and forecast"), ("calculator", "Calculator"), ("timeline", "Time line"),
     ("spectrum", "Percentiles"), ("failures", "Failures"), ("registrations", "Registrations"),
     ("thresholds", "Thresholds"), ("honesty", "Generator"), ("conditions", "Conditions"))
+_REMAKE = Markup(", then <code>siploadgen report RUN/ -o html</code> makes this page again, "
+                 "with them.")
 _HOLD_S = 120  # mean holding time of a call where the run has none to offer
 
 
@@ -43,16 +45,16 @@ def page(result: Mapping[str, Any], history: History, *, library: bool = True) -
     steady = [level for level in steps if level.steady]
     law, points = _law(steady)
     drawn = _charts(result, history, steady, best, law, points)
-    script = _library() if library and drawn else None
     said, more = parts.answer(result, steps, best)
     state = result["verdict"]["state"]
     rows = parts.threshold_rows(result)
     verdict = [line.strip(" -") for line in summary.verdict_lines(result)[1:]]
     context = {
-        "result": result, "state": state, "headline": summary.headline(result),
+        **headings(result), "title": f"{result['scenario']['name']}: {state}",
+        "source": "the result of the run",
+        "remake": _REMAKE, "result": result, "state": state, "headline": summary.headline(result),
         "contents": _CONTENTS, "said": said, "more": more, "notes": parts.notes(result),
         "verdict": verdict, "tiles": _tiles(result), "clock": headline(result) or "the latency",
-        "charts": {one["id"]: one["height"] for one in drawn},
         "response_missing": _response_missing(result, steady),
         "levels": steps, "goals": any(level.goals for level in steps),
         "ratios": list(dict.fromkeys(name for level in steps for name in level.ratios)),
@@ -75,15 +77,36 @@ def page(result: Mapping[str, Any], history: History, *, library: bool = True) -
         "messages": summary.message_lines(result), "command": shlex.join(result["command"]),
         "configuration": json.dumps({"plan": result["plan"], **{
             "settings": result["scenario"]["settings"]}}, indent=1, ensure_ascii=False),
+    }
+    return document("page.html", context, drawn, {
+        "run.json": ("application/json", json.dumps(result, indent=2)),
+        "timeline.csv": ("text/csv", _table(history, headline(result)))}, library=library)
+
+
+def headings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands above every page, from an object with environment, time and exit code."""
+    about = data["environment"]
+    return {"version": about["version"], "kernel": about["kernel"],
+            "started_at": data["started_at"], "exit_code": data["exit_code"]}
+
+
+def document(template: str, context: Mapping[str, Any], drawn: Sequence[charts.Chart],
+             contained: Mapping[str, tuple[str, str]], *, library: bool = True) -> str:
+    """Return a page of one file: a template filled in, its charts and the files it can give away.
+
+    `contained` has kind and text of each by name. Without `library`, or without the plotly
+    package, the page has no charts.
+    """
+    script = _library() if library and drawn else None
+    return _environment().get_template(template).render({
+        **context, "files": list(contained),
+        "charts": {one["id"]: one["height"] for one in drawn},
         "style": _text("style.css"), "script": _text("page.js"),
         "calculator_script": _text("calculator.js"),
         "library": script, "library_name": _library_name(),
         "data": _packed(json.dumps({"charts": drawn, "files": {
-            "run.json": {"kind": "application/json", "text": json.dumps(result, indent=2)},
-            "timeline.csv": {"kind": "text/csv", "text": _table(history, headline(result))},
-        }}, allow_nan=False, separators=(",", ":")).encode()),
-    }
-    return _environment().get_template("page.html").render(context)
+            name: {"kind": kind, "text": text} for name, (kind, text) in contained.items()}},
+            allow_nan=False, separators=(",", ":")).encode())})
 
 
 def _environment() -> jinja2.Environment:
@@ -184,8 +207,13 @@ def _calculator(result: Mapping[str, Any], best: Level | None) -> dict[str, str]
     """Return what the calculator begins with: the run's own rate and capacity."""
     rate = best.offered_per_s if best else result["rate"].get("succeeded_per_s") or 0.0
     held = result["metrics"].get("sdt", {})
-    hold = held["mean_us"] / 1e6 if held.get("count") else _HOLD_S
-    capacity = rate if result["verdict"]["state"] != "invalid" else 0.0
+    return calculator(rate, held["mean_us"] / 1e6 if held.get("count") else None,
+                      rate if result["verdict"]["state"] != "invalid" else 0.0)
+
+
+def calculator(rate: float, hold_s: float | None, capacity: float) -> dict[str, str]:
+    """Return what the calculator begins with, from a rate and a capacity, both a second."""
+    hold = hold_s or _HOLD_S
     erlangs = rate * hold
     return {"bhca": f"{rate * 3600:.0f}", "hold": f"{hold:.4g}", "capacity": f"{capacity:.6g}",
             "lines": f"{erlangs * 1.05 + 5:.0f}"}

@@ -42,40 +42,46 @@ def numbers(values: Iterable[float | None]) -> list[float | None]:
     return [number(value) for value in values]
 
 
-def _ms(values: Iterable[float | None]) -> list[float | None]:
+def milliseconds(values: Iterable[float | None]) -> list[float | None]:
+    """Return milliseconds of microseconds, rounded."""
     return [None if value is None else number(value / 1000) for value in values]
 
 
-def _tint(colour: str, alpha: float) -> str:
+def tint(colour: str, alpha: float) -> str:
+    """Make a colour see-through."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
 
 
-def _line(name: str, x: Sequence[Any], y: Sequence[Any], colour: str, **more: Any) -> Chart:
+def line(name: str, x: Sequence[Any], y: Sequence[Any], colour: str, **more: Any) -> Chart:
+    """Return a line."""
     dash = more.pop("dash", "solid")
     return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y,
             "line": {"color": colour, "width": more.pop("width", 1.8), "dash": dash}, **more}
 
 
-def _axis(title: str, low: float, high: float, **more: Any) -> Chart:
+def axis(title: str, low: float, high: float, **more: Any) -> Chart:
+    """Return an axis that begins at 0."""
     return {"title": {"text": title}, "domain": [low, high], "rangemode": "tozero",
             "automargin": True, **more}
 
 
-def _log(title: str, low: float, high: float, data: Sequence[Chart], axis: str = "y") -> Chart:
+def log_axis(title: str, low: float, high: float, data: Sequence[Chart], which: str = "y",
+             ) -> Chart:
     """Return a logarithmic axis, with marks at 1, 2 and 5 where there are few decades."""
-    values = [value for one in data if one.get("yaxis", "y") == axis
+    values = [value for one in data if one.get("yaxis", "y") == which
               for value in one["y"] if value]
     if not values:
-        return _axis(title, low, high, type="log", rangemode="normal")
+        return axis(title, low, high, type="log", rangemode="normal")
     first, last = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     steps = (1, 2, 5) if last - first <= 2 else (1,)
     marks = [step * 10.0**decade for decade in range(first, last + 1) for step in steps]
-    return _axis(title, low, high, type="log", rangemode="normal", tickvals=marks,
-                 ticktext=[f"{mark:,.15g}" for mark in marks])
+    return axis(title, low, high, type="log", rangemode="normal", tickvals=marks,
+                ticktext=[f"{mark:,.15g}" for mark in marks])
 
 
-def _chart(name: str, height: int, data: list[Chart], layout: Chart) -> Chart:
+def chart(name: str, height: int, data: list[Chart], layout: Chart) -> Chart:
+    """Return a chart as the page takes it."""
     return {"id": name, "height": height, "data": data, "layout": {"height": height, **layout}}
 
 
@@ -87,14 +93,14 @@ def response(levels: Sequence[Level], best: Level | None, goals: Sequence[Thresh
     names = [level.name for level in rows]
     look = {"mode": "lines+markers", "customdata": names, "marker": {"size": 7}}
     data = [
-        _line("offered", x, x, GREY, dash="dot", width=1.2, hoverinfo="skip"),
-        _line("succeeded", x, numbers(level.ok_per_s for level in rows), GREEN, **look,
-              hovertemplate="%{y:,.5~g}/s of %{x:,.5~g}/s<extra>%{customdata}</extra>")]
+        line("offered", x, x, GREY, dash="dot", width=1.2, hoverinfo="skip"),
+        line("succeeded", x, numbers(level.ok_per_s for level in rows), GREEN, **look,
+             hovertemplate="%{y:,.5~g}/s of %{x:,.5~g}/s<extra>%{customdata}</extra>")]
     for key, colour in (("p50", BLUE), ("p95", PURPLE), ("p99", ORANGE)):
-        data.append(_line(key, x, _ms(level.latency.get(key) for level in rows), colour, **look,
-                          yaxis="y2", hovertemplate="%{y:.4~g} ms at %{x:,.5~g}/s"))
-    data.append(_line("failed", x, numbers(100 * level.failed_share for level in rows), RED,
-                      **look, yaxis="y3", hovertemplate="%{y:.3~g} % at %{x:,.5~g}/s"))
+        data.append(line(key, x, milliseconds(level.latency.get(key) for level in rows), colour,
+                         **look, yaxis="y2", hovertemplate="%{y:.4~g} ms at %{x:,.5~g}/s"))
+    data.append(line("failed", x, numbers(100 * level.failed_share for level in rows), RED,
+                     **look, yaxis="y3", hovertemplate="%{y:.3~g} % at %{x:,.5~g}/s"))
     shapes = [_level_line(goal.limit * 1000, "y2") for goal in goals
               if goal.unit in ("us", "ms", "s")]
     shapes += [_level_line(goal.limit * 100, "y3") for goal in goals
@@ -105,10 +111,10 @@ def response(levels: Sequence[Level], best: Level | None, goals: Sequence[Thresh
                        "line": {"color": GREEN, "width": 1.5, "dash": "dash"},
                        "label": {"text": "highest good level", "textposition": "end",
                                  "textangle": 0, "xanchor": "right", "font": {"size": 11}}})
-    return _chart("response", 620, data, {
+    return chart("response", 620, data, {
         "xaxis": {"title": {"text": "offered calls/s"}, "anchor": "y3", "rangemode": "tozero"},
-        "yaxis": _axis("calls/s", 0.66, 1), "yaxis2": _log("ms", 0.29, 0.6, data, "y2"),
-        "yaxis3": _axis("% failed", 0, 0.22), "hovermode": "closest", "shapes": shapes})
+        "yaxis": axis("calls/s", 0.66, 1), "yaxis2": log_axis("ms", 0.29, 0.6, data, "y2"),
+        "yaxis3": axis("% failed", 0, 0.22), "hovermode": "closest", "shapes": shapes})
 
 
 def _level_line(y: float, axis: str) -> Chart:
@@ -122,19 +128,19 @@ def law(fit: Fit, load: Sequence[float], rate: Sequence[float], names: Sequence[
     ceiling = 3 * max(rate)
     low, high = (numbers(np.minimum(bound, ceiling)) for bound in fit.band)
     data = [
-        _line("95 %, lower", grid, low, _tint(BLUE, 0.01), width=0, hoverinfo="skip",
-              showlegend=False),
-        _line("95 % of fits", grid, high, _tint(BLUE, 0.01), width=0, fill="tonexty",
-              fillcolor=_tint(BLUE, 0.2), hoverinfo="skip"),
-        _line("fit", grid, numbers(np.minimum(fit.curve, ceiling)), BLUE,
-              hovertemplate="%{y:,.5~g}/s with %{x:.4~g} at work"),
+        line("95 %, lower", grid, low, tint(BLUE, 0.01), width=0, hoverinfo="skip",
+             showlegend=False),
+        line("95 % of fits", grid, high, tint(BLUE, 0.01), width=0, fill="tonexty",
+             fillcolor=tint(BLUE, 0.2), hoverinfo="skip"),
+        line("fit", grid, numbers(np.minimum(fit.curve, ceiling)), BLUE,
+             hovertemplate="%{y:,.5~g}/s with %{x:.4~g} at work"),
         {"type": "scatter", "mode": "markers", "name": "levels", "x": numbers(load),
          "y": numbers(rate), "customdata": list(names), "marker": {"color": ORANGE, "size": 9},
          "hovertemplate": "%{y:,.5~g}/s with %{x:.4~g} at work<extra>%{customdata}</extra>"}]
-    return _chart("law", 340, data, {
+    return chart("law", 340, data, {
         "xaxis": {"title": {"text": "calls that the target has at work (N)"},
                   "rangemode": "tozero"},
-        "yaxis": _axis("calls/s", 0, 1), "hovermode": "closest"})
+        "yaxis": axis("calls/s", 0, 1), "hovermode": "closest"})
 
 
 def _unit(end_s: float) -> tuple[str, float]:
@@ -158,34 +164,35 @@ def timeline(result: Mapping[str, Any], history: History) -> Chart | None:
         return None
     unit, scale = _unit(points[-1].start_s + points[-1].length_s)
     x = numbers((point.start_s + point.length_s / 2) / scale for point in points)
-    data = [_line(label, x, numbers(point.counts[key] / point.length_s for point in points),
-                  colour, hovertemplate="%{y:,.5~g}/s", **more)
+    data = [line(label, x, numbers(point.counts[key] / point.length_s for point in points),
+                 colour, hovertemplate="%{y:,.5~g}/s", **more)
             for label, key, colour, more in (
                 ("due", "due", GREY, {"dash": "dot"}), ("started", "started", BLUE, {}),
                 ("succeeded", "succeeded", GREEN, {}), ("failed", "failed", RED, {}))]
     name = headline(result)
     if name is not None:
         rows = [percentiles(point, name) for point in points]
-        data.append(_line(f"{name} p50", x, _ms(row.get("p50_us") for row in rows), PURPLE,
-                          yaxis="y2", hovertemplate="%{y:.4~g} ms"))
+        data.append(line(f"{name} p50", x, milliseconds(row.get("p50_us") for row in rows), PURPLE,
+                         yaxis="y2", hovertemplate="%{y:.4~g} ms"))
         for label, key, alpha in _BANDS:
-            data.append(_line(f"{name} {label}", x, _ms(row.get(key) for row in rows),
-                              _tint(PURPLE, 0.5), yaxis="y2", width=0.6, fill="tonexty",
-                              fillcolor=_tint(PURPLE, alpha), hovertemplate="%{y:.4~g} ms"))
-        data.append({**_line(f"{name} max", x, _ms(row.get("max_us") for row in rows), PURPLE),
-                     "mode": "markers", "marker": {"size": 3, "color": PURPLE}, "yaxis": "y2",
+            data.append(line(f"{name} {label}", x, milliseconds(row.get(key) for row in rows),
+                             tint(PURPLE, 0.5), yaxis="y2", width=0.6, fill="tonexty",
+                             fillcolor=tint(PURPLE, alpha), hovertemplate="%{y:.4~g} ms"))
+        data.append({**line(f"{name} max", x, milliseconds(
+            row.get("max_us") for row in rows), PURPLE), "mode": "markers", "yaxis": "y2",
+                     "marker": {"size": 3, "color": PURPLE},
                      "hovertemplate": "%{y:.4~g} ms"})
-    data.append(_line("open", x, [point.open_calls for point in points], ORANGE, yaxis="y3",
-                      hovertemplate="%{y:,}"))
-    data.append(_line("retransmitted", x, numbers(
+    data.append(line("open", x, [point.open_calls for point in points], ORANGE, yaxis="y3",
+                     hovertemplate="%{y:,}"))
+    data.append(line("retransmitted", x, numbers(
         point.counts["retransmitted"] / point.length_s for point in points), RED, yaxis="y4",
         hovertemplate="%{y:,.4~g}/s"))
     shapes = [*_phases(result, scale), *_doubts(points, scale)]
-    return _chart("timeline", 760, data, {
+    return chart("timeline", 760, data, {
         "xaxis": {"title": {"text": f"time since the first due call ({unit})"}, "anchor": "y4",
                   "rangemode": "tozero"},
-        "yaxis": _axis("calls/s", 0.76, 1), "yaxis2": _log("ms", 0.4, 0.72, data, "y2"),
-        "yaxis3": _axis("open calls", 0.2, 0.36), "yaxis4": _axis("repeats/s", 0, 0.16),
+        "yaxis": axis("calls/s", 0.76, 1), "yaxis2": log_axis("ms", 0.4, 0.72, data, "y2"),
+        "yaxis3": axis("open calls", 0.2, 0.36), "yaxis4": axis("repeats/s", 0, 0.16),
         "hovermode": "x unified", "hoversubplots": "axis", "shapes": shapes})
 
 
@@ -197,7 +204,7 @@ def _phases(result: Mapping[str, Any], scale: float) -> list[Chart]:
     whole = max(end for _, (_, end, _) in found)
     return [{"type": "rect", "layer": "below", "xref": "x", "yref": "paper", "y0": 0, "y1": _ABOVE,
              "x0": number(start / scale), "x1": number(end / scale), "line": {"width": 0},
-             "fillcolor": _tint(GREY, 0.13 if place % 2 else 0.03),
+             "fillcolor": tint(GREY, 0.13 if place % 2 else 0.03),
              "label": {"text": name if end - start > 0.07 * whole else "",
                        "textposition": "top center", "font": {"size": 10}}}
             for place, (name, (start, end, _)) in enumerate(found)]
@@ -217,7 +224,7 @@ def _doubts(points: Sequence[Point], scale: float) -> list[Chart]:
     return [{"type": "rect", "layer": "below", "xref": "x", "yref": "paper", "y0": 0, "y1": 1,
              "x0": number(start / scale), "x1": number(end / scale), "name": state,
              "line": {"width": 1, "dash": "dot", "color": RED if state == "invalid" else ORANGE},
-             "fillcolor": _tint(RED if state == "invalid" else ORANGE, 0.16)}
+             "fillcolor": tint(RED if state == "invalid" else ORANGE, 0.16)}
             for start, end, state in runs]
 
 
@@ -260,10 +267,10 @@ def heat(result: Mapping[str, Any], history: History) -> Chart | None:
         "colorbar": {"title": {"text": "calls"}, "thickness": 10, "len": 0.9,
                      "tickvals": list(range(8)), "ticktext": ["1", "10", "100", "1k", "10k",
                                                               "100k", "1M", "10M"]}}]
-    return _chart("heat", 320, data, {
+    return chart("heat", 320, data, {
         "xaxis": {"title": {"text": f"time since the first due call ({unit})"},
                   "rangemode": "tozero"},
-        "yaxis": _log(f"{name}, ms", 0, 1, data), "hovermode": "closest"})
+        "yaxis": log_axis(f"{name}, ms", 0, 1, data), "hovermode": "closest"})
 
 
 def spectrum(result: Mapping[str, Any], history: History) -> Chart | None:
@@ -281,24 +288,24 @@ def spectrum(result: Mapping[str, Any], history: History) -> Chart | None:
             continue
         most = max(most, held)
         x, y = _spectrum(counts, held)
-        data.append(_line(label, x, y, colour, customdata=numbers(
+        data.append(line(label, x, y, colour, customdata=numbers(
             100 - 100 / value for value in x),
             hovertemplate="%{customdata:.6~g} %: %{y:.4~g} ms"))
     if not data:
         return None
     ticks = [tick for tick in _TICKS if 1 / (1 - tick / 100) <= 10 * most]
-    return _chart("spectrum", 420, data, {
+    return chart("spectrum", 420, data, {
         "xaxis": {"type": "log", "title": {"text": "percentile"},
                   "tickvals": [1 / (1 - tick / 100) for tick in ticks],
                   "ticktext": [f"{tick:g} %" for tick in ticks]},
-        "yaxis": _log("ms", 0, 1, data), "hovermode": "closest"})
+        "yaxis": log_axis("ms", 0, 1, data), "hovermode": "closest"})
 
 
 def _spectrum(counts: Counts, held: int) -> tuple[list[float], list[float | None]]:
     """Return 1 / (1 - p) for many p, and the milliseconds there."""
     x = np.logspace(0, math.log10(max(held, 2)), 160)
     values = histogram.percentiles(counts, (100 * (1 - 1 / x)).tolist())
-    return [float(f"{value:.6g}") for value in x], _ms(np.maximum(values, 1).tolist())
+    return [float(f"{value:.6g}") for value in x], milliseconds(np.maximum(values, 1).tolist())
 
 
 def failures(history: History) -> Chart | None:
@@ -325,8 +332,8 @@ def failures(history: History) -> Chart | None:
         for (kind, _), colour in zip(sorted(classes.items(), key=lambda item: -item[1]),
                                      _CLASSES * (len(classes) // len(_CLASSES) + 1),
                                      strict=False)]
-    return _chart("failures", 300, data, {
+    return chart("failures", 300, data, {
         "barmode": "stack", "hovermode": "x unified",
         "xaxis": {"title": {"text": f"time since the first due call ({unit})"},
                   "rangemode": "tozero"},
-        "yaxis": _axis("failed calls/s", 0, 1)})
+        "yaxis": axis("failed calls/s", 0, 1)})

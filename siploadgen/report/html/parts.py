@@ -30,6 +30,9 @@ _CAUSES = {
     "cancelled": "given up before an answer",
 }
 
+_WHO = {"generator": "the generator or its host", "target": "the target, or the network to it",
+        "nobody": "neither target nor generator"}
+
 
 def duration(us: float | None) -> str:
     """Write a latency of microseconds; a dash for none."""
@@ -236,7 +239,10 @@ def honesty(result: Result) -> Rows:
     """Return what the generator says of itself."""
     own, calls, metrics = result["generator"], result["calls"], result["metrics"]
     late = metrics.get("lateness", {})
-    rows: Rows = [
+    limit = result["verdict"].get("limit") or {"who": "", "why": ""}
+    rows: Rows = [("who was at its end", _WHO[limit["who"]] + (
+        f": {limit['why']}" if limit["why"] else ""))] if limit["who"] else []
+    rows += [
         ("planned and started", f"{calls['due']:,} due, {calls['started']:,} started"
          + (f" ({percent(calls['started'] / calls['due'], 6)})" if calls["due"] else "")),
         ("lateness of sends", f"p50 {duration(late.get('p50_us'))}, p99 "
