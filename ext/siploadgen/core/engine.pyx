@@ -990,7 +990,8 @@ cdef class Engine:
             "role": "answerer" if failure.role else "caller", "due": failure.due,
             "ended": failure.ended, "pc": failure.pc, "row": failure.row,
             "call_id": PyBytes_FromStringAndSize(<char*>token, 24).decode(),
-            "call_ids": list(dict.fromkeys(call_ids)), "ladder": ladder, "message": PyBytes_FromStringAndSize(message, failure.length),
+            "call_ids": list(dict.fromkeys(call_ids)), "ladder": ladder,
+            "message": PyBytes_FromStringAndSize(message, failure.length),
         }
 
     def taped(self, call_ids, int64_t since=INT64_MIN):
