@@ -122,7 +122,8 @@ class Outputs:
     def __init__(self, outputs: Sequence[Output], names: "Names", started_at: float) -> None:
         """Make folders and open streams, before anything is sent. Raises UsageError."""
         self.paths: list[str] = []
-        self._documents = [output for output in outputs if output.kind in _RENDER]
+        self._documents = [output for output in outputs
+                           if output.kind in KINDS and output.kind not in _STREAMS]
         self._names = names
         self._ndjson: list[TextIO] = []
         self._errors: list[TextIO] = []
