@@ -29,13 +29,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from siploadgen.core.engine import Engine  # noqa: E402
-from siploadgen.load.rows import generated_users  # noqa: E402
-from siploadgen.model.builtin import build_answerer, build_caller  # noqa: E402
+from siploadgen.core.engine import Engine  # noqa: E402  (what else: below, valgrind is slow)
 
 KEPT = HERE / "instructions.json"
 CALLER, ANSWERER = ("192.0.2.10", 5070), ("192.0.2.20", 5060)
-START, STEP, COUNT = 1_000_000_000, 10_000_000, 400
+START, STEP, COUNT = 1_000_000_000, 10_000_000, 100
 COUNTED = ("__pyx_f_10siploadgen_4core_4feed_feed_datagram",
            "__pyx_f_10siploadgen_4core_7advance_advance")
 # A function that nothing else calls: valgrind writes the counts down when it is entered.
@@ -53,18 +51,29 @@ STRAY = (b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.10:5070;rport=5070;"
 YARDSTICK = "stray_caller"
 
 
-def engine(model: str, side: str) -> Engine:
-    """One side of a conversation; sizes that need little memory."""
+def arguments(model: str, side: str) -> dict[str, Any]:
+    """Arguments of the engine of a side of a conversation; sizes that need little memory."""
+    from siploadgen.load.rows import generated_users
+    from siploadgen.model.builtin import build_answerer, build_caller
+
     sizes: dict[str, Any] = {"now": START, "max_instances": 1000, "max_transactions": 4000}
     if side == "answerer":
-        return Engine(build_answerer(), local=ANSWERER, target=CALLER, run_id=0xB0B0B0B0, **sizes)
+        return {"program": build_answerer(), "local": ANSWERER, "target": CALLER,
+                "run_id": 0xB0B0B0B0, **sizes}
     if model == "stray":
         model = "call"
     settings = {"hold": "0s"} if model == "call" else {"remove": "no"}
     program = build_caller(model, target_uri=f"sip:{ANSWERER[0]}:{ANSWERER[1]}", settings=settings)
     rows = generated_users(program.columns, COUNT) if program.columns else None
-    one = Engine(program, local=CALLER, target=ANSWERER, rows=rows, run_id=0xA0A0A0A0, **sizes)
-    one.schedule([START + STEP * number for number in range(COUNT)])
+    return {"program": program, "local": CALLER, "target": ANSWERER, "rows": rows,
+            "run_id": 0xA0A0A0A0, **sizes}
+
+
+def engine(side: str, given: dict[str, Any]) -> Engine:
+    """One side of a conversation."""
+    one = Engine(**given)
+    if side == "caller":
+        one.schedule([START + STEP * number for number in range(COUNT)])
     return one
 
 
@@ -80,7 +89,7 @@ def play(one: Engine, side: str, event: Event) -> list[tuple[bytes, tuple[str, i
 
 def converse(model: str) -> dict[str, list[Event]]:
     """What happens to each side in COUNT conversations, one each STEP."""
-    sides = {name: engine(model, name) for name in ("caller", "answerer")}
+    sides = {name: engine(name, arguments(model, name)) for name in ("caller", "answerer")}
     told: dict[str, list[Event]] = {name: [] for name in sides}
     now = START
     for _ in range(COUNT):
@@ -102,7 +111,8 @@ def count(valgrind: str) -> dict[str, float]:
     story["stray", "caller"] = [(START, STRAY)] * COUNT
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "story").write_bytes(pickle.dumps(story))
+        (folder / "story").write_bytes(pickle.dumps(
+            {key: (arguments(*key), events) for key, events in story.items()}))
         done = subprocess.run(
             [valgrind, "--tool=callgrind", "--collect-atstart=no", f"--dump-before={MARK}",
              *(f"--toggle-collect={function}" for function in COUNTED[:2]),
@@ -127,8 +137,8 @@ def total(file: Path) -> int:
 def replay(file: Path) -> None:
     """Under valgrind: each side again."""
     story = pickle.loads(file.read_bytes())
-    sides = [engine(model, side) for model, side in story]
-    for one, ((_, side), events) in zip(sides, story.items(), strict=True):
+    sides = [engine(side, given) for (_, side), (given, _) in story.items()]
+    for one, ((_, side), (_, events)) in zip(sides, story.items(), strict=True):
         os.getppid()
         for event in events:
             play(one, side, event)

@@ -1,5 +1,6 @@
 """Figures on their way to monitoring systems, each read by a receiver of the test's own."""
 
+import copy
 import gzip
 import re
 import socket
@@ -332,7 +333,7 @@ def test_the_page_of_a_job_gets_the_summary_and_what_failed(tmp_path, monkeypatc
 
 
 def test_annotations_are_one_line_each():
-    result = result_of()
+    result = copy.deepcopy(result_of())
     result["scenario"]["name"] = "a, b: c"
     result["verdict"] |= {"state": "suspect", "rules": [
         {**result["verdict"]["rules"][0], "ok": False}]}

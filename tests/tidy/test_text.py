@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -28,38 +29,29 @@ DEAD = re.compile(
     r"|[\w.]+\(.*\)\s*$)")
 
 
-def ids(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def matches(path: Path, pattern: re.Pattern[str]) -> list[str]:
-    return [f"{where(path, number)}: {line.strip()[:80]}"
+def matches(paths: Iterable[Path], pattern: re.Pattern[str]) -> list[str]:
+    """Places that match, this file apart."""
+    return [f"{where(path, number)}: {line.strip()[:80]}" for path in paths if path != ME
             for number, line in enumerate(path.read_text().splitlines(), 1)
             if pattern.search(line)]
 
 
-@pytest.mark.parametrize("path", CODE, ids=ids)
-def test_lines_fit(path: Path) -> None:
-    assert not [where(path, number)
+def test_lines_fit() -> None:
+    assert not [where(path, number) for path in CODE
                 for number, line in enumerate(path.read_text().splitlines(), 1)
                 if len(line) > WIDTH]
 
 
-@pytest.mark.parametrize("path", TEXT, ids=ids)
-def test_nothing_is_left_unfinished(path: Path) -> None:
-    if path != ME:
-        assert not matches(path, UNFINISHED)
+def test_nothing_is_left_unfinished() -> None:
+    assert not matches(TEXT, UNFINISHED)
 
 
-@pytest.mark.parametrize("path", TEXT, ids=ids)
-def test_no_path_of_one_machine(path: Path) -> None:
-    if path != ME:
-        assert not matches(path, MACHINE)
+def test_no_path_of_one_machine() -> None:
+    assert not matches(TEXT, MACHINE)
 
 
-@pytest.mark.parametrize("path", files(".py", ".pyx", ".pxd"), ids=ids)
-def test_no_code_in_comments(path: Path) -> None:
-    assert not matches(path, DEAD)
+def test_no_code_in_comments() -> None:
+    assert not matches(files(".py", ".pyx", ".pxd"), DEAD)
 
 
 @pytest.mark.parametrize("line", ["# if x:", "    # foo(1, 2)", "# return f(x)", "# import os",
@@ -74,30 +66,28 @@ def test_prose_is_no_dead_code(line: str) -> None:
     assert not DEAD.match(line)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=ids)
-def test_public_names_are_documented(path: Path) -> None:
+def test_public_names_are_documented() -> None:
     bare = []
-    pending: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text()), True)]
+    pending: list[tuple[Path, ast.AST, bool]] = [
+        (path, ast.parse(path.read_text()), True) for path in sorted(PACKAGE.rglob("*.py"))]
     while pending:
-        node, public = pending.pop()
+        path, node, public = pending.pop()
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 shown = public and not child.name.startswith("_")
                 if shown and not ast.get_docstring(child):
                     bare.append(f"{where(path, child.lineno)}: {child.name}")
                 if isinstance(child, ast.ClassDef):
-                    pending.append((child, shown))
+                    pending.append((path, child, shown))
     assert not bare
 
 
-@pytest.mark.parametrize("path", files(".py", ".pyx"), ids=ids)
-def test_no_bare_except(path: Path) -> None:
-    assert not matches(path, re.compile(r"^\s*except\s*:"))
+def test_no_bare_except() -> None:
+    assert not matches(files(".py", ".pyx"), re.compile(r"^\s*except\s*:"))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=ids)
-def test_only_real_peers_are_waited_for(path: Path) -> None:
+def test_only_real_peers_are_waited_for() -> None:
     """No sleeps in tests: time is a parameter everywhere below the loop."""
-    part = path.relative_to(ROOT / "tests").parts[0]
-    if part not in ("loopback", "interop") and path != ME:
-        assert not matches(path, re.compile(r"\bsleep\("))
+    mine = [path for path in sorted((ROOT / "tests").rglob("*.py"))
+            if path.relative_to(ROOT / "tests").parts[0] not in ("loopback", "interop")]
+    assert not matches(mine, re.compile(r"\bsleep\("))

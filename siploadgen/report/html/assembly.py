@@ -7,6 +7,7 @@ import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
@@ -136,7 +137,12 @@ def _library() -> Markup | None:
     if spec is None or spec.origin is None:
         return None
     path = Path(spec.origin).parent / "package_data" / "plotly.min.js"
-    return _packed(path.read_bytes()) if path.is_file() else None
+    return _packed_file(path) if path.is_file() else None
+
+
+@cache
+def _packed_file(path: Path) -> Markup:
+    return _packed(path.read_bytes())
 
 
 def _library_name() -> str:
