@@ -157,7 +157,7 @@ def test_watchers_hear_what_is_published(tmp_path: Path, peers: dict[str, str]) 
     with (presence_server(tmp_path) as server,
           capture(tmp_path, server) as taken,
           calling(tmp_path, server, "--calls", "20", "--rate", "100/s", "--gso", "off", "--set",
-                  "user=dora", "--set", "hold=3s", model="subscribe-presence",
+                  "user=dora", "--set", "hold=6s", model="subscribe-presence",
                   name="watchers") as watchers):
         wait_until_seen(taken, "sip.Method == NOTIFY")
         with calling(tmp_path, server, "--calls", "1", "--rate", "1/s", "--gso", "off", "--set",

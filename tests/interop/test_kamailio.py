@@ -36,7 +36,7 @@ def users_file(folder: Path, count: int) -> Path:
 def test_calls_to_sipp_through_the_recording_proxy(tmp_path: Path, peers: dict[str, str]) -> None:
     with (sipp_uas(tmp_path, scenario=HERE / "sipp" / "answerer.xml") as sipp,
           kamailio(tmp_path, "proxy", target=sipp.port, workers=2) as proxy,
-          calling(tmp_path, proxy, "--rate", "600/s", "--calls", str(CALLS),
+          calling(tmp_path, proxy, "--rate", "400/s", "--calls", str(CALLS),
                   "--set", "hold=100ms") as tool):
         report = tool.finish(120)
         stats = sipp.quit()
@@ -50,7 +50,7 @@ def test_calls_to_siploadgen_through_the_recording_proxy(tmp_path: Path,
     """Here a 200 may overtake its 180, and a BYE its ACK: the proxy works with two processes."""
     with (answering(tmp_path) as answerer,
           kamailio(tmp_path, "proxy", target=answerer.port, workers=2) as proxy):
-        with calling(tmp_path, proxy, "--rate", "600/s", "--calls", str(CALLS),
+        with calling(tmp_path, proxy, "--rate", "400/s", "--calls", str(CALLS),
                      "--set", "hold=0s") as caller:
             report = caller.finish(120)
         answered = hang_up(answerer)

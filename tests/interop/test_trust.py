@@ -97,8 +97,8 @@ def test_a_second_signal_ends_the_run_at_once(tmp_path: Path) -> None:
         silent.bind((HOST, 0))
         with calling(tmp_path, silent.getsockname()[1], "--rate", "100/s",
                      "--duration", "60s") as tool:
-            wait_for_start(tool)
-            time.sleep(1)
+            silent.settimeout(60)
+            silent.recv(65536)  # a call is open
             tool.interrupt()
             time.sleep(1)
             assert tool.process.poll() is None, "the first signal lets open calls end"
