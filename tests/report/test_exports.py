@@ -106,7 +106,8 @@ def test_native_histograms_hold_the_same_counts():
         files.close()
     # prometheus_client's own parser does not know spans that begin below 0: those under a second
     lines = re.findall(r'^siploadgen_latency_seconds\{metric="([^"]+)"\} '
-                       r"\{count:(\d+),sum:([\d.e-]+),schema:6,zero_threshold:5e-07,zero_count:(\d+)(.*)\}$", text, re.M)
+                       r"\{count:(\d+),sum:([\d.e-]+),"
+                       r"schema:6,zero_threshold:5e-07,zero_count:(\d+)(.*)\}$", text, re.M)
     metrics = {name: one for name, one in result["metrics"].items() if one["count"]}
     assert {name for name, *_ in lines} == set(metrics)
     for name, count, total, zeros, more in lines:
