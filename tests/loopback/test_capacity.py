@@ -58,12 +58,13 @@ def test_a_known_ceiling_is_found_within_two_percent(tmp_path: Path) -> None:
 
     So a trial of 6 s carries up to 508.3/s, and bounds 1 % apart lie within 503.3 and 508.3. Should
     the host stop either side for a tenth of a second, calls come in a burst that is refused: such
-    a trial counts as the generator's when it shows in its own lateness, and else one of three may
-    miss. tests/capacity/test_truth.py does the same in virtual time, by all methods.
+    a trial counts as the generator's when it shows in its own lateness, and else it takes the
+    search below the rate that was missed, by less than 2 %. tests/capacity/test_truth.py does the
+    same in virtual time, by all methods.
     """
     with answerer("--rate-limit", "500") as target:
-        siploadgen("capacity", "call", "-t", target, "--min", "400", "--max", "640", "--start",
-                   "500", "--trial", "6s", "--trial-sum", "18s", "--settle", "200ms", "--retries",
+        siploadgen("capacity", "call", "-t", target, "--min", "480", "--max", "530", "--start",
+                   "500", "--trial", "6s", "--trial-sum", "6s", "--exceed", "0", "--settle", "200ms", "--retries",
                    "5", "--no-baseline", "--limit", "late_start_p99=20ms", "--out", tmp_path)
     data = report(tmp_path)
     assert data["state"] == "found"
