@@ -967,12 +967,12 @@ cdef class Engine:
 
     cdef object _failure(self, const Failure* failure, const char* message):
         cdef uint8_t token[24]
-        cdef uint32_t i, first
+        cdef uint32_t i, first, _number
         cdef uint16_t size
         cdef const char* at = message + failure.length
         token_write(self.core, token, failure.leg)
         call_ids = []
-        for i in range(failure.call_ids):
+        for _number in range(failure.call_ids):
             memcpy(&size, at, sizeof(uint16_t))
             call_ids.append(PyBytes_FromStringAndSize(at + sizeof(uint16_t), size))
             at += sizeof(uint16_t) + size
