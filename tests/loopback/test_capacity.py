@@ -64,8 +64,9 @@ def test_a_known_ceiling_is_found_within_two_percent(tmp_path: Path) -> None:
     """
     with answerer("--rate-limit", "500") as target:
         siploadgen("capacity", "call", "-t", target, "--min", "480", "--max", "530", "--start",
-                   "500", "--trial", "6s", "--trial-sum", "6s", "--exceed", "0", "--settle", "200ms", "--retries",
-                   "5", "--no-baseline", "--limit", "late_start_p99=20ms", "--out", tmp_path)
+                   "500", "--trial", "6s", "--trial-sum", "6s", "--exceed", "0", "--settle",
+                   "200ms", "--retries", "5", "--no-baseline", "--limit", "late_start_p99=20ms",
+                   "--out", tmp_path)
     data = report(tmp_path)
     assert data["state"] == "found"
     assert abs(data["rate_per_s"] / 500 - 1) <= 0.02
