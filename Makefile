@@ -33,7 +33,7 @@ $(VENV)/.ready: pyproject.toml setup.py tools/venv.sh
 # The stamp stands in the folder of generated files: without them there is nothing to be up to date.
 build/.built: $(VENV)/.ready $(SOURCES)
 	@mkdir -p build
-	$(PY) $(BUILD_EXT)
+	$(PY) $(BUILD_EXT) 2>&1 | tee build/build.log
 	@touch $@
 
 build: build/.built ## .venv, dependencies and the compiled core, in place
@@ -46,7 +46,7 @@ peers: ## SIPp, Kamailio, tshark and clang from the distribution's packages
 	@tools/peers.sh
 
 test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
-	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS)
+	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS) --dist worksteal
 	$(PYTEST) tests -q -m '(loopback or interop) and not quiet' -n $(LIVE_JOBS) \
 		--dist loadfile --no-loadscope-reorder --durations=10
 	$(PYTEST) tests -q -m quiet --durations=10
