@@ -101,7 +101,9 @@ def test_a_run_that_is_left_by_an_error_is_over():
 ], ids=["in an event loop", "in a with block", "in another thread"])
 def test_an_interrupt(script, said):
     whole = textwrap.dedent("""
-        import asyncio, os, threading
+        import asyncio, os, signal, threading
+        # whoever started the tests may have told it to pass over interrupts, as nohup does
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         from siploadgen import Run, constant_arrival_rate
         RUN = Run().add("options", constant_arrival_rate("50/s", "300s"))
         def tell(snapshot):
