@@ -26,8 +26,15 @@ DEMO_TIME ?= 10s
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
+# What stands side by side below is made side by side; the recipes themselves are in order.
+MAKEFLAGS += --jobs=$(SLG_JOBS)
+
 $(VENV)/.ready: pyproject.toml setup.py tools/venv.sh
-	@tools/venv.sh
+	@tools/venv.sh report
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.ready
+	@tools/venv.sh dev
 	@touch $@
 
 # The stamp stands in the folder of generated files: without them there is nothing to be up to date.
@@ -42,28 +49,28 @@ build: build/.built ## .venv, dependencies and the compiled core, in place
 demo: build ## 10,000 calls against the embedded answerer, with a report in out/demo
 	$(VENV)/bin/siploadgen run call --self --rate $(DEMO_RATE) --duration $(DEMO_TIME) --out out/demo
 
-peers: ## SIPp, Kamailio, tshark and clang from the distribution's packages
+peers: | $(VENV)/.ready ## SIPp, Kamailio, tshark and clang from the distribution's packages
 	@tools/peers.sh
 
-test: build peers lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
+test: peers build $(VENV)/.dev lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
 	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS) --dist worksteal
 	$(PYTEST) tests -q -m '(loopback or interop) and not quiet' -n $(LIVE_JOBS) \
 		--dist loadfile --no-loadscope-reorder --durations=10
 	$(PYTEST) tests -q -m quiet --durations=10
 	FUZZ_QUIET=1 tools/fuzzers.sh 5
 
-unit: build ## the floors only, on both cores: the quick loop while writing
+unit: build $(VENV)/.dev ## the floors only, on both cores: the quick loop while writing
 	$(PYTEST) $(FLOORS) -m 'not loopback' -n $(SLG_JOBS)
 
-tidy: build ## layers, stubs, hints, text and documents
+tidy: build $(VENV)/.dev ## layers, stubs, hints, text and documents
 	$(PYTEST) tests/tidy
 
-lint: $(VENV)/.ready ## ruff, mypy --strict, cython-lint
+lint: $(VENV)/.dev ## ruff, mypy --strict, cython-lint
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/mypy --no-error-summary
 	$(VENV)/bin/cython-lint ext
 
-debug asan cov: $(VENV)/.ready
+debug asan cov: $(VENV)/.dev
 	@tools/mirror.sh $@
 	@cd build/$@ && SLG_BUILD=$@ $(CURDIR)/$(PY) $(BUILD_EXT)
 	$(RUN_$@)
@@ -76,16 +83,16 @@ debug: ## the floors on a build with assertions
 asan: ## the floors under AddressSanitizer and UBSan
 cov: ## line coverage of the .pyx files, by gcov
 
-fuzz: $(VENV)/.ready ## property tests, then libFuzzer on parser and engine: FUZZ_SECONDS (or FUZZ_RUNS) each
+fuzz: $(VENV)/.dev ## property tests, then libFuzzer on parser and engine: FUZZ_SECONDS (or FUZZ_RUNS) each
 	@tools/mirror.sh asan
 	@cd build/asan && SLG_BUILD=asan $(CURDIR)/$(PY) $(BUILD_EXT)
 	cd build/asan && PYTHONPATH=. $(CURDIR)/tools/fuzz.sh $(CURDIR)/$(PY) $(FUZZ_SECONDS)
 	tools/fuzzers.sh $(FUZZ_LIMIT)
 
-bench: build ## every benchmark that this machine can run, into benchmarks/results
+bench: build $(VENV)/.dev ## every benchmark that this machine can run, into benchmarks/results
 	$(PY) benchmarks/run.py
 
-docs: $(VENV)/.ready ## the site: documents, tutorials and the Python reference, in build/site
+docs: $(VENV)/.dev ## the site: documents, tutorials and the Python reference, in build/site
 	$(VENV)/bin/mkdocs build --quiet
 
 clean: ## everything made here

@@ -108,12 +108,15 @@ def extensions() -> list[Extension]:
     chosen = {CORE + name: (f"ext/siploadgen/core/{name.replace('.', '/')}.pyx", libraries)
               for name, libraries in MODULES.items()}
     if kind == "fuzz":
-        del chosen[CORE + "engine"]             # the harness includes it
+        del chosen[CORE + "engine"]             # its harness, the longest of all, includes it
         chosen |= {f"tests.fuzz.{name}": (f"tests/fuzz/{name}.pyx", ()) for name in HARNESSES}
+    # The longest first: no core is idle while another still compiles it.
+    ordered = sorted(chosen.items(), key=lambda item: (not item[0].endswith("engine"),
+                                                       -Path(item[1][0]).stat().st_size))
     return [
         Extension(name, [source], libraries=list(libraries), depends=headers,
                   extra_compile_args=[*COMMON, *compile_args], extra_link_args=link_args)
-        for name, (source, libraries) in chosen.items()
+        for name, (source, libraries) in ordered
     ]
 
 
@@ -122,7 +125,7 @@ if __name__ == "__main__":
     setup(ext_modules=cythonize(
         extensions(),
         include_path=["ext"],
-        build_dir=f"build/cython-{os.environ.get('SLG_BUILD', 'release')}",
+        build_dir="build/cython",       # the same C for every kind: tools/mirror.sh takes it along
         emit_linenums=True,
         nthreads=int(os.environ.get("SLG_JOBS", "0")),
         compiler_directives={

@@ -9,3 +9,5 @@ mkdir -p "$to"
 find "$to" -path "$to/build" -prune -o -type f ! -name '*.so' ! -name '*.gc*' -exec rm -f {} +
 tar --exclude=./build --exclude=./.venv --exclude=./.git --exclude=./out --exclude='*.so' \
     --exclude=__pycache__ --exclude='.*_cache' --exclude=.hypothesis -cf - . | tar -C "$to" -xf -
+# The generated C is the same for every kind of build.
+[ ! -d build/cython ] || { mkdir -p "$to/build" && cp -au build/cython "$to/build/"; }

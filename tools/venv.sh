@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes .venv with everything the project needs: an interpreter, a compiler and headers from the
-# system (installed by apt when we may), packages from whatever index pip is configured to use.
+# venv.sh EXTRA: makes .venv with everything that building and running needs: an interpreter, a
+# compiler and headers from the system (installed by apt when we may), packages, those of EXTRA (of
+# pyproject.toml: report, dev) among them, from whatever index pip is configured to use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
@@ -59,4 +60,4 @@ PY
 pip=("$venv/bin/python" -m pip install -qq --disable-pip-version-check)
 "${pip[@]}" "setuptools>=77" "Cython~=3.3"
 # The compiled modules are built in place by `make build`; this installs the rest and the command.
-SLG_BUILD=none "${pip[@]}" --no-build-isolation -e '.[dev]'
+SLG_BUILD=none "${pip[@]}" --no-build-isolation -e ".[${1:-report}]"

@@ -135,7 +135,7 @@ def test_a_body_is_passed_through(tmp_path: Path, peers: dict[str, str]) -> None
 def test_calls_by_the_service_route(tmp_path: Path, peers: dict[str, str], gruu: str) -> None:
     """R12, R13: the home proxy takes calls by its Service-Route only; Contact is the GRUU."""
     port = free_port()
-    with answering(tmp_path) as answerer:
+    with answering(tmp_path, "--gso", "off") as answerer:
         with kamailio(tmp_path, "home", **{**HOME, "target": answerer.port}) as home:
             with (capture(tmp_path, home) as taken,
                   calling(tmp_path, home, *LOAD, "--local", f"{HOST}:{port}",
@@ -202,7 +202,7 @@ def test_flows_outlive_their_registrar(tmp_path: Path, peers: dict[str, str]) ->
 @pytest.mark.parametrize("ob", [1, 0])
 def test_flows_through_an_edge_proxy(tmp_path: Path, peers: dict[str, str], ob: int) -> None:
     """R12, R14, R15: the edge stands in the Path; without its `ob` the registrar says 439."""
-    with answering(tmp_path, "--set", "flow_timer=120") as registrar:
+    with answering(tmp_path, "--gso", "off", "--set", "flow_timer=120") as registrar:
         with (kamailio(tmp_path, "edge", target=registrar.port,
                        outbound=OUTBOUND if ob else "") as edge,
               capture(tmp_path, edge, registrar.port) as taken,

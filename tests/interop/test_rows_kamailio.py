@@ -72,7 +72,7 @@ def test_m8_no_hop_is_left(tmp_path: Path, peers: dict[str, str]) -> None:
 
 def test_m13_headers_pass_a_proxy(tmp_path: Path, peers: dict[str, str]) -> None:
     """One for all calls and one for each, as the other side of the proxy sees them."""
-    with (answering(tmp_path) as answerer,
+    with (answering(tmp_path, "--gso", "off") as answerer,
           kamailio(tmp_path, "proxy", target=answerer.port) as proxy,
           capture(tmp_path, proxy) as taken,
           calling(tmp_path, proxy, *RATE, "--users", str(CALLS), "--set",
