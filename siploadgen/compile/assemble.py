@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from siploadgen.compile import listing
 from siploadgen.compile.program import (
     ANSWER,
     ENTRY,
@@ -398,8 +397,7 @@ class _Assembler:
             sources=tuple(str(insn.place) for insn in self.code),
         )
         program.check()
-        return replace(program, step_names=tuple(
-            listing.step_name(program, pc) for pc in range(len(program.code))))
+        return program
 
 
 class _Entry:
@@ -1017,24 +1015,26 @@ def _shared_kinds(scenarios: Sequence[tree.Scenario]) -> Mapping[str, str]:
     return found
 
 
-def _all_steps(steps: Iterable[tree.Step]) -> Iterable[tree.Step]:
-    """Walk over steps and those inside them."""
+def _all_steps(steps: Iterable[tree.Step]) -> list[tree.Step]:
+    """List steps and those inside them, in the order in which they were written."""
+    found: list[tree.Step] = []
     for step in steps:
-        yield step
+        found.append(step)
         match step:
             case tree.If():
-                yield from _all_steps((*step.steps, *step.otherwise))
+                found += _all_steps((*step.steps, *step.otherwise))
             case tree.Loop() | tree.Chance():
-                yield from _all_steps(step.steps)
+                found += _all_steps(step.steps)
             case tree.ChallengeCheck():
-                yield from _all_steps(step.failed)
+                found += _all_steps(step.failed)
             case tree.Await():
-                yield from _all_steps(step.late)
+                found += _all_steps(step.late)
                 for case in step.cases:
-                    yield from _all_steps(case.steps)
+                    found += _all_steps(case.steps)
             case tree.Pause():
                 for case in step.cases:
-                    yield from _all_steps(case.steps)
+                    found += _all_steps(case.steps)
+    return found
 
 
 def compile_scenarios(*scenarios: tree.Scenario) -> Program:
@@ -1044,8 +1044,8 @@ def compile_scenarios(*scenarios: tree.Scenario) -> Program:
     takes a request's method and user gets it.
 
     >>> end = tree.Scenario("nothing", tree.Role.CALLER, (tree.End(),))
-    >>> compile_scenarios(end).step_names
-    ('end succeeded',)
+    >>> compile_scenarios(end).step_name(0)
+    'end succeeded'
     """
     if not scenarios:
         raise ModelError("no scenario to compile", mend="name at least one")

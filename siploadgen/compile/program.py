@@ -82,12 +82,20 @@ _OPERANDS: dict[int, dict[str, str]] = {
     Op.OP_GROUP: {"b": "group"},
     Op.OP_HOOK: {"a": "hook", "b": "pc"},
 }
+_KINDS = {kinds: frozenset(map(int, kinds))
+          for kinds in (Field, MatcherKind, OperandKind, TemplateKind)}
 _PSEUDO = frozenset(int(item) for item in PseudoVariable)
 _MAGIC = b"siploadgen program 1\n"
 _ARRAYS = {"code": INSN, "templates": TEMPLATE, "segments": SEGMENT, "matchers": MATCHER,
            "operands": OPERAND, "entries": ENTRY, "answers": ANSWER, "samples": SAMPLE}
 
 Array = NDArray[Any]
+
+
+def _rows(table: Array) -> list[dict[str, Any]]:
+    """Give the rows of a table as Python's numbers, which are far quicker to look at."""
+    names = table.dtype.names or ()
+    return [dict(zip(names, row, strict=True)) for row in table.tolist()]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,8 +111,7 @@ class Program:
     users (`user.NAME`) and of the run, each with "number" or "text". `hooks` are the functions that
     calls ask, each with the variables and the texts that it sees and may set, as `name=place`
     between blanks. `scenarios` names the entries.
-    `step_names` and `sources` have one text for each instruction: what it does, and the `file:line`
-    that it comes from.
+    `sources` has the `file:line` that each instruction comes from.
     """
 
     code: Array
@@ -127,7 +134,6 @@ class Program:
     shared: tuple[tuple[str, str], ...] = ()
     hooks: tuple[tuple[str, str, str], ...] = ()
     scenarios: tuple[str, ...] = ()
-    step_names: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
     # names that the arrays refer to; what is only shown to people does not change the digest
@@ -155,6 +161,12 @@ class Program:
         operands = self.operands[number]
         constant = operands["kind"] == OperandKind.OPERAND_CONST
         return int(operands["value"][constant].sum())
+
+    def step_name(self, pc: int) -> str:
+        """Describe one instruction in a few words, for tables of steps."""
+        from siploadgen.compile.listing import step_name
+
+        return step_name(self, pc)
 
     @property
     def digest(self) -> str:
@@ -301,9 +313,9 @@ class Program:
 
     def _check_tables(self, need: Callable[[bool, str, str], None]) -> None:
         length = len(self.text)
-        for number, row in enumerate(self.templates):
+        for number, row in enumerate(_rows(self.templates)):
             where = f"template {number}"
-            need(row["kind"] in list(TemplateKind), where, "its kind")
+            need(row["kind"] in _KINDS[TemplateKind], where, "its kind")
             need(row["first"] + row["count"] <= len(self.segments), where, "a segment")
             need(row["body"] <= row["count"], where, "its body")
             need(row["method_offset"] + row["method_length"] <= length, where, "its method")
@@ -318,16 +330,16 @@ class Program:
                   int(Field.FIELD_TEXT): len(self.texts)}
         for number, (kind, _, arg, offset, size) in enumerate(self.segments.tolist()):
             where = f"segment {number}"
-            need(kind in list(Field), where, "its field")
+            need(kind in _KINDS[Field], where, "its field")
             need(arg < limits.get(kind, arg + 1), where, "its argument")
             need(offset + size <= length, where, "its text")
-        for number, row in enumerate(self.matchers):
-            need(row["kind"] in list(MatcherKind), f"matcher {number}", "its kind")
+        for number, row in enumerate(_rows(self.matchers)):
+            need(row["kind"] in _KINDS[MatcherKind], f"matcher {number}", "its kind")
         limits = {int(OperandKind.OPERAND_VARIABLE): len(self.variables),
                   int(OperandKind.OPERAND_COLUMN): len(self.columns)}
-        for number, row in enumerate(self.operands):
+        for number, row in enumerate(_rows(self.operands)):
             kind = int(row["kind"])
-            need(kind in list(OperandKind), f"operand {number}", "its kind")
+            need(kind in _KINDS[OperandKind], f"operand {number}", "its kind")
             drawn = kind == OperandKind.OPERAND_SAMPLES
             need(not drawn or (1 <= row["p1"] <= len(self.samples)
                                and 0 <= row["value"] <= len(self.samples) - row["p1"]),
@@ -336,13 +348,13 @@ class Program:
             need(kind not in limits or pseudo or 0 <= row["value"] < limits[kind],
                  f"operand {number}", "its value")
         need(len(self.scenarios) == len(self.entries) > 0, "the entries", "a name")
-        for number, row in enumerate(self.entries):
+        for number, row in enumerate(_rows(self.entries)):
             where = f"entry {number}"
             need(row["pc"] < len(self.code), where, "its pc")
             need(row["role"] <= 1 and 1 <= row["legs"] <= LEGS_MAX, where, "its role or legs")
             need(row["supported_offset"] + row["supported_length"] <= length, where,
                  "its option tags")
-        for number, row in enumerate(self.answers):
+        for number, row in enumerate(_rows(self.answers)):
             where = f"answer {number}"
             need(row["entry"] < len(self.entries), where, "its entry")
             need(row["user_offset"] + row["user_length"] <= length, where, "its user")

@@ -1,12 +1,12 @@
 """The recorder: the `c` of a call model, whose methods note down the steps of a scenario."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -75,7 +75,7 @@ def _caller_place() -> Place:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename in _HERE:
         frame = frame.f_back
-    return Place(Path(frame.f_code.co_filename).name, frame.f_lineno)
+    return Place(os.path.basename(frame.f_code.co_filename), frame.f_lineno)
 
 
 def parse_what(what: What, method: str) -> tree.Match:

@@ -102,8 +102,8 @@ class Collector:
             if isinstance(outcome, int):
                 failure["outcome"] = self.names.outcome(outcome)
             pc = failure.get("pc")
-            if isinstance(pc, int) and 0 <= pc < len(self.program.step_names):
-                failure["step"] = self.program.step_names[pc]
+            if isinstance(pc, int) and 0 <= pc < len(self.program.code):
+                failure["step"] = self.program.step_name(pc)
             failure["diagram"] = draw(of_failure(failure["role"], failure["ladder"]))
         if failures:
             for writer in self.writers:

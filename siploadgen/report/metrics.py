@@ -312,6 +312,6 @@ def loop_busy(figures: Figures) -> float | None:
 def steps(figures: Figures, program: Any) -> list[dict[str, Any]]:
     """Return the steps of the program with what happened at each; those without are left out."""
     columns = ("sent", "received", "retransmitted", "timeout", "unexpected")
-    return [{"pc": pc, "step": name, **dict(zip(columns, map(int, row), strict=True))}
-            for pc, (name, row) in enumerate(zip(program.step_names, figures.steps, strict=False))
-            if row.any()]
+    return [{"pc": pc, "step": program.step_name(pc),
+             **dict(zip(columns, map(int, figures.steps[pc]), strict=True))}
+            for pc in map(int, np.flatnonzero(figures.steps[:len(program.code)].any(axis=1)))]

@@ -61,7 +61,7 @@ def test_octets_and_back():
         assert again == program
         assert again.to_bytes() == program.to_bytes()
         for name in ("clocks", "variables", "counters", "outcomes", "columns", "scenarios",
-                     "step_names", "sources"):
+                     "sources"):
             assert getattr(again, name) == getattr(program, name)
 
 
@@ -143,6 +143,6 @@ def test_outcomes_have_names_and_a_meaning():
 
 def test_every_instruction_has_a_name_and_a_source():
     program = build_caller("call", target_uri=TARGET)
-    assert len(program.step_names) == len(program.sources) == len(program.code)
-    assert program.step_names[2] == "send INVITE"
+    assert len(program.sources) == len(program.code)
+    assert program.step_name(2) == "send INVITE"
     assert all(re.match(r"[a-z_]+\.py:\d+$", source) for source in program.sources)

@@ -37,11 +37,14 @@ class FakeProgram:
     shared: tuple[tuple[str, str], ...] = ()
     scenarios: tuple[str, ...] = ("call",)
     methods: tuple[int, ...] = (int(Method.METHOD_INVITE), int(Method.METHOD_BYE))
-    step_names: tuple[str, ...] = ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")
     pauses_ns: int = 0
     digest: str = "0123456789abcdef" * 4
     entries: Any = field(default_factory=lambda: np.zeros(1, [("flags", "<u2")]))
     code: Any = field(default_factory=lambda: np.zeros(5, "u1,u1,u2,u4,i8"))
+
+    def step_name(self, pc: int) -> str:
+        """What Program.step_name gives."""
+        return ("SEND invite", "AWAIT", "SEND ack", "SEND bye", "END")[pc]
 
 
 @dataclass
@@ -137,7 +140,7 @@ class FakeEngine:
         self.attempts = np.zeros((len(self.series_starts), 3, 600), np.int64)
         self.histograms = np.zeros((2 + 2 * len(program.clocks) * len(self.series_starts), STRIDE),
                                    np.int64)
-        self.steps = np.zeros((len(program.step_names), 5), np.int64)
+        self.steps = np.zeros((len(program.code), 5), np.int64)
         self.user_counters = np.zeros(len(program.counters), np.int64)
         self.target_calls = np.zeros(64, np.int64)
         self.tables: list[Any] = []  # of set_targets

@@ -73,8 +73,8 @@ def test_all_that_was_done_is_told(name: str) -> None:
                          and program.code["op"][one.pc] == Op.OP_SEND)
         for pc, count in walked.items():
             row = program.templates[int(program.code["a"][pc])]
-            if "CANCEL" not in end.watch.program.step_names[pc] or row["kind"] == 0:
-                assert count <= engine.steps[pc, 0] or "CANCEL" in program.step_names[pc]
+            if "CANCEL" not in end.watch.program.step_name(pc) or row["kind"] == 0:
+                assert count <= engine.steps[pc, 0] or "CANCEL" in program.step_name(pc)
         sends = {int(pc) for pc in engine.steps[:, 0].nonzero()[0]
                  if program.code["op"][pc] == Op.OP_SEND}
         assert sends <= set(walked), "a step that sent and was not told"
