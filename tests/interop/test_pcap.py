@@ -52,7 +52,7 @@ def test_the_failed_calls_and_no_others(tmp_path: Path, peers: dict[str, str]) -
           as other, capture(tmp_path, port) as taken,
           calling(tmp_path, other.port, "--rate", "500/s", "--calls", str(CALLS), "--set",
                   "hold=0s", "--gso", "off", "--workers", "1", "--local", f"127.0.0.1:{port}",
-                  "--out", f"pcap={file}") as tool):
+                  "--out", f"pcap={file}", whole=True) as tool):
         report = tool.finish(60)
         hang_up(other)
     assert taken.dropped == 0
@@ -95,7 +95,8 @@ def test_times_are_those_of_the_wall(tmp_path: Path, peers: dict[str, str]) -> N
 def test_the_answering_side_has_one_too(tmp_path: Path, peers: dict[str, str]) -> None:
     """Callers that give up: each call ends as cancelled, under the Call-ID of its peer."""
     file = tmp_path / "failed.pcap"
-    with answering(tmp_path, "--answer-after", "20s", "--out", f"pcap={file}") as other:
+    with answering(tmp_path, "--answer-after", "20s", "--out", f"pcap={file}",
+                   whole=True) as other:
         with calling(tmp_path, other.port, "--rate", "100/s", "--calls", "30", "--set",
                      "ring_limit=200ms") as tool:
             tool.finish(60)

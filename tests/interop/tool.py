@@ -104,11 +104,16 @@ def no_stray(*sides: dict[str, Any]) -> None:
 
 @contextmanager
 def siploadgen(folder: Path, verb: str, *arguments: str, name: str = "",
-               cores: set[int] | None = None, urgent: bool = False) -> Iterator[Tool]:
-    """Run a command that takes --out; it is stopped at the end if it has not ended."""
+               cores: set[int] | None = None, urgent: bool = False,
+               whole: bool = False) -> Iterator[Tool]:
+    """Run a command that takes --out; it is stopped at the end if it has not ended.
+
+    Its report is run.json, or the `whole` folder, whose page takes a third of a second to write.
+    """
     name = name or verb
     out, log = folder / f"{name}-out", folder / f"{name}.log"
-    command = [*COMMAND, verb, *arguments, "--out", f"{out}/"]
+    out.mkdir()
+    command = [*COMMAND, verb, *arguments, "--out", f"{out}/" if whole else f"json={out}/run.json"]
     with running(command, log, cores=cores, urgent=urgent, grace=10.0) as process:
         yield Tool(process, out, log)
 
@@ -116,21 +121,22 @@ def siploadgen(folder: Path, verb: str, *arguments: str, name: str = "",
 @contextmanager
 def calling(folder: Path, port: int, *arguments: str, model: str = "call", name: str = "run",
             hurried: bool = False, cores: set[int] | None = None,
-            urgent: bool = False) -> Iterator[Tool]:
+            urgent: bool = False, whole: bool = False) -> Iterator[Tool]:
     """Run `siploadgen run MODEL -t ...` on the port; `hurried` if late calls spoil the run."""
     limits = () if hurried else UNHURRIED
     with siploadgen(folder, "run", model, "-t", target(port), *QUIET, *limits, *arguments,
-                    name=name, cores=cores, urgent=urgent) as tool:
+                    name=name, cores=cores, urgent=urgent, whole=whole) as tool:
         yield tool
 
 
 @contextmanager
 def answering(folder: Path, *arguments: str, port: int | None = None, name: str = "answer",
-              cores: set[int] | None = None, urgent: bool = False) -> Iterator[Tool]:
+              cores: set[int] | None = None, urgent: bool = False,
+              whole: bool = False) -> Iterator[Tool]:
     """Run `siploadgen answer` until the end of the context, ready when this yields."""
     port = port or free_port()
     with siploadgen(folder, "answer", "--listen", f"udp:{HOST}:{port}", *arguments, name=name,
-                    cores=cores, urgent=urgent) as tool:
+                    cores=cores, urgent=urgent, whole=whole) as tool:
         tool.port = port
         wait_until_bound(port, tool.process)
         wait_for(lambda: bool(tool.said().strip()), 10, "the ready line of siploadgen answer")

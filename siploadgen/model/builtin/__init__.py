@@ -8,7 +8,8 @@ Request-URI, so that `sip:busy@host` is busy beside ordinary calls.
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from siploadgen.model import challenges
 from siploadgen.model.builtin.answer_auth import answer_auth
@@ -205,9 +206,34 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     >>> ("refused", True) in build_answerer(reject="486:3%").outcomes
     True
     """
+    asked = _Asked(tuple(sorted((settings or {}).items())), answer_after, reject, challenge,
+                   transport, compact, strict)
+    first = tuple(first)
+    return _answerer(asked, first) if first else _usual_answerer(asked)
+
+
+class _Asked(NamedTuple):
+    """What `build_answerer` was asked for."""
+
+    settings: tuple[tuple[str, str], ...]
+    answer_after: str
+    reject: str
+    challenge: str
+    transport: str
+    compact: bool
+    strict: bool
+
+
+@lru_cache(maxsize=64)  # programs do not change: many runs of one process share theirs
+def _usual_answerer(asked: _Asked) -> "Program":
+    return _answerer(asked, ())
+
+
+def _answerer(asked: _Asked, first: tuple[CallModel, ...]) -> "Program":
     from siploadgen.compile.assemble import compile_scenarios
 
-    given = dict(settings or {})
+    settings, answer_after, reject, challenge, transport, compact, strict = asked
+    given = dict(settings)
     known: dict[str, Setting] = {}
     for side in ANSWERERS:
         known.update(side.settings)
@@ -231,7 +257,6 @@ def build_answerer(*, settings: Mapping[str, str] | None = None, answer_after: s
     if values["no_answer"]:
         refusals += parse_refusals(f"{NO_ANSWER}:{values['no_answer']}")
     methods = {word.strip() for word in values["challenge_methods"].split(",")}
-    first = tuple(first)
     scenarios = [side.record(
         settings={name: text for name, text in given.items() if name in side.settings},
         transport=transport, compact=compact) for side in first]

@@ -127,8 +127,11 @@ def _text(name: str) -> Markup:
 
 
 def _packed(octets: bytes) -> Markup:
-    """Compress octets and write them in letters that need no escape; the same each time."""
-    return Markup(base64.b64encode(gzip.compress(octets, 9, mtime=0)).decode("ascii"))
+    """Compress octets and write them in letters that need no escape; the same each time.
+
+    Level 4: of the chart library 9 leaves out a further 4 %, for more than twice the time.
+    """
+    return Markup(base64.b64encode(gzip.compress(octets, 4, mtime=0)).decode("ascii"))
 
 
 def _library() -> Markup | None:
