@@ -10,11 +10,14 @@ export SLG_JOBS
 SIPLOADGEN_CORPUS ?= $(abspath ../shared/corpus)
 export SIPLOADGEN_CORPUS
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+unexport PYTHONDONTWRITEBYTECODE# what was compiled once is kept
 
 SOURCES := setup.py $(shell find ext -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 PYTEST := $(PY) -m pytest
 BUILD_EXT := setup.py -q build_ext --inplace --parallel $(SLG_JOBS)
 FLOORS := tests --ignore=tests/interop --ignore=tests/tidy --ignore=tests/bench
+# where tests use sockets
+LIVE := tests/interop tests/loopback tests/library tests/cli/test_startup.py tests/report/test_exports.py
 LIVE_JOBS ?= 3# with real peers one mostly waits
 FUZZ_SECONDS ?= 120
 FUZZ_LIMIT = $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS),$(FUZZ_SECONDS))
@@ -54,9 +57,9 @@ peers: | $(VENV)/.ready ## SIPp, Kamailio, tshark and clang from the distributio
 
 test: peers build $(VENV)/.dev lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
 	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS) --dist worksteal
-	$(PYTEST) tests -q -m '(loopback or interop) and not quiet' -n $(LIVE_JOBS) \
+	$(PYTEST) $(LIVE) -q -m '(loopback or interop) and not quiet' -n $(LIVE_JOBS) \
 		--dist loadfile --no-loadscope-reorder --durations=10
-	$(PYTEST) tests -q -m quiet --durations=10
+	$(PYTEST) $(LIVE) -q -m quiet --durations=10
 	FUZZ_QUIET=1 tools/fuzzers.sh 5
 
 unit: build $(VENV)/.dev ## the floors only, on both cores: the quick loop while writing

@@ -91,3 +91,16 @@ def test_only_real_peers_are_waited_for() -> None:
     mine = [path for path in sorted((ROOT / "tests").rglob("*.py"))
             if path.relative_to(ROOT / "tests").parts[0] not in ("loopback", "interop")]
     assert not matches(mine, re.compile(r"\bsleep\("))
+
+
+def test_tests_with_sockets_are_where_make_looks_for_them() -> None:
+    """`make test` looks for them in these places only: collecting all tests takes a while."""
+    live = re.search(r"^LIVE := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert live is not None
+    places = [ROOT / word for word in live[1].split()]
+    assert all(place.exists() for place in places)
+    marked = [path for path in files(".py") if path.is_relative_to(ROOT / "tests") and path != ME
+              and re.search(r"\bmark\.(?:loopback|interop|quiet)\b", path.read_text())]
+    assert len(marked) > 20
+    assert not [where(path, 1) for path in marked
+                if not any(path.is_relative_to(place) for place in places)]
