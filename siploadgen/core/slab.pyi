@@ -2,6 +2,9 @@
 
 from typing import Self, final
 
+import numpy as np
+from numpy.typing import NDArray
+
 @final
 class SlabTable:
     """A slab of records, for tests. `record_size` in bytes, a multiple of 8.
@@ -15,6 +18,10 @@ class SlabTable:
         """Handle of a fresh record, or None when all are live."""
     def give(self, handle: int) -> None:
         """Free a live record; KeyError when the handle is stale."""
+    def take_many(self, handles: NDArray[np.uint64]) -> None:
+        """Fill the array with handles of fresh records; MemoryError when there are not so many."""
+    def give_many(self, handles: NDArray[np.uint64]) -> None:
+        """Free live records; KeyError when a handle is stale."""
     def read(self, handle: int) -> bytes | None:
         """Return the record's octets after its generation, or None when the handle is stale."""
     def write(self, handle: int, data: bytes) -> None:

@@ -88,6 +88,22 @@ cdef class SlabTable:
             raise KeyError(handle)
         slab_give(&self.slab, handle_index(handle))
 
+    def take_many(self, Handle[::1] handles not None):
+        """Fill the array with handles of fresh records; MemoryError when there are not so many."""
+        cdef uint32_t index
+        for n in range(handles.shape[0]):
+            index = slab_take(&self.slab)
+            if index == NONE:
+                raise MemoryError(f"{n} records were left")
+            handles[n] = handle_make((<SlabHead*>slab_at(&self.slab, index)).generation, 0, index)
+
+    def give_many(self, const Handle[:] handles not None):
+        """Free live records; KeyError when a handle is stale."""
+        for n in range(handles.shape[0]):
+            if slab_get(&self.slab, handles[n]) == NULL:
+                raise KeyError(handles[n])
+            slab_give(&self.slab, handle_index(handles[n]))
+
     def read(self, Handle handle):
         """Return the record's octets after its generation, or None when the handle is stale."""
         cdef uint8_t* record = <uint8_t*>slab_get(&self.slab, handle)
