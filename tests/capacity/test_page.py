@@ -18,7 +18,8 @@ from siploadgen.capacity.mlr import MlrSearch
 from siploadgen.capacity.page import capacity_page, overload_page
 from siploadgen.capacity.search import Finding
 from siploadgen.capacity.step import StepSearch
-from siploadgen.errors import Exit
+from siploadgen.cli import report
+from siploadgen.errors import Exit, ScenarioError, UsageError
 from tests.capacity.simulated import simulated
 from tests.capacity.test_overload import STEPS, levels, seconds
 from tests.conftest import absent
@@ -67,6 +68,28 @@ def sweep(limited: tuple[str, ...] = (), late_s: float = 4.0) -> dict[str, Any]:
         STEPS, lambda t, rate: 5 if 20 <= t < 32 + late_s else min(rate, 300))]
     curve = overload.analyse(found, STEPS, course)
     return overload.report_data(copy.deepcopy(result_of()), found, curve, course, 0)
+
+
+def test_a_saved_report_is_printed_again(tmp_path: Path,
+                                         capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.SEARCHES == {"capacity": form.SCHEMA, "overload": overload.SCHEMA}
+    for name, data, rendered, page in (
+            ("capacity", search(), form.RENDER, capacity_page),
+            ("overload", sweep(), overload.RENDER, overload_page)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / f"{name}.json").write_text(form.as_json(data))
+        for kind, render in (("summary", rendered["text"]), ("md", rendered["md"]),
+                             ("json", rendered["json"]), ("html=-", page)):
+            report.report(str(folder), kind)
+            assert capsys.readouterr().out == render(data)
+        report.report(str(folder / f"{name}.json"), "html")
+        assert (folder / f"{name}.html").read_text() == page(data)
+        with pytest.raises(UsageError, match=f"{name}.json has summary, md, json, html"):
+            report.report(str(folder), "junit")
+        (folder / f"{name}.json").write_text(json.dumps({"schema": data["schema"]}))
+        with pytest.raises(ScenarioError, match="incomplete"):
+            report.report(str(folder))
 
 
 @pytest.fixture(scope="module")
