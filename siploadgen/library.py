@@ -37,7 +37,7 @@ from siploadgen.report import histogram, metrics, summary
 from siploadgen.report.collect import Collector, make_collector
 from siploadgen.report.limits import parse_limits
 from siploadgen.report.thresholds import parse_threshold
-from siploadgen.report.writers import Outputs, parse_outputs
+from siploadgen.report.writers import Outputs, parse_outputs, tape_octets
 from siploadgen.run.runner import Runner
 from siploadgen.units import NANOS, parse_duration
 
@@ -191,14 +191,18 @@ class _Watcher:
 class Running:
     """A run that goes on in a thread; leaving its `with` block waits for its end."""
 
-    def __init__(self, run: "Run", progress: Callable[[Snapshot], None] | None) -> None:
-        ready = run.prepared()
+    def __init__(self, run: "Run", progress: Callable[[Snapshot], None] | None,
+                 outputs: Sequence[str] = ()) -> None:
+        wanted = parse_outputs(outputs)
+        ready = run.prepared(tape=tape_octets(wanted))
         thresholds = [parse_threshold(text) for text in run.thresholds]
         self._collector = make_collector(ready.plan.program, thresholds=thresholds,
                                          limit_values=run.limits,
                                          bounded=ready.plan.max_calls is not None,
                                          series=ready.plan.series)
         self._watcher = self._collector.view = _Watcher(self._collector, progress)
+        self._files = Outputs(wanted, self._collector.names, time.time())
+        self._collector.writers.append(self._files)
         self._ready, self._strict = ready, run.strict
         self._runner = Runner(ready.plan, observer=self._collector, answerer=ready.answerer)
         self._result: Result | None = None
@@ -216,10 +220,12 @@ class Running:
             finally:
                 if answerer is not None:
                     answerer.stop()
+                self._files.close()
             self._result = Result(
                 self._collector.result(record, head=self._ready.head, strict=self._strict,
                                        load_s=self._ready.load_s),
                 self._collector, record)
+            self._files.finish(self._result.to_dict())
         except BaseException as error:  # a thread has nobody to raise to
             self._error = error
 
@@ -440,26 +446,37 @@ class Run:
         """What was added so far, as a scenario file would say it."""
         return self._job
 
-    def prepared(self) -> Any:
-        """Check everything and open the answerer's socket. Raises UsageError, ScenarioError."""
+    def prepared(self, tape: int = 0) -> Any:
+        """Check everything and open the answerer's socket. Raises UsageError, ScenarioError.
+
+        `tape`: octets of its latest datagrams that each engine keeps for its failures.
+        """
         if not self._job.works:
             raise UsageError("nothing to do; add(...) a call model and an executor")
         with model_errors(usage=False):
             return prepare(
                 self._job, rate=None, duration=None, calls=None, max_calls=None,
                 arrival="uniform", ramp=None, warmup=None, settings={}, users=None,
-                answering=self._answering, tuning=self._tuning, **self._options)
+                answering=self._answering, tuning=replace(self._tuning, tape=tape),
+                **self._options)
 
-    def start(self, progress: Callable[[Snapshot], None] | None = None) -> Running:
+    def start(self, progress: Callable[[Snapshot], None] | None = None, *,
+              outputs: Sequence[str] = ()) -> Running:
         """Begin the run and come back at once; `progress` is called once a second, in a thread.
 
+        `outputs` are those of `siploadgen run --out` (`run1/`, `pcap=failed.pcap`,
+        `prometheus=:9464`): written while the run goes on and at its end, with the intervals and
+        the messages of failed calls, which a result does not keep.
+
         Raises UsageError and ScenarioError, before the first datagram.
         """
-        return Running(self, progress)
+        return Running(self, progress, outputs)
 
-    def execute(self, progress: Callable[[Snapshot], None] | None = None) -> Result:
+    def execute(self, progress: Callable[[Snapshot], None] | None = None, *,
+                outputs: Sequence[str] = ()) -> Result:
         """Run to the end. Ctrl-C, in the main thread, gives the result so far.
 
-        Raises UsageError and ScenarioError, before the first datagram.
+        `outputs` as those of `start`. Raises UsageError and ScenarioError, before the first
+        datagram.
         """
-        return self.start(progress).wait()
+        return self.start(progress, outputs=outputs).wait()

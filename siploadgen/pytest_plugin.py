@@ -1,7 +1,7 @@
 """Load tests as tests: fixtures of pytest. Nothing of siploadgen is imported before one is used."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -84,9 +84,10 @@ def siploadgen_run(request: pytest.FixtureRequest) -> "Callable[..., Run]":
     class CheckedRun(Run):
         """A run to be."""
 
-        def start(self, progress: "Callable[[Snapshot], None] | None" = None) -> Running:
+        def start(self, progress: "Callable[[Snapshot], None] | None" = None, *,
+                  outputs: "Sequence[str]" = ()) -> Running:
             """Begin the run."""
-            return CheckedRunning(self, progress)
+            return CheckedRunning(self, progress, outputs)
 
     def make(target: str | None = None, **options: Any) -> Run:
         if target is None:

@@ -1,5 +1,6 @@
 """Runs from Python, short ones, against the embedded answerer."""
 
+import json
 import os
 import signal
 import subprocess
@@ -45,6 +46,27 @@ def basic(c):
     c.pause(c.v.hold)
     c.bye()
     c.expect(200)
+
+
+@live
+def test_outputs_of_a_run(tmp_path):
+    """What the command leaves: intervals, and failures with the messages of their calls."""
+    @call(name="wrong")
+    def wrong(c):
+        c.send("OPTIONS", "sip:busy@{target.host}")
+        c.expect(200)
+
+    result = Run().add(wrong, shared_calls(10, concurrency=2)).execute(
+        outputs=[f"{tmp_path}/run/", f"pcap={tmp_path}/failed.pcap"])
+    folder = tmp_path / "run"
+    assert json.loads((folder / "run.json").read_text()) == result.to_dict()
+    assert len((folder / "intervals.ndjson").read_text().splitlines()) >= 1
+    rows = [json.loads(line) for line in (folder / "errors.ndjson").read_text().splitlines()]
+    assert len(rows) == 10 == sum(result.calls["failed"].values())
+    assert all(one["messages"][0]["text"].startswith("OPTIONS ") for one in rows)
+    assert (tmp_path / "failed.pcap").stat().st_size > 1000
+    with pytest.raises(UsageError, match="pdf"):
+        Run().add("options", shared_calls(1)).execute(outputs=["pdf=x"])
 
 
 @live
