@@ -57,8 +57,11 @@ peers: | $(VENV)/.ready ## SIPp, Kamailio, tshark and clang from the distributio
 
 test: peers build $(VENV)/.dev lint ## everything: lint, tidy, all floors, loopback, real peers, a little fuzzing
 	$(PYTEST) tests -q -m 'not loopback and not interop' -n $(SLG_JOBS) --dist worksteal
-	$(PYTEST) $(LIVE) -q -m '(loopback or interop) and not quiet' -n $(LIVE_JOBS) \
-		--dist loadfile --no-loadscope-reorder --durations=10
+	nice -n 19 tools/fuzzers.sh --build & fuzzers=$$!; \
+	$(PYTEST) $(LIVE) -q -m '(loopback or interop) and not calm and not quiet' -n $(LIVE_JOBS) \
+		--dist loadfile --no-loadscope-reorder --durations=10 || { kill $$fuzzers; exit 1; }; \
+	wait $$fuzzers
+	$(PYTEST) $(LIVE) -q -m calm -n 2 --durations=10
 	$(PYTEST) $(LIVE) -q -m quiet --durations=10
 	FUZZ_QUIET=1 tools/fuzzers.sh 5
 

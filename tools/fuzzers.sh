@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # fuzzers.sh LIMIT: build both libFuzzer harnesses in build/fuzz and run them; LIMIT is seconds for
 # each, or -runs=N. Needs clang: without it nothing is fuzzed (with CI=true: a failure).
-# fuzzers.sh --can: is there a clang that can?
+# fuzzers.sh --build: build them only. fuzzers.sh --can: is there a clang that can?
 set -euo pipefail
 cd "$(dirname "$0")/.."
 clang=${CLANG:-clang}
@@ -21,4 +21,4 @@ cd build/fuzz
 echo "fuzz: building for $("$clang" --version | sed -n 1p)"
 SLG_BUILD=fuzz "$PYTHON" setup.py -q build_ext --inplace --parallel "${SLG_JOBS:-2}" >build.log 2>&1 ||
     { cat build.log >&2; exit 1; }
-exec tests/fuzz/run.sh "$1"
+[ "$1" = --build ] || exec tests/fuzz/run.sh "$1"

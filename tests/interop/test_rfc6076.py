@@ -75,7 +75,7 @@ def disagreements(report: dict[str, Any], told: Judged) -> list[str]:
     return found
 
 
-@pytest.mark.quiet
+@pytest.mark.calm
 @pytest.mark.parametrize("name", SCENES)
 def test_the_capture_gives_the_same_measures(tmp_path: Path, peers: dict[str, str],
                                              name: str) -> None:

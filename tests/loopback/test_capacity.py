@@ -52,7 +52,7 @@ def report(folder: Path, name: str = "capacity") -> dict[str, Any]:
     return data
 
 
-@pytest.mark.quiet
+@pytest.mark.calm
 def test_a_known_ceiling_is_found_within_two_percent(tmp_path: Path) -> None:
     """The answerer refuses what is above 500/s, but for a tenth of a second of that at once.
 
@@ -92,7 +92,7 @@ def test_no_answer_when_the_generator_is_the_limit(tmp_path: Path) -> None:
     assert "no answer; at 50/s the generator or its host" in done.stdout
 
 
-@pytest.mark.quiet
+@pytest.mark.calm
 def test_rfc7502_and_the_baseline_beside_it(tmp_path: Path) -> None:
     with answerer("--rate-limit", "160") as target:
         done = siploadgen("capacity", "call", "-t", target, "--method", "rfc7502", "--attempts",
@@ -166,7 +166,7 @@ outputs: [junit]
     assert data["goals"] == ["rtt: p(99) < 0.000001s"]
 
 
-@pytest.mark.quiet
+@pytest.mark.calm
 def test_the_overload_curve(tmp_path: Path) -> None:
     with answerer("--rate-limit", "300") as target:
         done = siploadgen(
