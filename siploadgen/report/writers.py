@@ -81,7 +81,7 @@ def parse_outputs(texts: Sequence[str]) -> list[Output]:
             if not path or (path == "-" and (kind == "hlog" or kind not in KINDS)):
                 raise UsageError(f'--out "{text}": a file name is missing')
             outputs.append(Output(kind, path))
-        elif text in KINDS or not text or exports.is_kind(text):
+        elif text in KINDS or not text or (text.isalpha() and exports.is_kind(text)):
             raise UsageError(f'--out "{text}": write a folder such as run1/, or KIND=PATH')
         elif Path(text).suffix in _SUFFIXES:
             raise UsageError(f'--out "{text}": for one file write KIND={text}; kinds: '
