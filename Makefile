@@ -61,7 +61,7 @@ test: peers build $(VENV)/.dev lint ## everything: lint, tidy, all floors, loopb
 	$(PYTEST) $(LIVE) -q -m '(loopback or interop) and not calm and not quiet' -n $(LIVE_JOBS) \
 		--dist loadfile --no-loadscope-reorder --durations=10 || { kill $$fuzzers; exit 1; }; \
 	wait $$fuzzers
-	$(PYTEST) $(LIVE) -q -m calm -n 2 --durations=10
+	$(PYTEST) $(LIVE) -q -m calm -n 2 --dist worksteal --durations=10
 	$(PYTEST) $(LIVE) -q -m quiet --durations=10
 	FUZZ_QUIET=1 tools/fuzzers.sh 5
 

@@ -106,4 +106,5 @@ def test_no_golden_file_is_left_over():
 
 def test_passwords_are_not_shown():
     program = build_caller("call", target_uri=TARGET, settings={"user": "u", "password": "hush"})
-    assert "hush" not in listing(program) + templates_listing(program)
+    steps = [program.step_name(pc) for pc in range(len(program.code))]
+    assert "hush" not in listing(program) + templates_listing(program) + str(steps)

@@ -144,5 +144,6 @@ def test_outcomes_have_names_and_a_meaning():
 def test_every_instruction_has_a_name_and_a_source():
     program = build_caller("call", target_uri=TARGET)
     assert len(program.sources) == len(program.code)
+    assert all(program.step_name(pc) for pc in range(len(program.code)))
     assert program.step_name(2) == "send INVITE"
     assert all(re.match(r"[a-z_]+\.py:\d+$", source) for source in program.sources)

@@ -63,7 +63,7 @@ def test_a_known_ceiling_is_found_within_two_percent(tmp_path: Path) -> None:
     same in virtual time, by all methods.
     """
     with answerer("--rate-limit", "500") as target:
-        siploadgen("capacity", "call", "-t", target, "--min", "495", "--max", "515", "--start",
+        siploadgen("capacity", "call", "-t", target, "--min", "480", "--max", "530", "--start",
                    "500", "--trial", "6s", "--trial-sum", "6s", "--exceed", "0", "--settle",
                    "200ms", "--retries", "5", "--no-baseline", "--limit", "late_start_p99=20ms",
                    "--out", tmp_path)
@@ -96,16 +96,16 @@ def test_no_answer_when_the_generator_is_the_limit(tmp_path: Path) -> None:
 def test_rfc7502_and_the_baseline_beside_it(tmp_path: Path) -> None:
     with answerer("--rate-limit", "160") as target:
         done = siploadgen("capacity", "call", "-t", target, "--method", "rfc7502", "--attempts",
-                          "80", "--increase", "0.25", "--settle", "0", "--out", tmp_path, *CALM)
+                          "150", "--increase", "0.25", "--settle", "0", "--out", tmp_path, *CALM)
     data = report(tmp_path)
     assert data["state"] == "found"
-    assert 140 <= data["rate_per_s"] <= 205  # 16 of 80 may come at once
-    assert all(row["attempts"] == 80 for row in data["trials"] if row["kind"] == "trial")
+    assert 140 <= data["rate_per_s"] <= 185  # 16 of 150 may come at once
+    assert all(row["attempts"] == 150 for row in data["trials"] if row["kind"] == "trial")
     assert data["baseline"]["rate_per_s"] > 2 * data["rate_per_s"]
     assert (tmp_path / "baseline" / "001" / "run.json").exists()
     text = (tmp_path / "capacity.md").read_text()
     assert "Testbed baseline (RFC 7502 6.1)" in text
-    assert "N 80, r 100, w 0.25, d 0.1" in done.stdout
+    assert "N 150, r 100, w 0.25, d 0.1" in done.stdout
 
 
 def test_registrations_are_of_new_users_each_time_and_are_kept(tmp_path: Path) -> None:
@@ -171,11 +171,11 @@ def test_the_overload_curve(tmp_path: Path) -> None:
     with answerer("--rate-limit", "300") as target:
         done = siploadgen(
             "overload", "call", "-t", target, "--from", "100", "--to", "600", "--levels", "6",
-            "--level", "1s", "--rest", "4s", "--ui", "none", "--out", tmp_path, *CALM)
+            "--level", "2s", "--rest", "4s", "--ui", "none", "--out", tmp_path, *CALM)
     data = report(tmp_path, "overload")
     curve = data["curve"]
     assert curve["knee_per_s"] in (200, 300)
-    assert 280 <= curve["overload_goodput_per_s"] <= 330  # 30 may come at once
+    assert 280 <= curve["overload_goodput_per_s"] <= 320
     assert curve["collapse_per_s"] is None
     assert curve["recovery_s"] < 4
     offered = [round(row["offered_per_s"]) for row in data["levels"]]
