@@ -41,6 +41,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "dialog": (),
     "plain": (),
     "registrar": (),
+    "departure": (),
     "outgoing": (),
     "capture": (),
     "shared": (),

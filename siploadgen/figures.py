@@ -196,11 +196,12 @@ def snapshot(engine: Any, tries: int = 20) -> Figures:
     middle of a step is taken again, so that the sums hold unless the engine itself is wrong.
     """
     for attempt in range(tries):
+        measured = engine.measured.copy()       # numpy finds no places in an array that changes
         figures = Figures(
             **{name: getattr(engine, name).copy() for name in _ARRAYS},
             udp=dict(engine.udp_stats()), in_progress=int(engine.in_progress),
             measures={(int(series), int(row)): engine.measures[series, row].copy()
-                      for series, row in np.argwhere(engine.measured)})
+                      for series, row in np.argwhere(measured)})
         if figures.imbalance() is None:
             break
         time.sleep(0.0002 * attempt)

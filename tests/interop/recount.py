@@ -268,8 +268,11 @@ class Judged:
                 "ira": share(refused, self.attempts("REGISTER"))}
 
 
-def exchanges(messages: Iterable[Seen]) -> list[Exchange]:
-    """Put requests and responses together by branch and method, in the order of sending."""
+def exchanges(messages: Iterable[Seen], patience_us: float = math.inf) -> list[Exchange]:
+    """Put requests and responses together by branch and method, in the order of sending.
+
+    A final response that comes later than timer B or F (`patience_us`) allows is none.
+    """
     found: dict[tuple[str, str], Exchange] = {}
     for message in messages:
         key = (message.branch, message.method)
@@ -278,7 +281,7 @@ def exchanges(messages: Iterable[Seen]) -> list[Exchange]:
                 found.setdefault(key, Exchange(message))
             continue
         one = found.get(key)
-        if one is None or one.status:
+        if one is None or one.status or message.at_us > one.request.at_us + patience_us:
             continue
         if message.status >= 200:
             one.status, one.ended = message.status, message.at_us
@@ -287,13 +290,13 @@ def exchanges(messages: Iterable[Seen]) -> list[Exchange]:
     return list(found.values())
 
 
-def judge(messages: Sequence[Seen], caller: int) -> Judged:
+def judge(messages: Sequence[Seen], caller: int, patience_us: float = math.inf) -> Judged:
     """Work out RFC 6076 for the calls and registrations that left the caller's port."""
     result = Judged()
     opening: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
     ours: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
     theirs: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
-    for one in exchanges(messages):
+    for one in exchanges(messages, patience_us):
         request = one.request
         mine = request.source == caller
         if request.method == "BYE":

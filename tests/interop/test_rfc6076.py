@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 SINGLE = ("--gso", "off", "--workers", "1")
 QUICK = ("--t1", "20ms", "--t2", "160ms")
+ATTEMPTS = 4
 
 
 class Scene(NamedTuple):
@@ -24,7 +25,7 @@ class Scene(NamedTuple):
     calls: int
     caller: tuple[str, ...] = ()
     answerer: tuple[str, ...] = ()
-    repeats: bool = False  # some messages must be sent again
+    repeats: bool = False  # some messages must be sent again; timers B and F end after 1.28 s
 
 
 SCENES = {
@@ -60,7 +61,7 @@ def counts_agree(report: dict[str, Any], told: Judged) -> None:
 
 
 def disagreements(report: dict[str, Any], told: Judged) -> list[str]:
-    """Of the delays those whose median is off by more than 50 us.
+    """Percentiles of delays that are off by more than 50 us.
 
     A histogram keeps three digits and answers with the end of a bucket: 0.1 % comes on top.
     """
@@ -69,9 +70,10 @@ def disagreements(report: dict[str, Any], told: Judged) -> list[str]:
         metric, values = report["metrics"].get(f"rfc6076.{name}"), told.delays[name]
         assert (metric["count"] if metric else 0) == len(values), name
         if values:
-            mine, theirs = metric["p50_us"], percentile(values, 50)
-            if abs(mine - theirs) > 50.0 + 0.001 * theirs:
-                found.append(f"{name} {mine} {theirs:.0f}")
+            for percent in (50, 90, 99):
+                mine, theirs = metric[f"p{percent}_us"], percentile(values, percent)
+                if abs(mine - theirs) > 50.0 + 0.001 * theirs:
+                    found.append(f"{name}-p{percent} {mine} {theirs:.0f}")
     return found
 
 
@@ -79,10 +81,10 @@ def disagreements(report: dict[str, Any], told: Judged) -> list[str]:
 @pytest.mark.parametrize("name", SCENES)
 def test_the_capture_gives_the_same_measures(tmp_path: Path, peers: dict[str, str],
                                              name: str) -> None:
-    """Counts in every run; each delay in one of four, as other work comes between time stamps."""
+    """Counts in every run; each percentile in one of them: other work comes between time stamps."""
     scene = SCENES[name]
     always: set[str] | None = None
-    for attempt in range(4):
+    for attempt in range(ATTEMPTS):
         folder = tmp_path / str(attempt)
         folder.mkdir()
         port = free_port()
@@ -95,7 +97,7 @@ def test_the_capture_gives_the_same_measures(tmp_path: Path, peers: dict[str, st
                 report = tool.report()
             hang_up(answerer)
         assert taken.dropped == 0
-        told = judge(read(taken.file, (port,)), port)
+        told = judge(read(taken.file, (port,)), port, 1.28e6 if scene.repeats else 32e6)
         assert told.attempts("REGISTER" if "register" in scene.model else "INVITE") \
             >= scene.calls * 0.9
         assert (report["messages"]["retransmitted"] > 0) >= scene.repeats

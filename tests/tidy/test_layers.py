@@ -19,7 +19,7 @@ HOUSE = {
             " | texts"),
         (1, "sip net"),
         (2, "tx tape"),
-        (3, "records | user measure | auth plain targets overload registrar | outgoing"
+        (3, "records | user measure | auth plain targets overload registrar departure | outgoing"
             " | dialog capture pattern shared hook refuse stun failover | vm"),
         (4, "feed | advance | loop | engine"),
     ),

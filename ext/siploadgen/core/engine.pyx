@@ -8,6 +8,7 @@ from siploadgen.core.advance cimport (
     advance, advance_abort, advance_done, advance_finish, advance_next, closed_wanted, hooks_go_on,
 )
 from siploadgen.core.counters cimport COUNT_COUNT, COUNT_NOT_STARTED_THROTTLED, COUNT_TRACE_DROPPED
+from siploadgen.core.departure cimport tape_outbox
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.hist cimport HIST_STRIDE
 from siploadgen.core.hook cimport (
@@ -18,7 +19,7 @@ from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
 from siploadgen.core.measure cimport ATTEMPT_KINDS, MEASURE_METHODS
-from siploadgen.core.outgoing cimport tape_outbox, token_write
+from siploadgen.core.outgoing cimport token_write
 from siploadgen.core.overload cimport overload_clear, overload_obey
 from siploadgen.core.pattern cimport PATTERN_GROUPS, patterns_close, patterns_open
 from siploadgen.core.program cimport (

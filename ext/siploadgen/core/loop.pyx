@@ -6,11 +6,11 @@ from libc.string cimport memset
 from posix.unistd cimport close
 from siploadgen.core.advance cimport advance, advance_abort, advance_done, advance_next
 from siploadgen.core.counters cimport COUNT_BUSY_NS, COUNT_LOOPS, COUNT_WAIT_NS
+from siploadgen.core.departure cimport send_flush
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.net.udp cimport (
     clock_monotonic, Datagram, udp_error, udp_receive, udp_tick, UdpError,
 )
-from siploadgen.core.outgoing cimport send_flush
 from siploadgen.core.records cimport COMMAND_ABORT, Core, core_count
 from siploadgen.core.types cimport Nanos
 

@@ -82,8 +82,5 @@ cdef uint32_t tx_open_branch(Core* core, uint32_t tx, Handle leg) noexcept nogil
 cdef uint32_t text_renamed(Core* core, uint32_t text, Handle old, Handle new) noexcept nogil
 # A datagram that is no message, to where the leg's requests go.
 cdef void send_octets(Core* core, Instance* instance, const Leg* leg, Span octets) noexcept nogil
-# What the outbox holds goes onto the tape, if there is one, and with send_flush to the sockets.
-cdef void tape_outbox(Core* core) noexcept nogil
-cdef void send_flush(Core* core) noexcept nogil
 # Room for one message; NULL: none, though the outbox was flushed where it could be.
 cdef uint8_t* outgoing_room(Core* core) noexcept nogil

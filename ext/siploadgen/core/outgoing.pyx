@@ -3,15 +3,12 @@
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 from siploadgen.core.counters cimport (
-    COUNT_AUTO_ANSWERED, COUNT_LATE_STARTS, COUNT_LARGE_REQUESTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
+    COUNT_AUTO_ANSWERED, COUNT_LARGE_REQUESTS, COUNT_LINGER_CUT, COUNT_OVERSIZE,
     COUNT_RETRANSMITTED, COUNT_SLAB_FULL, COUNT_UNEXPECTED,
 )
 from siploadgen.core.auth cimport auth_kept, auth_lines, challenge_text
-from siploadgen.core.hist cimport hist_record
-from siploadgen.core.net.outbox cimport (
-    outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX, OutMessage,
-)
-from siploadgen.core.net.udp cimport udp_flush
+from siploadgen.core.departure cimport departing, record_lateness, send_flush
+from siploadgen.core.net.outbox cimport outbox_commit, outbox_reserve, OUTBOX_MESSAGE_MAX
 from siploadgen.core.overload cimport overload_announce, overload_spend
 from siploadgen.core.plain cimport PLAIN_ROOM, plain_write
 from siploadgen.core.program cimport (
@@ -39,7 +36,6 @@ from siploadgen.core.registrar cimport registrar_again
 from siploadgen.core.slab cimport slab_get, slab_give, slab_take
 from siploadgen.core.span cimport Span, span_iequal, span_make
 from siploadgen.core.table cimport table_add, table_remove
-from siploadgen.core.tape cimport tape_write
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.texts cimport text_data, text_give, text_head, text_span, text_take
 from siploadgen.core.tx cimport (
@@ -608,21 +604,6 @@ cdef void fields_fill(Core* core, StampFields* fields, uint32_t needs, const Leg
 
 # --- stamping and committing ---
 
-cdef void tape_outbox(Core* core) noexcept nogil:
-    cdef const OutMessage* message
-    cdef uint32_t i
-    if core.tape.data == NULL:
-        return
-    for i in range(core.outbox.count):
-        message = &core.outbox.messages[i]
-        tape_write(&core.tape, core.now, True, &message.peer, message.data, message.length)
-
-
-cdef void send_flush(Core* core) noexcept nogil:
-    tape_outbox(core)
-    udp_flush(&core.udp, &core.outbox)
-
-
 cdef uint8_t* outgoing_room(Core* core) noexcept nogil:
     cdef uint8_t* out = outbox_reserve(&core.outbox)
     if out == NULL and core.live_clock:
@@ -719,13 +700,14 @@ cdef inline void whole_drop(Core* core, Tx* tx) noexcept nogil:
     tx.whole = NONE
 
 
-cdef inline void record_lateness(Core* core, Instance* instance) noexcept nogil:
-    """Send lateness of a call's first request, or of one that a pause put off."""
-    cdef Nanos late = core.now - instance.intended
+cdef inline Nanos due_time(Instance* instance) noexcept nogil:
+    """Of a call's first request, or of one that a pause put off; -1: none, or it was sent before.
+
+    Send lateness is recorded against it.
+    """
+    cdef Nanos intended = instance.intended if instance.scheduled else -1
     instance.scheduled = 0
-    hist_record(core.histograms, late // 1000)
-    if late > 1000000:
-        core_count(core, COUNT_LATE_STARTS)
+    return intended
 
 
 cdef inline const Peer* request_peer(Core* core, const Leg* leg) noexcept nogil:
@@ -739,6 +721,7 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
     cdef const Template* template = core.templates + number
     cdef uint32_t index = slab_take(&core.txs)
     cdef StampFields fields
+    cdef Nanos intended
     cdef User* user
     cdef Tx* tx
     if index == NONE:
@@ -768,14 +751,16 @@ cdef bint send_request(Core* core, uint32_t instance_index, uint32_t leg_index, 
         tx.cseq = user.cseq
         tx.flags |= TXF_REGISTRATION
     tx_event(core, index, TXE_START)
-    if instance.scheduled:
-        record_lateness(core, instance)
+    intended = due_time(instance)
     if core.obey:
         overload_spend(core, leg)
     fields_fill(core, &fields, core.needs[number], leg, tx.leg, tx, tx_handle(core, index), tx.cseq)
     if not template_send(core, instance, number, &fields, &tx.peer, tx):
         tx_free(core, index)
+        if intended >= 0:
+            record_lateness(core, core.now - intended)
         return False
+    departing(core, tx_handle(core, index), tx.leg, tx.method, intended)
     if tx.kind == TX_INVITE_CLIENT:
         if instance.hung_up:
             tx.flags |= TXF_CANCEL_WANTED   # the answer to a challenge, after the hang-up
@@ -900,6 +885,7 @@ cdef bint send_response(Core* core, uint32_t instance_index, uint32_t leg_index,
         leg.state = LEG_CONFIRMED
         if invite:
             measure_answered(core, leg)
+            departing(core, 0, tx.leg, tx.method, -1)
     if template.flags & TEMPLATE_RELIABLE:
         if template.body < template.count:
             tx.flags |= TXF_DESCRIBED
@@ -954,6 +940,7 @@ cdef void send_cancel(Core* core, uint32_t index) noexcept nogil:
         invite.text = NONE
         tx_free(core, cancel)
         return
+    departing(core, tx_handle(core, cancel), 0, METHOD_CANCEL, -1)
     core.sent_requests[<int>METHOD_CANCEL] += 1
     instance_rung(core, instance_at(core, leg.instance), RUNG_SENT, METHOD_CANCEL, 0)
 
@@ -1163,10 +1150,9 @@ cdef void send_octets(Core* core, Instance* instance, const Leg* leg, Span octet
     if out == NULL or octets.length > OUTBOX_MESSAGE_MAX:
         core_count(core, COUNT_OVERSIZE)
         return
-    if instance.scheduled:
-        record_lateness(core, instance)
     memcpy(out, octets.data, octets.length)
     outbox_commit(&core.outbox, octets.length, request_peer(core, leg), &instance.order)
+    departing(core, 0, 0, 0, due_time(instance))
 
 
 # --- responses of the engine itself ---

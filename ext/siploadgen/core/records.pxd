@@ -73,6 +73,16 @@ cdef struct Clock:
     Nanos due                   # when the thing that is timed should have begun; -1 while stopped
     Nanos sent                  # when it did begin
 
+# What waits for the time at which a message of the outbox leaves: times that were taken when it was
+# made, and how late it is.
+cdef struct Departure:
+    Handle tx                   # of a request; 0: none
+    Handle leg
+    Nanos made
+    Nanos intended              # when the message should have left; -1: it had no due time
+    uint32_t message            # its number in the outbox
+    uint8_t method
+
 cdef struct Rung:               # one line of a failure's ladder; 8 bytes
     uint32_t at_us              # since the call was due
     uint16_t code               # status, or 0 for a request
@@ -393,6 +403,8 @@ cdef struct Core:
     Table requests                  # server transactions by branch
     Wheel wheel                     # node i: instance i; node instances.capacity + j: transaction j
     Outbox outbox
+    Departure departures[256]       # of the outbox's messages
+    uint32_t departing
     Udp udp
     Digest digest
     Aka aka

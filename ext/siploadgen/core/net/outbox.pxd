@@ -1,5 +1,5 @@
 # Datagrams waiting to be sent, grouped for UDP GSO by peer and size; order within a call is kept.
-from siploadgen.core.types cimport Peer
+from siploadgen.core.types cimport Nanos, Peer
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
@@ -14,6 +14,7 @@ cdef struct OutMessage:
     uint8_t* data
     uint32_t length
     uint32_t group                  # number of its GSO group in this flush
+    Nanos left                      # when it was given to the kernel; 0: not yet, or never
     Peer peer
 
 cdef struct OutOrder:               # of a sender whose messages must stay in order (an instance)

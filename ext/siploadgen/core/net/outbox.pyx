@@ -86,6 +86,7 @@ cdef void outbox_commit(
     SLG_ASSERT(outbox.used + length <= OUTBOX_BYTES)
     message.data = outbox.bytes + outbox.used
     message.length = length
+    message.left = 0
     message.peer = to[0]
     outbox.used += length
     outbox.count = number + 1

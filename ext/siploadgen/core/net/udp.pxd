@@ -80,11 +80,12 @@ cdef int udp_adopt(Udp* udp, int fd) except -1
 cdef void udp_buffers(const Udp* udp, uint32_t socket, int* receive, int* send) noexcept nogil
 # Fills udp.received, which is good until the next call; returns how many datagrams, 0: none.
 cdef uint32_t udp_receive(Udp* udp, uint32_t line) noexcept nogil
-# Sends all of it, then outbox_clear. Messages of a socket leave in the order of their groups.
-# Messages to streams (PEER_STREAM) are passed over: their own floor takes them before.
-cdef void udp_flush(Udp* udp, Outbox* outbox) noexcept nogil
+# Sends all of it and notes when each message left; outbox_clear is the caller's. Messages of a
+# socket leave in the order of their groups. Messages to streams (PEER_STREAM) are passed over:
+# their own floor takes them before.
+cdef void udp_send(Udp* udp, Outbox* outbox) noexcept nogil
 # Next ICMP error, False when there is none. `data` is good until the next call. The kernel tells of
-# an error in the next udp_receive or udp_flush of the line; until then this makes no syscall.
+# an error in the next udp_receive or udp_send of the line; until then this makes no syscall.
 cdef bint udp_error(Udp* udp, uint32_t line, UdpError* error) noexcept nogil
 # About each 100 ms: the offset between the two clocks, drops that no later datagram told of, and
 # chief peers. A bit for each line that is new and wants to be waited for.
