@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from siploadgen.model.python import Recorder
 from tests.engine.drive import (
     MS,
     SECOND,
@@ -332,3 +333,48 @@ def test_a_response_to_an_answered_cancel_is_absorbed_or_stray() -> None:
     assert [one.name for one in bench.wait(600 * MS)] == ["CANCEL"]     # still unanswered
 
 
+
+
+# --- a success that no step waits for ---
+
+@pytest.mark.parametrize("within", ["", "2s"])
+def test_a_success_instead_of_a_refusal_ends_the_call(within: str) -> None:
+    """Nothing more can come; a limit that the author has set is kept."""
+    def model(c: Recorder) -> None:
+        c.options()
+        c.expect(486, within=within)
+
+    bench = scenario(model)
+    bench.feed(reply(bench.start(), 200))
+    assert bench.count("unexpected") == 1
+    if within:
+        assert bench.engine.in_progress == 1
+        bench.wait(2 * SECOND)
+    assert bench.outcomes == {"timeout" if within else "unexpected": 1}
+    bench.drain()
+
+
+def test_a_success_that_nobody_waits_for_leaves_room_for_what_may_come() -> None:
+    """A request of the peer, or the answer to another request that is open."""
+    def asked(c: Recorder) -> None:
+        c.options()
+        c.expect(486, "INFO")
+
+    def beside(c: Recorder) -> None:
+        c.invite()
+        c.expect(183)
+        c.send("INFO")
+        c.expect(486, method="INVITE")
+
+    bench = scenario(asked)
+    bench.feed(reply(bench.start(), 200))
+    assert bench.engine.in_progress == 1
+
+    bench = scenario(beside)
+    invite = bench.start()
+    info = only(bench.feed(reply(invite, 183)))
+    bench.feed(reply(info, 200))
+    assert bench.engine.in_progress == 1
+    bench.feed(reply(invite, 486))
+    assert bench.outcomes == {"succeeded": 1}
+    bench.drain()

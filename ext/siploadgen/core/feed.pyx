@@ -74,7 +74,7 @@ from siploadgen.core.types cimport (
     Handle, handle_index, Nanos, NONE, Peer, SLG_UNLIKELY, TOKEN_LENGTH,
 )
 from siploadgen.core.user cimport user_handle, user_registered, user_row
-from siploadgen.core.vm cimport vm_end, vm_event, vm_invites, vm_run, vm_take
+from siploadgen.core.vm cimport vm_end, vm_event, vm_forlorn, vm_invites, vm_run, vm_take
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
@@ -200,7 +200,9 @@ cdef bint answered_late(Core* core) noexcept nogil:
 
 cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
                             uint16_t status) noexcept nogil:
-    """No CASE took it: a provisional response passes, a refusal ends the call."""
+    """No CASE took it: a provisional response passes, a refusal ends the call, and so does a 2xx
+    after which nothing can come that it waits for.
+    """
     cdef Instance* instance = instance_at(core, instance_index)
     cdef Tx* tx = tx_at(core, index)
     if status < 200:
@@ -219,6 +221,8 @@ cdef void response_unwanted(Core* core, uint32_t index, uint32_t instance_index,
     core_count(core, COUNT_UNEXPECTED)
     if tx.method == METHOD_INVITE:
         hang_up_orphan(core, leg_at(core, handle_index(tx.leg)).local_cseq)
+        vm_end(core, instance_index, OUTCOME_UNEXPECTED)
+    elif vm_forlorn(core, instance_index):
         vm_end(core, instance_index, OUTCOME_UNEXPECTED)
 
 

@@ -13,6 +13,8 @@ cdef bint vm_event(Core* core, uint32_t instance, uint8_t kind, uint8_t leg, uin
 # A request from outside that opens a dialog with this instance: a fresh leg of those that its wait
 # names for such a request, NONE when it names none.
 cdef uint32_t vm_invites(Core* core, uint32_t instance, uint8_t method) noexcept nogil
+# It waits without a limit for responses only, and none of its requests is open to bring one.
+cdef bint vm_forlorn(Core* core, uint32_t instance) noexcept nogil
 cdef void vm_timer(Core* core, uint32_t instance) noexcept nogil        # its wheel node fired
 # cut its pause, cancel its ringing INVITE
 cdef void vm_hang_up(Core* core, uint32_t instance) noexcept nogil

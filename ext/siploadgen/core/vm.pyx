@@ -20,7 +20,8 @@ from siploadgen.core.program cimport (
     CMP_OPERAND, OP_DIV, OP_HOOK, OP_MATCH, OP_MOD, OP_SHARE, OP_SUB, OP_TIMES, SHARE_ADD,
     CMP_EQ, CMP_GE, CMP_GT, CMP_LE, CMP_LT, CMP_NE, ENTRY_OWNS_USER, EXTRACT_CONTENT_LENGTH,
     EXTRACT_EXPIRES, EXTRACT_MIN_EXPIRES, EXTRACT_NUMBER, EXTRACT_RETRY_AFTER, EXTRACT_STATUS,
-    Insn, MATCH_REQUEST, MATCH_RESPONSE, Matcher, OP_ADD, OP_AWAIT, OP_BIND, OP_BINDING, OP_CAPTURE,
+    Insn, MATCH_REQUEST, MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT, Matcher, OP_ADD, OP_AWAIT,
+    OP_BIND, OP_BINDING, OP_CAPTURE,
     OP_CHALLENGE_CHECK, OP_CHANCE, OP_CLOCK_START, OP_CLOCK_STOP, OP_COUNT, OP_CREDENTIAL,
     OP_DATAGRAM, OP_END, OP_EXTRACT, OP_HAS, OP_JUMP, OP_JUMP_IF, OP_LEAVE, OP_MUL, OP_PAUSE,
     OP_ROUTE, OP_SAME, OP_SEND, OP_SET, Operand, OPERAND_COLUMN, OPERAND_CONST,
@@ -46,7 +47,7 @@ from siploadgen.core.ring cimport ring_push
 from siploadgen.core.shared cimport share
 from siploadgen.core.sip.parse cimport contact_expires, header_uint
 from siploadgen.core.sip.tokens cimport (
-    HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_INVITE, METHOD_UNKNOWN,
+    HEADER_MIN_EXPIRES, HEADER_RETRY_AFTER, METHOD_CANCEL, METHOD_INVITE, METHOD_UNKNOWN,
 )
 from siploadgen.core.slab cimport slab_give, slab_take
 from siploadgen.core.span cimport Span, span_make, span_to_uint
@@ -683,6 +684,34 @@ cdef uint32_t vm_invites(Core* core, uint32_t index, uint8_t method) noexcept no
                 and instance_legs(core, instance)[matcher.leg] == NONE:
             return leg_take(core, index, matcher.leg)
     return NONE
+
+
+cdef inline bint client_open(Core* core, uint32_t index) noexcept nogil:
+    return index != NONE and tx_at(core, index).state < TX_COMPLETED
+
+
+cdef bint vm_forlorn(Core* core, uint32_t index) noexcept nogil:
+    cdef Instance* instance = instance_at(core, index)
+    cdef const Insn* insn
+    cdef const Matcher* matcher
+    cdef const Leg* leg
+    cdef uint32_t i
+    if instance.wait != WAIT_AWAIT or instance.deadline != INT64_MAX:
+        return False
+    insn = core.code + instance.wait_pc
+    for i in range(1, insn.a + 1):
+        matcher = core.matchers + insn[i].a
+        if matcher.kind not in (MATCH_RESPONSE, MATCH_TIMEOUT, MATCH_TRANSPORT) \
+                or matcher.method == METHOD_CANCEL:
+            return False
+    for i in range(core.leg_max):
+        if instance_legs(core, instance)[i] == NONE:
+            continue
+        leg = leg_at(core, instance_legs(core, instance)[i])
+        if client_open(core, leg.client_invite) or client_open(core, leg.client_other) \
+                or leg.server_invite != NONE:
+            return False
+    return True
 
 
 cdef void vm_timer(Core* core, uint32_t index) noexcept nogil:
