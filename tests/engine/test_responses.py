@@ -335,6 +335,24 @@ def test_a_response_to_an_answered_cancel_is_absorbed_or_stray() -> None:
 
 
 
+# --- hex digits of a branch ---
+
+@pytest.mark.parametrize("place", [8, 11, 15, 16, 20, 23])
+def test_an_octet_that_is_no_digit_makes_another_branch(place: int) -> None:
+    """The token behind z9hG4bK: of its last 16 digits each octet but the right one is refused."""
+    bench = caller(settings=HOLD)
+    invite = bench.start()
+    via = invite.header("Via").encode()
+    at = via.index(b"z9hG4bK") + 7 + place
+    answer = reply(invite, 180, via="@VIA@").encode()
+    others = [octet for octet in range(33, 256) if octet not in b',;"' and octet != via[at]]
+    for octet in others:
+        bench.feed(answer.replace(b"@VIA@", via[:at] + bytes([octet]) + via[at + 1:]))
+    assert bench.count("stray_response") + bench.count("malformed") == len(others)
+    bench.feed(answer.replace(b"@VIA@", via))
+    assert bench.count("stray_response") + bench.count("malformed") == len(others)
+
+
 # --- a success that no step waits for ---
 
 @pytest.mark.parametrize("within", ["", "2s"])

@@ -126,6 +126,28 @@ def test_via_parameters() -> None:
     assert (bare[0]["has_rport"], bare[0]["rport"]) == (True, None)
 
 
+VIA_NAME = st.sampled_from([b"rport", b"RPort", b"received", b"Received", b"branch", b"BRANCH",
+                            b"rpor", b"rports", b"receiveds", b"ttl", b"x"])
+VIA_VALUE = st.one_of(st.none(), TOKEN, st.sampled_from([
+    b"", b"0", b"5060", b"65535", b"65536", b"99999999999999999999", b"5x", b"192.0.2.1",
+    b"[2001:db8::1]", b'"q;,"']))
+
+
+@given(st.lists(st.tuples(VIA_NAME, VIA_VALUE), max_size=5))
+def test_via_parameters_mean_the_same_with_spaces_and_without(
+        pairs: list[tuple[bytes, bytes | None]]) -> None:
+    """What is written as everybody writes it is read by a shorter way."""
+    def read(space: bytes) -> dict[str, object] | None:
+        found = vias(b"SIP/2.0/UDP a" + b"".join(
+            space + b";" + space + name + (
+                space + b"=" + space + value if value is not None else b"")
+            for name, value in pairs) + b", SIP/2.0/UDP b")
+        return found and {key: value for key, value in found[0].items() if key != "parameters"}
+
+    tight, loose = read(b""), read(b" ")
+    assert tight == loose, (tight, loose)
+
+
 @given(st.lists(st.one_of(TOKEN, VISIBLE.map(quoted), TOKEN.map(lambda t: b"<" + t + b",>"))))
 def test_lists(parts: list[bytes]) -> None:
     assert items(b" , ".join(parts)) == parts

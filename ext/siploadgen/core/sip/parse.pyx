@@ -310,6 +310,27 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
             if p < end and slg_is(p[0], SLG_SPACE):
                 p = _skip_space(p, end)
             continue
+        if SLG_LIKELY(end - p > 8 and slg_word4(p, b";rpo") and slg_word4(p + 2, b"port")):
+            stop = p + 6
+            if stop[0] == EQUALS:
+                stop = _digits(p + 7, end, &number)
+                if stop == p + 7 or number > 65535:
+                    stop = NULL
+            if stop != NULL and (stop == end or stop[0] == SEMICOLON or stop[0] == COMMA):
+                via.has_rport = True
+                if stop > p + 6:
+                    via.has_rport_value = True
+                    via.rport_value = <uint16_t>number
+                p = stop
+                continue
+        elif SLG_LIKELY(end - p > 10 and slg_word8(p, b";receive") and slg_word4(p + 6, b"ved=")
+                        and p[10] != QUOTE and p[10] > SPACE):
+            name = p + 10
+            p = slg_find_break(name, end, limit, SEMICOLON, COMMA, COMMA)
+            via.received = span_between(name, p)
+            if p < end and slg_is(p[0], SLG_SPACE):
+                p = _skip_space(p, end)
+            continue
         name = _skip_space(p + 1, end)
         p = _skip_token(name, end)
         stop = p
