@@ -230,6 +230,11 @@ class Engine:
         deadline (ns; 2**63 - 1: none), row, legs (number: its token on the wire), clocks (number of
         those that go: ns of their start) and variables.
         """
+    def back_memory(self) -> None:
+        """Get memory for records that will soon be needed; from any one thread, while it runs.
+
+        A page that the kernel has yet to find and clear stops the engine for up to 2 ms.
+        """
     def memory(self) -> dict[str, int]:
         """Bytes in use by kind of record, and peaks."""
     def census(self) -> dict[str, int]:

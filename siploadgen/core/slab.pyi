@@ -22,6 +22,8 @@ class SlabTable:
         """Fill the array with handles of fresh records; MemoryError when there are not so many."""
     def give_many(self, handles: NDArray[np.uint64]) -> None:
         """Free live records; KeyError when a handle is stale."""
+    def ahead(self) -> None:
+        """Get memory for twice as many records as were first used since the last time."""
     def read(self, handle: int) -> bytes | None:
         """Return the record's octets after its generation, or None when the handle is stale."""
     def write(self, handle: int, data: bytes) -> None:

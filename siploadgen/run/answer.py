@@ -92,6 +92,11 @@ class Answerer:
         """Copy the figures of all engines, added up."""
         return total([worker.figures() for worker in self.workers])
 
+    def back_memory(self) -> None:
+        """Get memory for what the engines will soon need; several times a second."""
+        for worker in self.workers:
+            worker.engine.back_memory()
+
     def open_calls(self) -> int:
         """Count the calls that are being answered now."""
         from siploadgen.core.counters import Counter
@@ -192,6 +197,7 @@ class AnswerRunner:
             self._sleep(min(_TICK_NS, self._next_interval - self._clock()))
 
     def _look(self) -> None:
+        self._answerer.back_memory()
         self._observer.failures(self._failures.take(self._clock()))
         now = self._clock()
         if now < self._next_interval and not self._observer.live:

@@ -370,6 +370,10 @@ class Runner:
 
     def _look(self) -> None:
         """Show a sample; keep it when a second has passed since the last one kept."""
+        for worker in self._workers:
+            worker.engine.back_memory()
+        if self._answerer is not None:
+            self._answerer.back_memory()
         self._observer.failures(self._failures.take(self._clock()))
         late_ns = self._clock() - self._next_interval
         if late_ns < 0 and not self._observer.live:

@@ -58,6 +58,10 @@ class SlabMachine(RuleBasedStateMachine):
         expected = self.live.get(handle & 0xFFFFFFFF00FFFFFF)
         assert self.slab.read(handle) == expected
 
+    @rule()
+    def back(self):
+        self.slab.ahead()
+
     @invariant()
     def agrees(self):
         self.slab.check()

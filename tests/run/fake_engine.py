@@ -389,6 +389,9 @@ class FakeEngine:
         taken, self._failures = self._failures, []
         return taken
 
+    def back_memory(self) -> None:
+        """Nothing to get."""
+
     def memory(self) -> dict[str, int]:
         return {"instances": 1000, "transactions": 2000}
 

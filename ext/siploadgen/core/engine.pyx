@@ -61,16 +61,20 @@ from siploadgen.core.sip.aka cimport aka_close, aka_open
 from siploadgen.core.sip.digest cimport digest_close, digest_open
 from siploadgen.core.sip.stamp cimport Column, stamp_needs, TEXTS_MAX
 from siploadgen.core.sip.tokens cimport HEADER_COUNT, METHOD_COUNT, METHOD_MESSAGE
-from siploadgen.core.slab cimport slab_check, slab_close, slab_open, slab_ready
+from siploadgen.core.slab cimport slab_ahead, slab_check, slab_close, slab_open, slab_ready
 from siploadgen.core.span cimport span_make
 from siploadgen.core.table cimport table_close, table_open, table_ready
 from siploadgen.core.tape cimport tape_calls, tape_close, tape_open, TAPE_BLOCK
 from siploadgen.core.targets cimport targets_take
-from siploadgen.core.texts cimport TEXT_CLASSES, texts_close, texts_open, texts_ready
+from siploadgen.core.texts cimport (
+    TEXT_CLASSES, texts_ahead, texts_close, texts_open, texts_ready,
+)
 from siploadgen.core.tx cimport Tx, tx_timers_default
 from siploadgen.core.types cimport INDEX_MAX, NONE, Peer
 from siploadgen.core.user cimport user_at, users_check, users_close, users_open
-from siploadgen.core.wheel cimport wheel_check, wheel_close, wheel_open, wheel_ready
+from siploadgen.core.wheel cimport (
+    wheel_ahead, wheel_check, wheel_close, wheel_open, wheel_ready,
+)
 
 import numpy as np
 
@@ -1045,6 +1049,20 @@ cdef class Engine:
             "variables": [instance_variables(core, instance)[i]
                           for i in range(core.variable_count)],
         }
+
+    def back_memory(self):
+        """Get memory for records that will soon be needed; from any one thread, while it runs.
+
+        A page that the kernel has yet to find and clear stops the engine for up to 2 ms.
+        """
+        cdef Core* core = self.core
+        with nogil:
+            slab_ahead(&core.instances)
+            slab_ahead(&core.legs)
+            slab_ahead(&core.txs)
+            texts_ahead(&core.texts)
+            wheel_ahead(&core.wheel, 0, 0, core.instances.high)
+            wheel_ahead(&core.wheel, 1, core.instances.capacity, core.txs.high)
 
     def memory(self):
         cdef Core* core = self.core

@@ -1,7 +1,7 @@
 """Reserved address space for slabs, wheels and rings: zeroed, touched only when used."""
 
 from libc.errno cimport errno
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport strerror
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -13,9 +13,14 @@ cdef extern from "<sys/mman.h>" nogil:
     int MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
     int MADV_HUGEPAGE
 
+cdef extern from "slg_memory.h" nogil:
+    int MADV_POPULATE_WRITE
+
 cdef enum:
     HUGE_PAGE = 2097152
+    AHEAD = 2                   # records backed beforehand to those added since the last look
     PAGE = 4096                 # the smallest that there is; larger ones are touched more than once
+    PAGE_LARGEST = 65536        # of ordinary pages
 
 
 cdef void* memory_reserve(uint64_t bytes) except NULL:
@@ -35,6 +40,20 @@ cdef void memory_ready(void* memory, uint64_t bytes) noexcept nogil:
     while at < bytes:
         (<uint8_t*>memory)[at] = 0
         at += PAGE
+
+
+cdef void memory_ahead(Ahead* ahead, void* memory, uint32_t size, uint32_t first, uint32_t high,
+                       uint32_t end) noexcept nogil:
+    cdef uint64_t added = high - ahead.seen
+    cdef uint64_t used = (<uint64_t>first + high) * size
+    cdef uint64_t wanted = min(<uint64_t>first + high + AHEAD * added, <uint64_t>end) * size
+    cdef uint64_t place = <uint64_t>memory + max(ahead.backed, used)
+    ahead.seen = high
+    if wanted <= max(ahead.backed, used):
+        return
+    place = max(place & ~<uint64_t>(PAGE_LARGEST - 1), <uint64_t>memory)
+    if madvise(<void*>place, <uint64_t>memory + wanted - place, MADV_POPULATE_WRITE) == 0:
+        ahead.backed = wanted
 
 
 cdef void memory_release(void* memory, uint64_t bytes) noexcept nogil:

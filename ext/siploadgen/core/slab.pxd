@@ -2,6 +2,7 @@
 # the record is live, even while it is free, so a handle that carries the generation recognises a
 # stale record at once. Memory is reserved at open and touched only as records are first used;
 # nothing is allocated later. Under AddressSanitizer a free record must not be touched.
+from siploadgen.core.memory cimport Ahead
 from siploadgen.core.types cimport (
     Handle, NONE, handle_generation, handle_index, SLG_ASSERT, SLG_POISON, SLG_UNPOISON,
 )
@@ -17,6 +18,7 @@ cdef struct Slab:
     uint32_t free_head      # most recently freed (hot in cache), NONE when empty
     uint32_t peak           # most live records seen
     uint64_t exhausted      # times that slab_take found nothing
+    Ahead ahead             # slab_ahead's own
 
 cdef struct SlabHead:       # how every record begins
     uint32_t generation
@@ -25,6 +27,8 @@ cdef struct SlabHead:       # how every record begins
 cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -1
 # Backs the first `records` with memory, before any is taken.
 cdef void slab_ready(Slab* slab, uint32_t records) noexcept nogil
+# memory_ahead of its records.
+cdef void slab_ahead(Slab* slab) noexcept nogil
 cdef void slab_close(Slab* slab) noexcept nogil
 # Walks everything; raises AssertionError naming the broken rule
 cdef int slab_check(Slab* slab) except -1

@@ -4,7 +4,9 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from siploadgen.core.memory cimport memory_ready, memory_release, memory_reserve
+from siploadgen.core.memory cimport (
+    memory_ahead, memory_ready, memory_release, memory_reserve,
+)
 from siploadgen.core.types cimport INDEX_MAX, NONE, Handle, handle_make, SLG_ASSERT, SLG_UNPOISON
 
 
@@ -22,12 +24,19 @@ cdef int slab_open(Slab* slab, uint32_t capacity, uint32_t record_size) except -
     slab.free_head = NONE
     slab.peak = 0
     slab.exhausted = 0
+    slab.ahead.backed = 0
+    slab.ahead.seen = 0
     return 0
 
 
 cdef void slab_ready(Slab* slab, uint32_t records) noexcept nogil:
     SLG_ASSERT(slab.high == 0)
-    memory_ready(slab.base, <uint64_t>min(records, slab.capacity) * slab.record_size)
+    slab.ahead.backed = <uint64_t>min(records, slab.capacity) * slab.record_size
+    memory_ready(slab.base, slab.ahead.backed)
+
+
+cdef void slab_ahead(Slab* slab) noexcept nogil:
+    memory_ahead(&slab.ahead, slab.base, slab.record_size, 0, slab.high, slab.capacity)
 
 
 cdef void slab_close(Slab* slab) noexcept nogil:
@@ -103,6 +112,10 @@ cdef class SlabTable:
             if slab_get(&self.slab, handles[n]) == NULL:
                 raise KeyError(handles[n])
             slab_give(&self.slab, handle_index(handles[n]))
+
+    def ahead(self):
+        """Get memory for twice as many records as were first used since the last time."""
+        slab_ahead(&self.slab)
 
     def read(self, Handle handle):
         """Return the record's octets after its generation, or None when the handle is stale."""

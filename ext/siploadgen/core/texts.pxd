@@ -20,6 +20,8 @@ cdef struct TextHead:
 cdef int texts_open(Texts* texts, uint32_t records) except -1
 # Backs the first few of the small classes with memory, at most `records`, before any is taken.
 cdef void texts_ready(Texts* texts, uint32_t records) noexcept nogil
+# slab_ahead of each.
+cdef void texts_ahead(Texts* texts) noexcept nogil
 cdef void texts_close(Texts* texts) noexcept nogil
 # A text of `length` octets, or NONE when its class is full or it is longer than TEXT_MAX.
 cdef uint32_t text_take(Texts* texts, uint32_t length) noexcept nogil

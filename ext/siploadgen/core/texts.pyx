@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
-from siploadgen.core.slab cimport slab_close, slab_open, slab_ready, slab_take
+from siploadgen.core.slab cimport slab_ahead, slab_close, slab_open, slab_ready, slab_take
 from siploadgen.core.types cimport INDEX_MAX, NONE
 
 cdef enum:
@@ -30,6 +30,12 @@ cdef void texts_ready(Texts* texts, uint32_t records) noexcept nogil:
     for kind in range(<int>SMALL_CLASSES):
         # A call uses one class of the three, and which one shows only later.
         slab_ready(&texts.slabs[kind], min(records, READY_MOST))
+
+
+cdef void texts_ahead(Texts* texts) noexcept nogil:
+    cdef int kind
+    for kind in range(TEXT_CLASSES):
+        slab_ahead(&texts.slabs[kind])
 
 
 cdef void texts_close(Texts* texts) noexcept nogil:

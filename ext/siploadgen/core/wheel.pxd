@@ -2,6 +2,7 @@
 # levels of 64 slots with a bitmap each: 19.5 hours; later times wait apart. Ticks only sort: a node
 # is delivered by its own nanosecond, never early. It knows nothing of what a node is. A node of
 # zeroes is not armed, so the node array costs nothing until it is used.
+from siploadgen.core.memory cimport Ahead
 from siploadgen.core.types cimport Nanos, NONE, SLG_ASSERT
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t, int64_t
 
@@ -37,10 +38,14 @@ cdef struct Wheel:
     uint64_t bits[5]            # which slots hold nodes
     uint32_t heads[331]         # first node of each list (level * 64 + slot ...), or NONE
     uint32_t tails[8]           # last node of each queue, or NONE
+    Ahead ahead[2]              # wheel_ahead's own
 
 cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1
 # Backs some of the nodes with memory, before any is armed.
 cdef void wheel_ready(Wheel* wheel, uint32_t first, uint32_t nodes) noexcept nogil
+# memory_ahead of the nodes from `first` on, of which `high` are in use; `part` is 0 or 1: which of
+# two such stretches of nodes that is.
+cdef void wheel_ahead(Wheel* wheel, uint32_t part, uint32_t first, uint32_t high) noexcept nogil
 cdef void wheel_close(Wheel* wheel) noexcept nogil
 # Arms; an armed node is moved.
 cdef void wheel_add(Wheel* wheel, uint32_t node, Nanos when) noexcept nogil

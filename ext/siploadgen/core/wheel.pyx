@@ -3,7 +3,9 @@
 cimport cython
 from libc.stdint cimport INT64_MAX, uint32_t, uint64_t
 
-from siploadgen.core.memory cimport memory_ready, memory_release, memory_reserve
+from siploadgen.core.memory cimport (
+    memory_ahead, memory_ready, memory_release, memory_reserve,
+)
 from siploadgen.core.types cimport NONE, SLG_ASSERT, Nanos, slg_clz64, slg_ctz64
 
 cdef enum:
@@ -248,6 +250,9 @@ cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1:
     wheel.nodes = <WheelNode*>memory_reserve(<uint64_t>capacity * sizeof(WheelNode))
     wheel.capacity = capacity
     wheel.armed = 0
+    for i in range(2):
+        wheel.ahead[i].backed = 0
+        wheel.ahead[i].seen = 0
     wheel.tick = tick_of(now)
     wheel.now = now
     wheel.soonest = INT64_MAX
@@ -264,6 +269,10 @@ cdef int wheel_open(Wheel* wheel, uint32_t capacity, Nanos now) except -1:
 cdef void wheel_ready(Wheel* wheel, uint32_t first, uint32_t nodes) noexcept nogil:
     SLG_ASSERT(wheel.armed == 0 and first + nodes <= wheel.capacity)
     memory_ready(wheel.nodes + first, nodes * <uint64_t>sizeof(WheelNode))
+
+
+cdef void wheel_ahead(Wheel* wheel, uint32_t part, uint32_t first, uint32_t high) noexcept nogil:
+    memory_ahead(&wheel.ahead[part], wheel.nodes, sizeof(WheelNode), first, high, wheel.capacity)
 
 
 cdef void wheel_close(Wheel* wheel) noexcept nogil:
