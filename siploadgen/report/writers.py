@@ -157,8 +157,15 @@ class Outputs:
     """Everything that a run writes: streams while it goes on, documents at its end."""
 
     def __init__(self, outputs: Sequence[Output], names: "Names", started_at: float) -> None:
-        """Make folders and open streams, before anything is sent. Raises UsageError."""
+        """Make folders and see that files can be written, before anything is sent.
+
+        A run that cannot begin leaves the files of the one before as they are. Raises UsageError.
+        """
         self.paths: list[str] = []
+        self._streams = [output for output in outputs if output.kind in _STREAMS]
+        self._started_at = started_at
+        self._begun = False
+        self._fresh: list[Path] = []  # files that were not there before
         self._documents = [output for output in outputs
                            if output.kind in KINDS and output.kind not in _STREAMS]
         self._names = names
@@ -173,24 +180,36 @@ class Outputs:
                        if "csv" in kinds else None)
         for output in outputs:
             try:
-                if output.kind not in KINDS:
-                    continue
-                if output.path != "-":
-                    Path(output.path).parent.mkdir(parents=True, exist_ok=True)
-                    self.paths.append(output.path)
-                if output.kind == "ndjson":
-                    self._ndjson.append(_open(output.path))
-                elif output.kind == "errors":
-                    self._errors.append(_open(output.path))
-                elif output.kind == "hlog":
-                    self._hlogs.append(_open_hlog(output.path, started_at))
-                elif output.path != "-":
-                    Path(output.path).open("a", encoding="utf-8").close()
+                if output.kind in KINDS and output.path != "-":
+                    self._touch(output.path)
             except OSError as error:
+                self.close()
                 raise UsageError(f"--out {output.path}: {error.strerror}") from None
         for output in outputs:  # files first: what listens is closed only by `close`
             if output.kind not in KINDS:
                 self._open_export(output)
+
+    def _touch(self, name: str) -> None:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not path.exists()
+        path.open("a", encoding="utf-8").close()
+        self.paths.append(name)
+        if fresh:
+            self._fresh.append(path)
+
+    def _begin(self) -> None:
+        """Open the streams: the run has begun."""
+        if self._begun:
+            return
+        self._begun = True
+        for output in self._streams:
+            if output.kind == "ndjson":
+                self._ndjson.append(_open(output.path))
+            elif output.kind == "errors":
+                self._errors.append(_open(output.path))
+            elif output.kind == "hlog":
+                self._hlogs.append(_open_hlog(output.path, self._started_at))
 
     def _open_export(self, output: Output) -> None:
         try:
@@ -202,6 +221,7 @@ class Outputs:
 
     def interval(self, row: Mapping[str, Any], figures: "Figures") -> None:
         """Append one interval to the streams."""
+        self._begin()
         for file in self._ndjson:
             file.write(json.dumps(row, allow_nan=False) + "\n")
             file.flush()
@@ -235,6 +255,7 @@ class Outputs:
 
     def failures(self, failures: Sequence[Mapping[str, Any]]) -> None:
         """Append failures, times in seconds from the start of the run."""
+        self._begin()
         for failure in failures:
             row = {}
             for name, value in failure.items():
@@ -258,6 +279,7 @@ class Outputs:
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the documents and close the streams."""
+        self._begin()
         for export in self._exports:
             export.finish(result)
         self.close()
@@ -290,7 +312,11 @@ class Outputs:
         return render(kind, result)
 
     def close(self) -> None:
-        """Close the streams."""
+        """Close the streams; files of a run that never began go."""
+        if not self._begun:
+            for path in self._fresh:
+                path.unlink(missing_ok=True)
+            self._fresh = []
         for file in (*self._ndjson, *self._errors):
             if file is not sys.stdout:
                 file.close()

@@ -194,6 +194,21 @@ def test_a_folder_holds_everything(tmp_path):
     assert sorted(files.paths) == sorted(str(path) for path in folder.iterdir())
 
 
+def test_a_run_that_cannot_begin_leaves_the_files_of_the_one_before(tmp_path):
+    folder = tmp_path / "run1"
+    folder.mkdir()
+    for name in FILES.values():
+        if name != "report.html":
+            (folder / name).write_text(f"{name} of before")
+    Outputs(parse_outputs([str(folder)]), Names.of(FakeProgram()), 0.0).close()
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        name: f"{name} of before" for name in FILES.values() if name != "report.html"}
+    with pytest.raises(UsageError, match="--out"):
+        Outputs([Output("json", str(tmp_path / "new.json")),
+                 Output("md", str(folder / "run.json" / "x.md"))], Names.of(FakeProgram()), 0.0)
+    assert not (tmp_path / "new.json").exists()
+
+
 def test_the_histogram_log_is_read_by_the_public_reader(tmp_path):
     from hdrh.histogram import HdrHistogram
     from hdrh.log import HistogramLogReader
