@@ -636,6 +636,7 @@ cdef class Engine:
                 PyBytes_FromStringAndSize(<char*>message.data, message.length),
                 self._address(&message.peer)))
         outbox_clear(&self.core.outbox)
+        self.core.departing = 0
 
     def feed(self, bytes data, source, int64_t now):
         cdef Peer peer
