@@ -240,6 +240,14 @@ cdef inline bint _start_line(SipMessage* message, Place p, Place end, Place limi
 
 
 # --- the typed headers ---
+cdef inline Place _via_value(Place p, Place end, Place limit, Span* value) noexcept nogil:
+    """Over an unquoted value of a parameter, and the space behind it."""
+    cdef Place start = p
+    p = slg_find_break(p, end, limit, SEMICOLON, COMMA, COMMA)
+    value[0] = span_between(start, p)
+    return _skip_space(p, end)
+
+
 cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept nogil:
     """Where one via-parm ends: at its comma, or `end`; NULL: it is none (RFC 3261 20.42)."""
     cdef Place start
@@ -304,11 +312,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
     start = p
     while p < end and p[0] == SEMICOLON:
         if SLG_LIKELY(end - p > 8 and slg_word8(p, b";branch=") and p[8] != QUOTE and p[8] > SPACE):
-            name = p + 8
-            p = slg_find_break(name, end, limit, SEMICOLON, COMMA, COMMA)
-            via.branch = span_between(name, p)
-            if p < end and slg_is(p[0], SLG_SPACE):
-                p = _skip_space(p, end)
+            p = _via_value(p + 8, end, limit, &via.branch)
             continue
         if SLG_LIKELY(end - p > 8 and slg_word4(p, b";rpo") and slg_word4(p + 2, b"port")):
             stop = p + 6
@@ -325,11 +329,7 @@ cdef inline Place _via(SipVia* via, Place p, Place end, Place limit) noexcept no
                 continue
         elif SLG_LIKELY(end - p > 10 and slg_word8(p, b";receive") and slg_word4(p + 6, b"ved=")
                         and p[10] != QUOTE and p[10] > SPACE):
-            name = p + 10
-            p = slg_find_break(name, end, limit, SEMICOLON, COMMA, COMMA)
-            via.received = span_between(name, p)
-            if p < end and slg_is(p[0], SLG_SPACE):
-                p = _skip_space(p, end)
+            p = _via_value(p + 10, end, limit, &via.received)
             continue
         name = _skip_space(p + 1, end)
         p = _skip_token(name, end)
