@@ -333,8 +333,6 @@ def test_a_response_to_an_answered_cancel_is_absorbed_or_stray() -> None:
     assert [one.name for one in bench.wait(600 * MS)] == ["CANCEL"]     # still unanswered
 
 
-
-
 # --- hex digits of a branch ---
 
 @pytest.mark.parametrize("place", [8, 11, 15, 16, 20, 23])
