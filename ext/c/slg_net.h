@@ -1,4 +1,4 @@
-/* What Cython cannot say about sockets: control messages, batched calls, epoll in nanoseconds.
+/* What Cython cannot say about sockets: control messages, batched calls, slices of the scheduler.
  * Numbers that old kernel headers lack are defined here; whether the kernel knows them is found out
  * at run time. */
 #ifndef SLG_NET_H
@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -47,9 +46,6 @@
 #endif
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
-#endif
-#ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 441
 #endif
 
 enum {
@@ -108,7 +104,8 @@ static inline void slg_get_received(struct msghdr *message, struct slg_received 
 }
 
 /* The errno of an error-queue message that a network (or this host) refused a datagram with;
- * 0 when it is about something else. */
+ * 0 when it is about something else: how long a packet of this path may be, too, for the kernel has
+ * noted that and cuts up the next copy. */
 static inline int slg_get_error(struct msghdr *message)
 {
     struct cmsghdr *c;
@@ -117,8 +114,9 @@ static inline int slg_get_error(struct msghdr *message)
             (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
             struct sock_extended_err e;
             memcpy(&e, CMSG_DATA(c), sizeof e);
-            if (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6 ||
-                e.ee_origin == SO_EE_ORIGIN_LOCAL)
+            if (e.ee_errno != EMSGSIZE &&
+                (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6 ||
+                 e.ee_origin == SO_EE_ORIGIN_LOCAL))
                 return (int)e.ee_errno;
         }
     }
@@ -134,23 +132,6 @@ static inline uint32_t slg_socket_drops(int fd)
         length < (SLG_MEMINFO_DROPS + 1) * sizeof info[0])
         return 0;
     return info[SLG_MEMINFO_DROPS];
-}
-
-/* Waits for events for at most `ns` (negative: for ever). Before Linux 5.11 there is only the
- * millisecond call: the rest below one is then not waited for, the caller comes back sooner. */
-static inline int slg_epoll_wait_ns(int ep, struct epoll_event *events, int max, int64_t ns)
-{
-    static int missing; /* written with the same value by every thread that finds out */
-    if (!missing) {
-        struct timespec t = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-        int n = (int)syscall(SYS_epoll_pwait2, ep, events, max, ns < 0 ? NULL : &t, NULL, 0);
-        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
-            return n;
-        missing = 1;
-    }
-    if (ns > (int64_t)INT32_MAX * 1000000)
-        ns = (int64_t)INT32_MAX * 1000000;
-    return epoll_wait(ep, events, max, ns < 0 ? -1 : (int)(ns / 1000000));
 }
 
 /* Asks the scheduler (Linux 6.12 and later) for slices of `ns` for this thread: on a core that it

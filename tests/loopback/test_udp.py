@@ -1,13 +1,18 @@
 """Datagrams over real sockets on loopback, bounded in count and time."""
 
 import errno
+import json
 import select
 import socket
+import subprocess
+import sys
 import time
+from typing import Any
 
 import pytest
 
 from siploadgen.core.net.udp import UdpDoor, address, monotonic
+from tests.conftest import ROOT, absent
 
 pytestmark = pytest.mark.loopback
 SECOND = 1_000_000_000
@@ -394,6 +399,28 @@ def test_a_refusal_by_the_chief_peer_is_named() -> None:
         talk.a.door.receive()
         error = talk.a.door.error()
     assert error == (errno.ECONNREFUSED, address_of_it, b"nobody there")
+
+
+@pytest.fixture(scope="module")
+def narrow() -> dict[str, Any]:
+    done = subprocess.run([sys.executable, "-m", "tests.loopback.narrow"], cwd=ROOT, timeout=60,
+                          capture_output=True, text=True)
+    if done.returncode == 77:
+        absent("a network namespace of our own", "run as root")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_what_is_longer_than_a_packet_leaves_by_the_open_socket(narrow: dict[str, Any]) -> None:
+    assert narrow["chief"]
+    assert narrow["whole"]
+    assert narrow["from"] == [narrow["address"]]
+    assert (narrow["stats"]["sent"], narrow["stats"]["send_errors"]) == (7, 0)
+
+
+def test_the_length_of_a_packet_is_no_error_of_a_peer(narrow: dict[str, Any]) -> None:
+    assert narrow["error"] == "None"
+    assert narrow["stats"]["icmp_errors"] == 0
 
 
 def test_what_cannot_be_sent_is_counted() -> None:

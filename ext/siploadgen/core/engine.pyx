@@ -14,7 +14,7 @@ from siploadgen.core.hist cimport HIST_STRIDE
 from siploadgen.core.hook cimport (
     HOOK_RECORD_MAX, HookAsk, HookNumber, HookReply, HookText, hooks_close, hooks_open,
 )
-from siploadgen.core.loop cimport loop_close, loop_open, loop_run
+from siploadgen.core.loop cimport loop_run
 from siploadgen.core.net.addr cimport host_format, host_parse, peer_clear
 from siploadgen.core.net.outbox cimport outbox_clear, outbox_close, outbox_open, OutMessage
 from siploadgen.core.net.udp cimport udp_adopt, udp_buffers, udp_close, udp_open
@@ -174,7 +174,6 @@ cdef class Engine:
         self.core = core = <Core*>calloc(1, sizeof(Core))
         if core == NULL:
             raise MemoryError("engine state")
-        core.epoll = -1
         core.asked_fd = -1
         core.replied_fd = -1
         core.request = NONE
@@ -257,7 +256,6 @@ cdef class Engine:
         cdef uint32_t i
         if core == NULL:
             return
-        loop_close(core)
         udp_close(&core.udp)
         digest_close(&core.digest)
         aka_close(&core.aka)
@@ -815,7 +813,7 @@ cdef class Engine:
         cdef Core* core = self.core
         cdef int receive_size, send_size
         cdef int number
-        if core.epoll >= 0:
+        if core.live_clock:
             raise RuntimeError("the sockets of an engine are opened before its first run")
         udp_close(&core.udp)
         udp_open(&core.udp, gso and core.outbox.group_max > 1, gro)
@@ -824,13 +822,12 @@ cdef class Engine:
         if not core.udp.gso:
             core.outbox.group_max = 1
         core.live_clock = True
-        loop_open(core)
         return {"gso": bool(core.udp.gso), "gro": bool(core.udp.gro),
                 "timestamps": bool(core.udp.timestamps), "gso_group": core.outbox.group_max,
                 "receive_buffer": receive_size, "send_buffer": send_size}
 
     def run(self, bint until_idle=True):
-        if self.core.epoll < 0:
+        if not self.core.live_clock:
             raise RuntimeError("no socket: call open_udp first")
         if self.busy:
             raise RuntimeError("this engine is running already")
@@ -924,7 +921,7 @@ cdef class Engine:
                                  f"{', '.join([*numbers, *texts])}")
         memcpy(room, &reply, sizeof(HookReply))
         while not ring_push(&self.core.replies, room, at):
-            if self.core.epoll < 0:             # without sockets nobody else takes them
+            if not self.core.live_clock:        # without sockets nobody else takes them
                 hooks_go_on(self.core)
                 self._collect()
             elif self.busy:

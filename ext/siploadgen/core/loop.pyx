@@ -1,15 +1,12 @@
 """The loop of one engine on real sockets (see loop.pxd)."""
 
-from libc.errno cimport errno
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memset
-from posix.unistd cimport close
+from libc.stdint cimport uint32_t, uint64_t
 from siploadgen.core.advance cimport advance, advance_abort, advance_done, advance_next
 from siploadgen.core.counters cimport COUNT_BUSY_NS, COUNT_LOOPS, COUNT_WAIT_NS
 from siploadgen.core.departure cimport send_flush
 from siploadgen.core.feed cimport feed_datagram, feed_error
 from siploadgen.core.net.udp cimport (
-    clock_monotonic, Datagram, udp_error, udp_receive, udp_tick, UdpError,
+    clock_monotonic, Datagram, UDP_LINES, udp_error, udp_receive, udp_tick, UdpError,
 )
 from siploadgen.core.records cimport COMMAND_ABORT, Core, core_count
 from siploadgen.core.types cimport Nanos
@@ -17,22 +14,18 @@ from siploadgen.core.types cimport Nanos
 cdef extern from "slg_atomic.h" nogil:
     uint64_t slg_load_acquire(const uint64_t* word)
 
-cdef extern from "sys/epoll.h" nogil:
+cdef extern from "poll.h" nogil:
     enum:
-        EPOLLET
-        EPOLLIN
-        EPOLL_CTL_ADD
-        EPOLL_CLOEXEC
+        POLLIN
 
-    ctypedef union epoll_data_t:
-        uint32_t u32
+    struct pollfd:
+        int fd
+        short events
+        short revents
 
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-
-    int epoll_create1(int flags)
-    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
+cdef extern from "sys/eventfd.h" nogil:
+    ctypedef uint64_t eventfd_t
+    int eventfd_read(int fd, eventfd_t* value)
 
 cdef extern from "sys/prctl.h" nogil:
     enum:
@@ -53,7 +46,7 @@ cdef extern from "time.h" nogil:
 
 cdef extern from "slg_net.h" nogil:
     void slg_short_slices(uint64_t ns)
-    int slg_epoll_wait_ns(int epfd, epoll_event* events, int most, int64_t timeout_ns)
+    int ppoll(pollfd* fds, unsigned long count, const timespec* wait, const void* signals)
 
 cdef enum:
     BATCHES = 4                 # receive batches before timers and starts get their turn
@@ -64,45 +57,7 @@ cdef enum:
     WAIT_MAX_NS = 5000000       # longest sleep: how soon a command is seen
     TICK_NS = 100000000         # clock offsets and chief peers are looked at this often
     SLICE_NS = 100000           # the shortest that the scheduler gives
-    EVENTS = 8
     ALL_LINES = 0xFFFF
-    REPLIED_LINE = 31           # no socket: a hook has replied
-
-
-cdef int line_watch(Core* core, uint32_t line) noexcept nogil:
-    cdef epoll_event event
-    memset(&event, 0, sizeof(event))
-    event.events = EPOLLIN
-    event.data.u32 = line
-    return epoll_ctl(core.epoll, EPOLL_CTL_ADD, core.udp.lines[line].fd, &event)
-
-
-cdef int replies_watch(Core* core) noexcept nogil:
-    """By its edges, so that nobody has to read the eventfd."""
-    cdef epoll_event event
-    memset(&event, 0, sizeof(event))
-    event.events = <uint32_t>EPOLLIN | <uint32_t>EPOLLET
-    event.data.u32 = REPLIED_LINE
-    return epoll_ctl(core.epoll, EPOLL_CTL_ADD, core.replied_fd, &event)
-
-
-cdef int loop_open(Core* core) except -1:
-    cdef uint32_t line
-    core.epoll = epoll_create1(EPOLL_CLOEXEC)
-    if core.epoll < 0:
-        raise OSError(errno, "epoll_create1")
-    for line in range(2 * core.udp.sockets):
-        if core.udp.lines[line].fd >= 0 and line_watch(core, line) < 0:
-            raise OSError(errno, "epoll_ctl")
-    if core.hooks and replies_watch(core) < 0:
-        raise OSError(errno, "epoll_ctl")
-    return 0
-
-
-cdef void loop_close(Core* core) noexcept nogil:
-    if core.epoll >= 0:
-        close(core.epoll)
-        core.epoll = -1
 
 
 cdef uint32_t line_drain(Core* core, uint32_t line, bint* more) noexcept nogil:
@@ -139,24 +94,28 @@ cdef void errors_drain(Core* core) noexcept nogil:
             feed_error(core, error.data, error.length)
 
 
-cdef void lines_tick(Core* core) noexcept nogil:
-    cdef uint32_t fresh = udp_tick(&core.udp, core.now)
-    cdef uint32_t line
-    for line in range(2 * core.udp.sockets):
-        if fresh & (<uint32_t>1 << line):
-            line_watch(core, line)
-
-
 cdef uint32_t lines_wait(Core* core, Nanos wait) noexcept nogil:
-    """Wait for datagrams; the lines (bits) that have some. At their most all are looked at."""
-    cdef epoll_event events[EVENTS]
+    """Wait for datagrams, or a hook's reply; the lines (bits) that have some."""
+    cdef pollfd fds[<int>UDP_LINES + 1]
+    cdef uint32_t count = 2 * core.udp.sockets
     cdef uint32_t lines = 0
-    cdef int count = slg_epoll_wait_ns(core.epoll, events, EVENTS, wait)
-    cdef int i
-    if count < 0 or count == EVENTS:
+    cdef uint32_t i
+    cdef timespec left
+    cdef eventfd_t _replies
+    left.tv_sec = wait // 1000000000
+    left.tv_nsec = wait % 1000000000
+    for i in range(count + 1):
+        # The kernel passes over descriptors below 0: lines not open, and no hooks.
+        fds[i].fd = core.udp.lines[i].fd if i < count else core.replied_fd
+        fds[i].events = POLLIN
+        fds[i].revents = 0
+    if ppoll(fds, count + 1, &left, NULL) < 0:
         return ALL_LINES
+    if fds[count].revents:
+        eventfd_read(core.replied_fd, &_replies)
     for i in range(count):
-        lines |= <uint32_t>1 << events[i].data.u32
+        if fds[i].revents:
+            lines |= <uint32_t>1 << i
     return lines
 
 
@@ -186,7 +145,7 @@ cdef void loop_run(Core* core, bint until_idle) noexcept nogil:
         core.now = clock_monotonic()
         if core.now - ticked > TICK_NS:
             ticked = core.now
-            lines_tick(core)
+            udp_tick(&core.udp, core.now)
         errors_drain(core)
         more = advance(core, BUDGET) or more
         done += core.outbox.count

@@ -488,7 +488,6 @@ cdef struct Core:
     int64_t* target_calls           # by number: calls sent there, failed over ones included
     Nanos coalesce                  # shortest time from one wake-up to the next
     bint live_clock                 # `now` may be read from the clock (real sockets)
-    int epoll
 
 cdef inline Instance* instance_at(Core* core, uint32_t index) noexcept nogil:
     return <Instance*>slab_at(&core.instances, index)

@@ -88,6 +88,6 @@ cdef void udp_send(Udp* udp, Outbox* outbox) noexcept nogil
 # an error in the next udp_receive or udp_send of the line; until then this makes no syscall.
 cdef bint udp_error(Udp* udp, uint32_t line, UdpError* error) noexcept nogil
 # About each 100 ms: the offset between the two clocks, drops that no later datagram told of, and
-# chief peers. A bit for each line that is new and wants to be waited for.
-cdef uint32_t udp_tick(Udp* udp, Nanos now) noexcept nogil
+# chief peers.
+cdef void udp_tick(Udp* udp, Nanos now) noexcept nogil
 cdef Nanos clock_monotonic() noexcept nogil

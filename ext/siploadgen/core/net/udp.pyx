@@ -72,7 +72,7 @@ cdef extern from "slg_net.h" nogil:
     const int MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL
     const short POLLOUT
     const int SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_UDP
-    const int IP_RECVERR, IPV6_RECVERR, UDP_GRO, UDP_SEGMENT
+    const int IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR, IPV6_RECVERR, UDP_GRO, UDP_SEGMENT
     const int SO_DOMAIN, SO_RCVBUF, SO_RCVBUFFORCE, SO_RXQ_OVFL, SO_SNDBUF, SO_SNDBUFFORCE
     const int SO_TIMESTAMPNS, SO_TYPE, SOCK_DGRAM
 
@@ -220,8 +220,8 @@ cdef inline void vote(Line* line, const Peer* peer, uint32_t datagrams) noexcept
         line.votes = datagrams - line.votes
 
 
-cdef bint chief_connect(Udp* udp, uint32_t line) noexcept nogil:
-    """Connect the second socket of the open `line` to its chief; True when it was made for that."""
+cdef void chief_connect(Udp* udp, uint32_t line) noexcept nogil:
+    """Connect the second socket of the open `line` to its chief."""
     cdef sockaddr_storage to
     cdef Peer* chief = &udp.lines[line].chief
     cdef Line* second = &udp.lines[line + 1]
@@ -231,27 +231,26 @@ cdef bint chief_connect(Udp* udp, uint32_t line) noexcept nogil:
         if fresh and fd >= 0:
             close(fd)
         udp.connects = False                    # the open socket does all, as before
-        return False
+        return
     if fresh:
+        # What is never cut into fragments here needs no number of its own, which all sockets would
+        # fetch from one place; what is too long for that leaves by the open socket.
+        slg_set_int(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
         line_prepare(udp, line + 1, fd, slg_get_int(fd, SOL_SOCKET, SO_DOMAIN))
     second.chief = chief[0]
     second.known = False
     udp.stats.connected += 1
-    return fresh
 
 
-cdef uint32_t chiefs_choose(Udp* udp) noexcept nogil:
-    cdef uint32_t made = 0
+cdef void chiefs_choose(Udp* udp) noexcept nogil:
     cdef uint32_t line
     for line in range(0, 2 * udp.sockets, 2):
         # A peer that is connected is heard by its own line; another takes its place when it is
         # heard twice as often.
-        if udp.connects and udp.lines[line].votes >= CHIEF_VOTES + 2 * udp.lines[line + 1].heard \
-                and chief_connect(udp, line):
-            made |= <uint32_t>1 << (line + 1)
+        if udp.connects and udp.lines[line].votes >= CHIEF_VOTES + 2 * udp.lines[line + 1].heard:
+            chief_connect(udp, line)
         udp.lines[line].votes = 0
         udp.lines[line + 1].heard = 0
-    return made
 
 
 cdef void note_drops(Udp* udp, uint32_t line, uint32_t total) noexcept nogil:
@@ -263,7 +262,7 @@ cdef void note_drops(Udp* udp, uint32_t line, uint32_t total) noexcept nogil:
         state.drops[line] = total
 
 
-cdef uint32_t udp_tick(Udp* udp, Nanos now) noexcept nogil:
+cdef void udp_tick(Udp* udp, Nanos now) noexcept nogil:
     cdef uint32_t i
     cdef uint32_t total
     read_offset(udp)
@@ -273,7 +272,7 @@ cdef uint32_t udp_tick(Udp* udp, Nanos now) noexcept nogil:
             total = slg_socket_drops(udp.lines[i].fd)
             if total != 0:
                 note_drops(udp, i, total)
-    return chiefs_choose(udp)
+    chiefs_choose(udp)
 
 
 # --- receiving ---
@@ -508,41 +507,49 @@ cdef bint refuses_groups(int error) noexcept nogil:
             or error == ENOPROTOOPT)
 
 
+cdef void send_aside(
+    Udp* udp, const Outbox* outbox, uint32_t message, uint32_t line
+) noexcept nogil:
+    """One message by the open socket of a line, which cuts it into fragments where it has to."""
+    cdef const OutMessage* one = &outbox.messages[message]
+    cdef uint32_t _try
+    cdef sockaddr_storage to
+    cdef mmsghdr single
+    cdef iovec vector
+    cdef int sent = 0
+    memset(&single, 0, sizeof(single))
+    single.msg_hdr.msg_name = &to
+    single.msg_hdr.msg_namelen = peer_to_sockaddr(&one.peer, &to)
+    single.msg_hdr.msg_iov = &vector
+    single.msg_hdr.msg_iovlen = 1
+    vector.iov_base = one.data
+    vector.iov_len = one.length
+    outbox.messages[message].left = clock_monotonic()
+    line &= ~<uint32_t>1
+    for _try in range(<uint32_t>SEND_AGAIN):
+        sent = sendmmsg(udp.lines[line].fd, &single, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
+        udp.stats.sent_calls += 1
+        if sent == 1 or not (errno == EINTR or about_a_datagram(udp, line, errno)):
+            break
+    if sent == 1:
+        udp.stats.sent += 1
+    else:
+        udp.stats.send_errors += 1
+
+
 cdef void send_singly(
     Udp* udp, const Outbox* outbox, uint32_t entry, uint32_t line
 ) noexcept nogil:
     """The messages of a refused group one by one, and no such groups from now on."""
     cdef State* state = <State*>udp.state
-    cdef uint32_t message = outbox_group(outbox, state.out_group[entry]).first
-    cdef const OutMessage* one = &outbox.messages[message]
-    cdef uint32_t _try
-    cdef mmsghdr single
-    cdef iovec vector
-    cdef int sent
-    if one.length > GSO_SIZE_SURE:
-        udp.gso_size = one.length - 1   # perhaps only longer than the path's largest packet
+    cdef uint32_t message = state.out_first[entry]
+    cdef uint32_t length = outbox.messages[message].length
+    if length > GSO_SIZE_SURE:
+        udp.gso_size = length - 1       # perhaps only longer than the path's largest packet
     else:
         udp.gso = False
-    memset(&single, 0, sizeof(single))
-    single.msg_hdr.msg_name = state.out[entry].msg_hdr.msg_name
-    single.msg_hdr.msg_namelen = state.out[entry].msg_hdr.msg_namelen
-    single.msg_hdr.msg_iov = &vector
-    single.msg_hdr.msg_iovlen = 1
     while message != NONE:
-        one = &outbox.messages[message]
-        vector.iov_base = one.data
-        vector.iov_len = one.length
-        outbox.messages[message].left = clock_monotonic()
-        sent = 0
-        for _try in range(<uint32_t>SEND_AGAIN):
-            sent = sendmmsg(udp.lines[line].fd, &single, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
-            udp.stats.sent_calls += 1
-            if sent == 1 or not (errno == EINTR or about_a_datagram(udp, line, errno)):
-                break
-        if sent == 1:
-            udp.stats.sent += 1
-        else:
-            udp.stats.send_errors += 1
+        send_aside(udp, outbox, message, line)
         message = outbox_next(outbox, message)
 
 
@@ -590,6 +597,11 @@ cdef void send_entries(
             tries += 1                  # pending from an ICMP error: this call has cleared it
         elif state.out[done].msg_hdr.msg_control != NULL and refuses_groups(errno):
             send_singly(udp, outbox, done, line)
+            done += 1
+            tries = 0
+        elif errno == EMSGSIZE and line & 1:
+            udp.errors |= <uint32_t>1 << line   # the kernel has left a word about it
+            send_aside(udp, outbox, state.out_first[done], line)
             done += 1
             tries = 0
         else:
