@@ -51,6 +51,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "stun": (),
     "failover": (),
     "vm": ("m",),
+    "ahead": (),
     "feed": (),
     "advance": (),
     "loop": (),

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siploadgen import parse
 from siploadgen.core.counters import Counter
 from siploadgen.core.engine import Engine
 from siploadgen.core.net.udp import monotonic
 from siploadgen.model.builtin import build_answerer, build_caller
 from tests.engine.drive import named
+from tests.engine.test_stun import stun
 
 pytestmark = pytest.mark.loopback
 MS = 1_000_000
@@ -64,6 +66,35 @@ def test_calls_over_sockets(answering: Running, gso: bool, coalesce: int) -> Non
     one.finish()
     assert named(one.engine.outcomes) == {"succeeded": 100}
     assert one.engine.udp_stats()
+
+
+def options(number: int, address: tuple[str, int]) -> bytes:
+    return (f"OPTIONS sip:{address[0]}:{address[1]} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP 127.0.0.1:{address[1]};rport;branch=z9hG4bK-{number}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag=t{number}\r\n"
+            f"To: <sip:b@127.0.0.1>\r\nCall-ID: call-{number}\r\nCSeq: {number} OPTIONS\r\n"
+            "Content-Length: 0\r\n\r\n").encode()
+
+
+def test_neighbours_in_a_batch_are_not_mistaken_for_each_other() -> None:
+    """Each datagram is parsed while the one before it waits; all of these wait in the socket."""
+    answering = Running(build_answerer(), gso=False)
+    between = (b"", b"\r\n\r\n", b"SIP/2.0 garbage", stun(1))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect(answering.address)
+        peer.settimeout(5.0)
+        for number in range(1, 121):
+            peer.send(options(number, answering.address))
+            peer.send(between[number % 4])
+        answering.thread.start()
+        got = [peer.recv(2000) for _ in range(150)]
+    answering.finish(0.0)
+    answers = [parse(data) for data in got if data.startswith(b"SIP/2.0 200")]
+    assert [(one.call_id, one.cseq and one.cseq.number, one.via[0].branch) for one in answers] == [
+        (f"call-{number}", number, f"z9hG4bK-{number}") for number in range(1, 121)]
+    assert len(got) - len(answers) == 30                # to the Binding requests
+    counted = answering.engine.counters     # an empty one is malformed
+    assert (counted[Counter.COUNT_MALFORMED], counted[Counter.COUNT_KEEPALIVE]) == (60, 30)
 
 
 def test_nobody_there_is_a_transport_error() -> None:

@@ -21,7 +21,7 @@ HOUSE = {
         (2, "tx tape"),
         (3, "records | user measure | auth plain targets overload registrar departure | outgoing"
             " | dialog capture pattern shared hook refuse stun failover | vm"),
-        (4, "feed | advance | loop | engine"),
+        (4, "ahead | feed | advance | loop | engine"),
     ),
     "siploadgen": (
         (0, "errors erlang tx_table | units"),

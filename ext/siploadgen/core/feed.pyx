@@ -4,6 +4,7 @@ the code.
 
 from libc.stdint cimport INT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
+from siploadgen.core.ahead cimport ahead_parse
 from siploadgen.core.counters cimport (
     COUNT_ANSWERED, COUNT_DROPPED_BY_REQUEST, COUNT_FORKED_2XX, COUNT_KEEPALIVE, COUNT_LIMITED,
     COUNT_LINES_BUSY,
@@ -35,10 +36,10 @@ from siploadgen.core.program cimport (
 )
 from siploadgen.core.rand cimport rand_next
 from siploadgen.core.records cimport (
-    Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs, instance_rung,
-    Leg, leg_at, LEG_CONFIRMED, leg_handle, LEG_NEW, ROLE_ANSWERER, RUNG_RECEIVED, RUNG_TIMEOUT,
-    RUNG_TRANSPORT, STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED, TEMPLATE_NONE,
-    tx_at, tx_handle,
+    Ahead, Core, core_count, HIST_RECEIVE_DELAY, Instance, instance_at, instance_legs,
+    instance_rung, Leg, leg_at, LEG_CONFIRMED, leg_handle, LEG_NEW, ROLE_ANSWERER, RUNG_RECEIVED,
+    RUNG_TIMEOUT, RUNG_TRANSPORT, STATUS_SPAN, STEP_FIELDS, STEP_TIMEOUT, STEP_UNEXPECTED,
+    TEMPLATE_NONE, tx_at, tx_handle,
 )
 from siploadgen.core.refuse cimport (
     ABSENT, refuse_acknowledged, refuse_find, REFUSE_LARGE, refuse_malformed, refuse_merged,
@@ -46,9 +47,8 @@ from siploadgen.core.refuse cimport (
     send_stateless,
 )
 from siploadgen.core.sip.parse cimport (
-    contact_expires, header_uint, list_has, PARSE_DATAGRAM, PARSE_KEEPALIVE, PARSE_OK,
-    parameter_find, ParseStatus, sip_header, sip_parse, sip_validate, SipHeader, SipMessage,
-    SipUri, SipVia, uri_parse,
+    contact_expires, header_uint, list_has, PARSE_KEEPALIVE, PARSE_OK, parameter_find,
+    sip_header, sip_validate, SipHeader, SipMessage, SipUri, SipVia, uri_parse,
 )
 from siploadgen.core.sip.tokens cimport (
     HEADER_RACK, HEADER_REPLACES, HEADER_REQUIRE, HEADER_RSEQ, HEADER_SIP_IF_MATCH, METHOD_ACK,
@@ -373,23 +373,6 @@ cdef void feed_response(Core* core) noexcept nogil:
 
 
 # --- requests ---
-
-cdef uint64_t request_key(Core* core, uint8_t method) noexcept nogil:
-    """Key of a server transaction (RFC 3261 17.2.3): branch, sent-by and method; without the cookie
-    the RFC 2543 fields.
-    """
-    cdef SipMessage* message = core.message
-    cdef Span branch = message.via.branch
-    cdef uint64_t key = core.hash_seed + method
-    key = slg_hash64(message.via.host.data, message.via.host.length,
-                     key + (<uint64_t>message.via.port << 16))
-    key = slg_hash64(branch.data, branch.length, key)
-    if branch.length > 7 and memcmp(branch.data, COOKIE, 7) == 0:
-        return key
-    key = slg_hash64(message.uri.data, message.uri.length, key + message.cseq)
-    key = slg_hash64(message.from_tag.data, message.from_tag.length, key)
-    return slg_hash64(message.call_id.data, message.call_id.length, key)
-
 
 cdef uint32_t server_find(Core* core, uint64_t key) noexcept nogil:
     cdef uint32_t slot = table_home(&core.requests, key)
@@ -837,15 +820,12 @@ cdef void feed_initial(Core* core, uint64_t key) noexcept nogil:
     request_done(core)
 
 
-cdef void feed_request(Core* core) noexcept nogil:
+cdef void feed_request(Core* core, uint64_t key) noexcept nogil:
     cdef SipMessage* message = core.message
     cdef uint8_t method = message.method
-    cdef uint64_t key
-    cdef uint32_t index, actions
+    cdef uint32_t index = server_find(core, key)
+    cdef uint32_t actions
     core.received_requests[method] += 1
-    key = request_key(core,
-                      METHOD_INVITE if method == METHOD_ACK or method == METHOD_CANCEL else method)
-    index = server_find(core, key)
     if method == METHOD_ACK:
         feed_ack(core, index)
     elif method == METHOD_CANCEL:
@@ -885,33 +865,37 @@ cdef void feed_stun(Core* core, const uint8_t* data, uint32_t length) noexcept n
         core_count(core, COUNT_MALFORMED)
 
 
-cdef void feed_datagram(Core* core, const uint8_t* data, uint32_t length, const Peer* source,
-                        Nanos received) noexcept nogil:
-    cdef ParseStatus status
+cdef void feed_parsed(Core* core, Ahead* ahead, const uint8_t* data, uint32_t length,
+                      const Peer* source, Nanos received) noexcept nogil:
     if received <= 0 or received > core.now:
         received = core.now
     hist_record(core.histograms + HIST_RECEIVE_DELAY * HIST_STRIDE, (core.now - received) // 1000)
     if core.tape.data != NULL:
         tape_write(&core.tape, received, False, source, data, length)
+    core.source = source[0]
     if SLG_UNLIKELY(stun_is(data, length)):
-        core.source = source[0]
         feed_stun(core, data, length)
         return
-    status = sip_parse(&core.parsed, data, length, PARSE_DATAGRAM)
-    if status == PARSE_KEEPALIVE:
+    if ahead.status == PARSE_KEEPALIVE:
         core_count(core, COUNT_KEEPALIVE)
         return
-    core.message = &core.parsed
-    core.source = source[0]
+    core.message = &ahead.message
     core.received = received
-    if status != PARSE_OK or (core.strict and sip_validate(&core.parsed)):
+    if ahead.status != PARSE_OK or (core.strict and sip_validate(core.message)):
         core_count(core, COUNT_MALFORMED)
-        refuse_malformed(core, core.parsed.error)
-    elif core.parsed.is_request:
-        feed_request(core)
+        refuse_malformed(core, core.message.error)
+    elif core.message.is_request:
+        core.merged_print = ahead.merged_print
+        feed_request(core, ahead.key)
     else:
         feed_response(core)
     core.message = NULL
+
+
+cdef void feed_datagram(Core* core, const uint8_t* data, uint32_t length, const Peer* source,
+                        Nanos received) noexcept nogil:
+    ahead_parse(core, &core.parsed[0], data, length)
+    feed_parsed(core, &core.parsed[0], data, length, source, received)
 
 
 cdef void feed_failure(Core* core, uint32_t index, uint32_t actions) noexcept nogil:

@@ -2,9 +2,10 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 from siploadgen.core.advance cimport advance, advance_abort, advance_done, advance_next
+from siploadgen.core.ahead cimport ahead_parse
 from siploadgen.core.counters cimport COUNT_BUSY_NS, COUNT_LOOPS, COUNT_WAIT_NS
 from siploadgen.core.departure cimport send_flush
-from siploadgen.core.feed cimport feed_datagram, feed_error
+from siploadgen.core.feed cimport feed_error, feed_parsed
 from siploadgen.core.net.udp cimport (
     clock_monotonic, Datagram, UDP_LINES, udp_error, udp_receive, udp_tick, UdpError,
 )
@@ -70,13 +71,18 @@ cdef uint32_t line_drain(Core* core, uint32_t line, bint* more) noexcept nogil:
     for _batch in range(<uint32_t>BATCHES):
         count = udp_receive(&core.udp, line)
         for i in range(count):
+            datagram = &core.udp.received[i]
+            if i == 0:
+                ahead_parse(core, &core.parsed[0], datagram.data, datagram.length)
+            if i + 1 < count:
+                ahead_parse(core, &core.parsed[(i + 1) & 1], datagram[1].data, datagram[1].length)
             if i % <uint32_t>CLOCK_EVERY == 0:
                 core.now = clock_monotonic()
                 # what is due does not wait for a thousand datagrams that a GRO batch may hold
                 if i % <uint32_t>DUE_EVERY == DUE_EVERY - CLOCK_EVERY:
                     advance(core, BUDGET)
-            datagram = &core.udp.received[i]
-            feed_datagram(core, datagram.data, datagram.length, &datagram.peer, datagram.received)
+            feed_parsed(core, &core.parsed[i & 1], datagram.data, datagram.length, &datagram.peer,
+                        datagram.received)
             if core.outbox.count >= FLUSH_AT:
                 send_flush(core)
         total += count

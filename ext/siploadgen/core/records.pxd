@@ -9,7 +9,7 @@ from siploadgen.core.rand cimport Rand
 from siploadgen.core.ring cimport Ring
 from siploadgen.core.sip.aka cimport Aka
 from siploadgen.core.sip.digest cimport Digest
-from siploadgen.core.sip.parse cimport SipMessage
+from siploadgen.core.sip.parse cimport ParseStatus, SipMessage
 from siploadgen.core.sip.stamp cimport Column, StampFields
 from siploadgen.core.slab cimport Slab, slab_at
 from siploadgen.core.table cimport Table
@@ -167,6 +167,12 @@ cdef struct Leg:
     uint32_t auth               # text with the credentials of our last INVITE, plus 1; 0: none
     Nanos began                 # the attempt, then the session
     Nanos heard                 # first response but a 100, 0: none; then our BYE
+
+cdef struct Ahead:               # a datagram, parsed
+    SipMessage message
+    ParseStatus status
+    uint64_t key                # of a request: its server transaction
+    uint64_t merged_print       # of one outside dialogs: what its copies have in common
 
 cdef struct Merged:              # of a request from outside dialogs (RFC 3261 8.2.2.2)
     uint64_t print              # hash of From tag, Call-ID and CSeq
@@ -427,7 +433,7 @@ cdef struct Core:
     uint32_t request_user           # row of the user whose Contact it was sent to, NONE
     # that transaction while its echo block is still in `echo`, else NONE
     uint32_t fresh
-    SipMessage parsed
+    Ahead parsed[2]                 # the datagram at hand and the next one
     uint64_t merged_print           # of the request at hand
     Merged merged[16384]
     uint8_t echo[65536]             # echo block of the request at hand

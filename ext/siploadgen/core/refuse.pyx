@@ -28,7 +28,6 @@ from siploadgen.core.types cimport Handle, Peer, PEER_STREAM, TOKEN_LENGTH
 
 cdef extern from "slg_hash.h" nogil:
     uint64_t slg_hash64(const uint8_t* data, uint32_t length, uint64_t seed)
-    uint64_t slg_mix64(uint64_t a, uint64_t b)
     void slg_hex16(uint8_t* out, uint64_t value)
 
 cdef extern from "slg_scan.h" nogil:
@@ -325,27 +324,10 @@ cdef uint16_t refuse_unwanted(Core* core) noexcept nogil:
 
 # --- merged requests ---
 
-cdef uint64_t merged_print(Core* core) noexcept nogil:
-    """Of what is the same in all copies of a request: From tag, Call-ID and CSeq. Of a long tag
-    the end is enough: no two callers share a Call-ID.
-    """
-    cdef SipMessage* message = core.message
-    cdef Span tag = message.from_tag
-    cdef uint64_t h = slg_hash64(message.call_id.data, message.call_id.length, core.hash_seed)
-    cdef uint64_t end
-    # not as part of the seed: that difference and one in the first octets of a Call-ID can cancel
-    h = slg_mix64(h ^ (message.cseq + (<uint64_t>message.method << 32)), 0x589965CC75374CC3ULL)
-    if tag.length < 8:
-        return slg_hash64(tag.data, tag.length, h)
-    memcpy(&end, tag.data + tag.length - 8, 8)
-    return slg_mix64(h ^ end ^ tag.length, 0xE7037ED1A0B428DBULL)
-
-
 cdef bint refuse_merged(Core* core) noexcept nogil:
     cdef Merged* slot
     if not core.merge or core.message.from_tag.length == 0:
         return False
-    core.merged_print = merged_print(core)
     slot = &core.merged[core.merged_print % MERGED_SLOTS]
     return slot.print == core.merged_print and slab_get(&core.txs, slot.tx) != NULL
 
