@@ -2,7 +2,8 @@
 
 Clean: every planned call succeeded, nothing failed, nothing was retransmitted, and the tool itself
 found the run valid; `--late` is how late its calls may start for that, and how long messages may
-wait unread (SIPp does not look, and is some milliseconds late: see lateness.py). Rates are doubled
+wait unread (SIPp does not look, and is some milliseconds late: see lateness.py). `--coalesce` is
+how long our engines let messages gather, as the bare sockets do by themselves. Rates are doubled
 until a trial fails, then halved between. A shared machine can spoil a trial but never improve one,
 so a rate counts as clean when one of `--tries` trials at it is. All contenders run in one session
 and only the ratios are worth quoting.
@@ -15,6 +16,7 @@ import json
 import statistics
 import subprocess
 import sys
+from dataclasses import asdict, dataclass
 
 from common import ROOT, Contender, Trial, contenders, figure, note, scratch
 
@@ -23,32 +25,50 @@ from tests.sim.helpers import Trial as Played
 from tests.sim.network import Weather
 
 
-def try_rate(one: Contender, rate: float, seconds: float, tries: int, late: str) -> Trial:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How each trial is made."""
+
+    seconds: float
+    tries: int
+    late: str
+    coalesce: str
+
+    @property
+    def both(self) -> tuple[str, ...]:
+        return ("--coalesce", self.coalesce)
+
+    @property
+    def calling(self) -> tuple[str, ...]:
+        return (*self.both, "--limit", f"late_start_p99={self.late}",
+                "--limit", f"receive_delay_p99={self.late}")
+
+
+def try_rate(one: Contender, rate: float, rules: Rules) -> Trial:
     """One clean trial at the rate, or the last of the spoilt ones."""
-    extra = () if one.name == "sipp" else (
-        "--limit", f"late_start_p99={late}", "--limit", f"receive_delay_p99={late}")
-    for attempt in range(tries):
-        with scratch() as folder, one.answerer(folder) as port:
-            trial = one.call(folder, port, rate, seconds, extra=extra)
+    ours = one.name != "sipp"
+    for attempt in range(rules.tries):
+        with scratch() as folder, one.answerer(folder, rules.both if ours else ()) as port:
+            trial = one.call(folder, port, rate, rules.seconds,
+                             extra=rules.calling if ours else ())
         note(f"{one.name:20} {rate:8.0f}/s  {'clean' if trial.clean else 'spoilt':6} "
              f"ok {trial.succeeded}/{trial.calls} failed {trial.failed} "
              f"again {trial.retransmitted} cpu {trial.usage.cpu_s:.2f} s {trial.broken}")
-        if trial.clean or attempt + 1 == tries:
+        if trial.clean or attempt + 1 == rules.tries:
             break
     return trial
 
 
-def highest_clean(one: Contender, start: float, width: float, seconds: float, tries: int,
-                  late: str) -> float:
+def highest_clean(one: Contender, start: float, width: float, rules: Rules) -> float:
     """Bisect between the highest clean and the lowest spoilt rate down to `width` of it."""
     low, high = 0.0, start
-    while try_rate(one, high, seconds, tries, late).clean:
+    while try_rate(one, high, rules).clean:
         low, high = high, high * 2
         if high > 2_000_000:
             return low
     while high - low > width * high:
         middle = (low + high) / 2
-        if try_rate(one, middle, seconds, tries, late).clean:
+        if try_rate(one, middle, rules).clean:
             low = middle
         else:
             high = middle
@@ -101,17 +121,18 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=2)
     parser.add_argument("--late", default="1ms",
                         help="p99 of starts behind their due time, and of messages unread")
+    parser.add_argument("--coalesce", default="250us", help="of our engines, as `run` takes it")
     options = parser.parse_args()
+    rules = Rules(options.seconds, options.tries, options.late, options.coalesce)
     best = {}
     ours = [one for one in options.who.split(",") if one != "sipp"]
     octets = call_octets()
     # before, between and after, because the speed of a machine drifts
     floors = [bare_sockets(octets)] if ours else []
     for one in contenders(options.who):
-        best[one.name] = highest_clean(one, options.start, options.width, options.seconds,
-                                       options.tries, options.late)
-        figure(f"clean_rate.{one.name}", best[one.name], "calls/s", seconds=options.seconds,
-               tries=options.tries, width=options.width, late=options.late)
+        best[one.name] = highest_clean(one, options.start, options.width, rules)
+        figure(f"clean_rate.{one.name}", best[one.name], "calls/s", width=options.width,
+               **asdict(rules))
         if ours:
             floors.append(bare_sockets(octets))
     bare = {name: statistics.median(floor[name] for floor in floors)

@@ -66,7 +66,7 @@ class Contender(Protocol):
 
     name: str
 
-    def answerer(self, folder: Path) -> Any:
+    def answerer(self, folder: Path, extra: tuple[str, ...] = ()) -> Any:
         """Context manager that yields the port of an answering side on its own core."""
 
     def call(self, folder: Path, port: int, rate: float, seconds: float,
@@ -131,8 +131,8 @@ class SippContender:
     name = "sipp"
 
     @contextmanager
-    def answerer(self, folder: Path) -> Iterator[int]:
-        with peers.sipp_uas(folder, cores=ANSWERER_CORES) as sipp:
+    def answerer(self, folder: Path, extra: tuple[str, ...] = ()) -> Iterator[int]:
+        with peers.sipp_uas(folder, cores=ANSWERER_CORES, extra=extra) as sipp:
             yield sipp.port
 
     def call(self, folder: Path, port: int, rate: float, seconds: float,
@@ -161,8 +161,8 @@ class SiploadgenContender:
         self.name = f"siploadgen-gso-{self.gso}"
 
     @contextmanager
-    def answerer(self, folder: Path) -> Iterator[int]:
-        with tool.answering(folder, "--workers", "1", "--gso", self.gso,
+    def answerer(self, folder: Path, extra: tuple[str, ...] = ()) -> Iterator[int]:
+        with tool.answering(folder, "--workers", "1", "--gso", self.gso, *extra,
                             cores=ANSWERER_CORES) as answerer:
             yield answerer.port
 

@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5000)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--coalesce", default="0s,200us,500us,800us",
+    parser.add_argument("--coalesce", default="0s,200us,500us,900us,1ms",
                         help="siploadgen's option of that name, each value on its own")
     options = parser.parse_args()
     answering = SippContender()
@@ -34,7 +34,8 @@ def main() -> None:
                 once.append(one.call(folder, port, 10, 0.1, extra=extra).usage.cpu_s)
                 trial = one.call(folder, port, options.rate, options.seconds, extra=extra)
                 note(f"{name:36} {trial.succeeded}/{trial.calls} ok, again "
-                     f"{trial.retransmitted}, {trial.usage.cpu_s:.3f} s CPU, idle {once[-1]:.3f} s")
+                     f"{trial.retransmitted}, {trial.usage.cpu_s:.3f} s CPU, idle {once[-1]:.3f} s "
+                     f"{trial.broken}")
                 whole.append((trial.usage.cpu_s, max(trial.succeeded, 1)))
         base = statistics.median(once)
         per_call = statistics.median(cpu / calls * 1e6 for cpu, calls in whole)

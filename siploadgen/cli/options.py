@@ -46,8 +46,8 @@ LingerOption: TypeAlias = Annotated[str, typer.Option(
     help="How long finished transactions are remembered; auto: as RFC 3261 says.")]
 CoalesceOption: TypeAlias = Annotated[str, typer.Option(
     "--coalesce", metavar="TIME",
-    help="Shortest time from one wake-up to the next: received messages wait so long for company, "
-         "due times do not. What comes next in a call waits too; 0s for the sharpest latencies.")]
+    help="Shortest time from one wake-up to the next: what comes and what falls due meanwhile "
+         "waits for company; 0s for the sharpest latencies.")]
 T1Option: TypeAlias = Annotated[str, typer.Option(
     "--t1", metavar="TIME", help="First repeat of a request; it fails after 64 times T1.")]
 T2Option: TypeAlias = Annotated[str, typer.Option(
