@@ -35,6 +35,7 @@ from siploadgen.run.worker import (
 from siploadgen.units import NANOS
 
 START_DELAY_NS = 20_000_000  # from handing out the first due times to the first of them
+FIRST_LEAD_NS = 120_000_000  # ... before the engines begin
 LEAD_NS = 3 * NANOS  # how far ahead due times are handed out, at least: see gently
 TICK_NS = 250_000_000  # between two looks at the engines
 INTERVAL_NS = NANOS  # between two samples that are kept
@@ -128,7 +129,7 @@ class Runner:
         started_ns = time.time_ns() + START_DELAY_NS
         self._failures = Failures(self._workers, self._origin_ns, started_ns)
         self._begin(None)
-        self._feed()
+        self._feed(FIRST_LEAD_NS)
         for worker in self._workers:
             worker.start()
         if self._follower is not None:
@@ -317,8 +318,9 @@ class Runner:
             return int(sample.figures.user_counters[number]) >= other.wanted
         return started - ended >= other.wanted
 
-    def _feed(self) -> None:
+    def _feed(self, lead_ns: int | None = None) -> None:
         """Hand out the starts of the next while."""
+        lead_ns = LEAD_NS if lead_ns is None else lead_ns
         engines = [worker.engine for worker in self._workers]
         if self._stops:
             return
@@ -331,9 +333,17 @@ class Runner:
             for one in self._closed_streams:
                 for engine in engines:
                     engine.scale_closed(one.closed, 0.0 if self._paused else self._factor)
-        if self._last_handed or self._paused:
-            return
-        until = self._clock() + LEAD_NS
+        # In steps: writing the starts of one must not outlast what was handed out before.
+        step = max(self._fed_ns - self._clock(), 0) + FIRST_LEAD_NS
+        while not (self._last_handed or self._paused):
+            self._hand(self._clock() + min(step, lead_ns))
+            if step >= lead_ns:
+                break
+            step *= 2
+
+    def _hand(self, until: int) -> None:
+        """Hand out the starts that are due before a clock time."""
+        engines = [worker.engine for worker in self._workers]
         begun = [one for one in self._open_streams if one.origin_ns is not None]
         chunks = []
         for stream in begun:

@@ -15,7 +15,13 @@ from siploadgen.load.rows import generated_users
 from siploadgen.run.answer import Answerer, AnswerPlan
 from siploadgen.run.observer import Silent
 from siploadgen.run.plan import RunPlan, Tuning, Workload, choose_workers
-from siploadgen.run.runner import LEAD_NS, Runner, check_record
+from siploadgen.run.runner import (
+    FIRST_LEAD_NS,
+    LEAD_NS,
+    START_DELAY_NS,
+    Runner,
+    check_record,
+)
 from siploadgen.run.worker import local_address, open_socket
 from siploadgen.units import NANOS
 from tests.run.fake_engine import Counter, FakeProgram, Outcome, World, due_alone
@@ -309,19 +315,40 @@ def test_due_times_move_on_by_a_pause():
     runner._workers = [SimpleNamespace(engine=engine)]
     runner.streams[0].origin_ns = 0
     runner._feed()
+    before = len(handed)
     runner.pause(True)
     while now[0] < 5 * NANOS:
         now[0] += 249 * MS
         runner._hold_back()
         runner._feed()
-    assert len(handed) == 1
+    assert len(handed) == before
     runner.pause(False)
     now[0] += 249 * MS
     runner._hold_back()
     runner._feed()
-    assert len(handed) == 2
-    assert now[0] <= handed[1][0] < now[0] + 100 * MS
+    assert now[0] <= handed[before][0] < now[0] + 100 * MS
     assert np.all(np.diff(np.concatenate(handed)) > 0)
+
+
+def test_starts_are_handed_out_faster_than_they_fall_due():
+    """Writing the first seconds takes longer than the engines wait for the first call."""
+    now, handed = [0], []
+
+    def schedule(starts, last):
+        now[0] += 4000 * len(starts)            # as much as a 100,000th of a second has room for
+        handed.append((now[0], starts["due"]))
+
+    runner = Runner(plan(rate=100_000.0, duration_ns=60 * NANOS), clock=lambda: now[0])
+    runner._workers = [SimpleNamespace(engine=SimpleNamespace(schedule=schedule))]
+    runner._fed_ns = runner.streams[0].origin_ns = START_DELAY_NS
+    runner._feed(FIRST_LEAD_NS)
+    ready = now[0] - START_DELAY_NS             # the engines begin
+    assert ready < 0.5 * FIRST_LEAD_NS
+    runner._feed()
+    assert all(when <= due[0] + max(ready, 0) for when, due in handed)
+    assert now[0] + 2 * NANOS < handed[-1][1][-1]
+    assert np.array_equal(np.concatenate([due for _, due in handed]) - START_DELAY_NS,
+                          np.arange(0, handed[-1][1][-1] - START_DELAY_NS + 1, 10_000))
 
 
 def test_a_feeder_that_comes_late_does_not_hide_it():
