@@ -525,6 +525,7 @@ cdef void send_aside(
     vector.iov_base = one.data
     vector.iov_len = one.length
     outbox.messages[message].left = clock_monotonic()
+    udp.errors |= <uint32_t>1 << line           # the kernel may have left a word about it
     line &= ~<uint32_t>1
     for _try in range(<uint32_t>SEND_AGAIN):
         sent = sendmmsg(udp.lines[line].fd, &single, 1, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -600,7 +601,6 @@ cdef void send_entries(
             done += 1
             tries = 0
         elif errno == EMSGSIZE and line & 1:
-            udp.errors |= <uint32_t>1 << line   # the kernel has left a word about it
             send_aside(udp, outbox, state.out_first[done], line)
             done += 1
             tries = 0
